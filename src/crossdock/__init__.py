@@ -1,0 +1,1 @@
+"""Crossdock: an operating layer for logistics."""

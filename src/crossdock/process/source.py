@@ -1,0 +1,117 @@
+"""YAML as written: plain values that remember where they stood.
+
+YAML 1.1 reads `on:` as true and `1:30` as 90. A process is read by people, so here only what looks like a
+number, `true`, `false` or `null` is one; everything else is text. A key given twice and a document too large
+or too deep (anchors expanded) are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from crossdock.errors import Refused
+
+MOST_BYTES = 512 * 1024
+MOST_DEPTH = 24
+MOST_NODES = 50_000
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+\Z")
+_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where something stands in the file: line and column from 1."""
+
+    line: int
+    column: int
+
+
+class Source:
+    """The plain value of a YAML text (`value`) and the position of each part of it (`at`)."""
+
+    def __init__(self, text: str, *, file: str = "") -> None:
+        """Read `text`; `file` names it in messages. Raises Refused where it is not YAML as we take it."""
+        self.file = file
+        self._positions: dict[Path, Position] = {}
+        self._nodes = 0
+        if len(text.encode()) > MOST_BYTES:
+            raise Refused(
+                f"the file is larger than {MOST_BYTES // 1024} kB",
+                where=file,
+                mend="split it: shared parts belong in processes of their own, run with `run:`",
+            )
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            at = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+            raise Refused(
+                f"this is not YAML: {error.problem or error.context}",
+                where=at,
+                mend="check indentation, colons followed by a space, and quotes on this line or the one before",
+            ) from None
+        except (yaml.YAMLError, RecursionError) as error:
+            raise Refused(f"this is not YAML: {error}".splitlines()[0], where=file) from None
+        self.value: Any = None if node is None else self._read(node, ())
+
+    def at(self, path: Path) -> Position:
+        """Where `path` stands; the nearest part above it where it is not written itself."""
+        while path:
+            found = self._positions.get(path)
+            if found:
+                return found
+            path = path[:-1]
+        return self._positions.get((), Position(1, 1))
+
+    def _refuse(self, node: yaml.Node, message: str, mend: str) -> Refused:
+        mark = node.start_mark
+        return Refused(message, where=f"{self.file}:{mark.line + 1}:{mark.column + 1}", mend=mend)
+
+    def _read(self, node: yaml.Node, path: Path) -> Any:
+        self._nodes += 1
+        if len(path) > MOST_DEPTH or self._nodes > MOST_NODES:
+            raise self._refuse(node, "this is nested too deeply or too large", "write it flatter")
+        mark = node.start_mark
+        self._positions.setdefault(path, Position(mark.line + 1, mark.column + 1))
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._read(item, (*path, index)) for index, item in enumerate(node.value)]
+        assert isinstance(node, yaml.MappingNode)  # noqa: S101 - the three kinds of YAML
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._refuse(key_node, "a key must be a word", "write `name: value`")
+            key = str(key_node.value)
+            if key == "<<":
+                raise self._refuse(key_node, "merge keys are not used here", "write the fields out")
+            if key in result:
+                raise self._refuse(key_node, f"`{key}` is given twice", "keep one of them")
+            mark = key_node.start_mark
+            self._positions[(*path, key)] = Position(mark.line + 1, mark.column + 1)
+            result[key] = self._read(value_node, (*path, key))
+            if isinstance(value_node, yaml.ScalarNode):
+                start = value_node.start_mark
+                self._positions[(*path, key, "=")] = Position(start.line + 1, start.column + 1)
+        return result
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text = str(node.value)
+    if node.style is not None:
+        return text
+    if text.lower() in _WORDS and text in {*_WORDS, "True", "False"}:
+        return _WORDS[text.lower()]
+    if _INT.match(text):
+        return int(text)
+    if _FLOAT.match(text):
+        return float(text)
+    return text
