@@ -51,8 +51,8 @@ _MARKED: dict[str, Type] = {"money": MONEY, "quantity": QUANTITY}
 def record_of(model: type[pydantic.BaseModel]) -> Record:
     """The record that `model` is in JSON. Models may contain each other and themselves.
 
-    A model with the class attribute `__crossdock_type__` = "money" or "quantity" is that scalar. What JSON cannot
-    say in one type (unions, arbitrary classes) is `DYN`.
+    A model with the class attribute `__crossdock_type__` = "money" or "quantity" is that scalar. What JSON
+    cannot say in one type (unions, arbitrary classes) is `DYN`.
     """
     return _record(model, {})
 

@@ -1,8 +1,9 @@
 """The shapes that JSON values have, as expressions, forms and connectors speak of them.
 
-A type is a frozen value. Scalars are named by constants (`STRING`, `MONEY`); lists, maps and records are built
-from others. Money is {"amount": "12.50", "currency": "EUR"}, a quantity {"value": "10", "unit": "EA"}; a decimal
-is a string, an instant an RFC 3339 string, a duration a string such as "3600s". `DYN` is whatever comes.
+A type is a frozen value. Scalars are named by constants (`STRING`, `MONEY`); lists, maps and records are
+built from others. Money is {"amount": "12.50", "currency": "EUR"}, a quantity {"value": "10", "unit": "EA"};
+a decimal is a string, an instant an RFC 3339 string, a duration a string such as "3600s". `DYN` is whatever
+comes.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class MapOf:
 class Field:
     """One field of a record.
 
-    `optional`: whoever writes the record may leave it out. `filled`: it is left out only in writing, because the
-    reader of the document fills in a default, so that an expression always finds it.
+    `optional`: whoever writes the record may leave it out. `filled`: it is left out only in writing, because
+    the reader of the document fills in a default, so that an expression always finds it.
     """
 
     type: Type
@@ -63,7 +64,7 @@ class Field:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """A map with named fields. Two records are one type only if they are one object: records may contain themselves.
+    """A map with named fields. Records may contain themselves, so equality is identity.
 
     `literal` marks a record that was written out in place: a field in it that nobody wants is a mistake.
     """
