@@ -1,52 +1,49 @@
-"""CEL between `${` and `}`: checked against the business document, exact for money, safe beside other tenants."""
+"""CEL between `${` and `}`: checked against the business document, exact for money, safe for all.
 
-from crossdock.expressions.notation import parse_type as parse_type
-from crossdock.expressions.shapes import record_of as record_of
+`Environment(variables)` compiles texts; an `Expression` or `Template` knows its type and which paths it names,
+and is evaluated over plain JSON values.
+"""
+
+from crossdock.expressions.notation import parse_type
+from crossdock.expressions.shapes import record_of
 from crossdock.expressions.types import (
-    BOOL as BOOL,
+    BOOL,
+    DECIMAL,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    MONEY,
+    QUANTITY,
+    STRING,
+    TIMESTAMP,
+    Field,
+    ListOf,
+    MapOf,
+    Record,
+    Type,
 )
-from crossdock.expressions.types import (
-    DECIMAL as DECIMAL,
-)
-from crossdock.expressions.types import (
-    DOUBLE as DOUBLE,
-)
-from crossdock.expressions.types import (
-    DURATION as DURATION,
-)
-from crossdock.expressions.types import (
-    DYN as DYN,
-)
-from crossdock.expressions.types import (
-    INT as INT,
-)
-from crossdock.expressions.types import (
-    MONEY as MONEY,
-)
-from crossdock.expressions.types import (
-    QUANTITY as QUANTITY,
-)
-from crossdock.expressions.types import (
-    STRING as STRING,
-)
-from crossdock.expressions.types import (
-    TIMESTAMP as TIMESTAMP,
-)
-from crossdock.expressions.types import (
-    Field as Field,
-)
-from crossdock.expressions.types import (
-    ListOf as ListOf,
-)
-from crossdock.expressions.types import (
-    MapOf as MapOf,
-)
-from crossdock.expressions.types import (
-    Record as Record,
-)
-from crossdock.expressions.types import (
-    Type as Type,
-)
-from crossdock.expressions.values import assignable as assignable
-from crossdock.expressions.values import json_schema as json_schema
-from crossdock.expressions.values import problems as problems
+from crossdock.expressions.values import assignable, json_schema, problems
+
+__all__ = [
+    "BOOL",
+    "DECIMAL",
+    "DOUBLE",
+    "DURATION",
+    "DYN",
+    "INT",
+    "MONEY",
+    "QUANTITY",
+    "STRING",
+    "TIMESTAMP",
+    "Field",
+    "ListOf",
+    "MapOf",
+    "Record",
+    "Type",
+    "assignable",
+    "json_schema",
+    "parse_type",
+    "problems",
+    "record_of",
+]

@@ -41,7 +41,7 @@ _PARTS = {MONEY: ("amount", "currency"), QUANTITY: ("value", "unit")}
 
 
 def problems(value: object, type: Type) -> list[str]:  # noqa: A002
-    """What is wrong with a JSON value that should be of `type`: one line each, with its path; none if it fits.
+    """What is wrong with a JSON value that should be of `type`, one line each, with its path.
 
     Fields that the type does not know are no problem: documents grow. A null counts as left out.
     """
@@ -114,11 +114,8 @@ def _kind(value: object) -> str:
     if value is None:
         return "nothing"
     kind = next((name for plain, name in _KINDS if isinstance(value, plain)), type(value).__name__)
-    return (
-        f"{kind} ({value!r})"
-        if isinstance(value, bool | int | float | str) and len(repr(value)) < 60
-        else kind
-    )
+    shown = isinstance(value, bool | int | float | str) and len(repr(value)) < 60
+    return f"{kind} ({value!r})" if shown else kind
 
 
 def _article(name: str) -> str:
@@ -176,11 +173,8 @@ def _record_misfits(
         for key in actual.fields:
             if key not in wanted.fields:
                 close = difflib.get_close_matches(key, wanted.fields, 1, 0.6)
-                hint = (
-                    f"did you mean {close[0]!r}?"
-                    if close
-                    else f"it has: {', '.join(wanted.fields) or 'no fields'}"
-                )
+                names = ", ".join(wanted.fields) or "no fields"
+                hint = f"did you mean {close[0]!r}?" if close else f"it has: {names}"
                 yield path, f"{wanted} has no field {key!r}; {hint}"
 
 
