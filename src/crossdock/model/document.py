@@ -1,0 +1,89 @@
+"""What all documents share: frozen values, references, where each field came from, and their sparse JSON.
+
+In JSON an absent optional and an empty list or map are simply not there; both read back as absent or empty.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from crossdock.model.codes import Instant, Key, Name
+
+
+def maybe(description: str) -> Any:
+    """Declare a field that may be absent."""
+    return Field(default=None, description=description)
+
+
+def many(description: str) -> Any:
+    """Declare a list field; absent is empty."""
+    return Field(default=(), description=description)
+
+
+class Value(BaseModel):
+    """A frozen value of the model. Unknown fields are refused, JSON is sparse."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_serializer(mode="wrap")
+    def _sparse(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        return {
+            name: value for name, value in written.items() if value is not None and value not in ([], {}, ())
+        }
+
+    def _derive(self, **fields: Any) -> None:
+        """Set fields that follow from others; only for validators, before anyone else has seen the value."""
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+            self.model_fields_set.add(name)
+
+
+class Reference(Value):
+    """How somebody else calls the same thing (X12 REF, EDIFACT RFF)."""
+
+    kind: Key = Field(
+        description="What the number is: `customer_po`, `erp`, `shop`, `bill_of_lading`, `pro` ..."
+    )
+    value: Key = Field(description="The number as its issuer writes it")
+    party: Key | None = maybe("Who issued it: id of a party or connection")
+
+
+class Part(Value):
+    """A line or other part of a document, with room for partners' own fields."""
+
+    references: tuple[Reference, ...] = many("How others call this part")
+    custom: dict[str, Any] = Field(
+        default_factory=dict, description="Partners' own fields, JSON values by name"
+    )
+
+
+class Document(Part):
+    """A business document: what all of them keep besides their content."""
+
+    schema_version: ClassVar[int] = 1  # of its published JSON Schema
+
+    id: Key | None = maybe("Our id; where none was given, the document's number")
+    version: Key | None = maybe("Its version at its source, opaque; with `changed` it tells newer from older")
+    changed: Instant | None = maybe("When it last changed at its source")
+    source: Name | None = maybe("Where it comes from: the connection or system, such as `erp-main`")
+    raw: Key | None = maybe("Reference to the raw payload that it was read from")
+    origins: dict[str, str] = Field(
+        default_factory=dict,
+        description="Field path to where its value came from, such as `total` to `erp-main: sale.total_amount`",
+    )
+
+    @model_validator(mode="after")
+    def _id_from_number(self) -> Document:
+        if self.id is None and isinstance(number := getattr(self, "number", None), str):
+            self._derive(id=number)
+        return self
