@@ -1,7 +1,7 @@
 """What we talk about: documents, milestones, exceptions and events, with their published JSON Schemas.
 
-Values only: exact decimals, aware UTC instants, codes of UN/CEFACT, GS1, X12 and ISO. JSON is parsed here at the
-edge (`parse_document`, `CloudEvent.parse`) and trusted further in.
+Values only: exact decimals, aware UTC instants, codes of UN/CEFACT, GS1, X12 and ISO. JSON is parsed here
+at the edge (`parse_document`, `CloudEvent.parse`) and trusted further in.
 """
 
 from crossdock.model.documents import DOCUMENTS, parse_document, to_json

@@ -79,7 +79,7 @@ class Document(Part):
     raw: Key | None = maybe("Reference to the raw payload that it was read from")
     origins: dict[str, str] = Field(
         default_factory=dict,
-        description="Field path to where its value came from, such as `total` to `erp-main: sale.total_amount`",
+        description="Field path to where its value came from, such as `total` to `erp: sale.total`",
     )
 
     @model_validator(mode="after")

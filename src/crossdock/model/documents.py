@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, NamedTuple, TypeVar, cast, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -65,7 +65,7 @@ DOCUMENTS: dict[str, type[Value]] = {
 
 
 class Problem(NamedTuple):
-    """One thing wrong with an input: the field by its dotted path, what is wrong, and the mend where known."""
+    """One thing wrong with an input: the dotted path of its field, what is wrong, and the mend."""
 
     path: str
     message: str
@@ -93,7 +93,7 @@ def parse_document(type_name: str, data: Any) -> Value:
 
 def to_json(document: BaseModel) -> dict[str, Any]:
     """Give the JSON form: decimals as text, instants with Z, absent fields left out."""
-    return cast("dict[str, Any]", document.model_dump(mode="json"))
+    return document.model_dump(mode="json")
 
 
 def known(name: str, registry: Mapping[str, Any], what: str) -> str:
@@ -136,7 +136,7 @@ def _problem(model: type[BaseModel], found: dict[str, Any], under: str) -> Probl
             return Problem(
                 path,
                 f"is none of {context['expected']}",
-                "where none of these fits use `unknown` if it is one of them, and keep the original under custom",
+                "where none fits use `unknown` if it is among them, and keep the original under custom",
             )
         case "value_error":
             return Problem(path, str(context["error"]))

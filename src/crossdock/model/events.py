@@ -1,4 +1,4 @@
-"""The event types: `<document>.<what happened>` in the past tense, what each carries, and what it is about."""
+"""The event types: `<document>.<what happened>` in the past tense, what each carries and is about."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ from crossdock.model.trade import ComplianceCheck, CustomsFiling
 from crossdock.model.warehouse import PickTask
 
 
+Model = type[Value]
+
+
 class EventType(NamedTuple):
     """One type of event: what its data is, in which version, and which business keys it names."""
 
     type: str
-    data: type[Value]
+    data: Model
     description: str
     about: Mapping[str, str]  # kind of key -> dotted path in data
     version: int = 1
@@ -40,7 +43,7 @@ class EventType(NamedTuple):
     upgrades: tuple[Callable[[Any], Any], ...] = ()
 
 
-# Which business keys each kind of data names, and where they stand in it. A list counts when it holds just one.
+# Which business keys each kind of data names, and where they stand in it. A list counts when it holds one.
 _ABOUT: dict[type[Value], dict[str, str]] = {
     Order: {"order": "number", "quote": "quote"},
     Quote: {"quote": "number", "order": "order"},
@@ -386,7 +389,8 @@ EVENTS: dict[str, EventType] = {
 def about(event_type: str, data: Any) -> dict[str, str]:
     """Find the business keys that an event names: kind of key to value, such as `{"order": "SO-1"}`.
 
-    `data` is JSON. What is absent, or is a list of several, names nothing. Raises `Refused` for an unknown type.
+    `data` is JSON. What is absent, or is a list of several, names nothing. Raises `Refused` for an unknown
+    type.
     """
     keys: dict[str, str] = {}
     for kind, path in EVENTS[known(event_type, EVENTS, "event")].about.items():

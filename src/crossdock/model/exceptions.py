@@ -1,4 +1,4 @@
-"""What goes wrong: the exception types, who owns each, what it means for the promise, and how fast to answer."""
+"""What goes wrong: the exception types, who owns each, what it means for the promise, how fast to answer."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ EXCEPTIONS: dict[str, ExceptionType] = {
         "shipment",
         ("delay_operational", "transport-desk", "medium", "4 business hours",
          "The delivery moves; the new estimate decides whether the promise breaks.",
-         "Ask the carrier for a new estimate; tell the customer if the promise breaks; claim if the service is "
-         "guaranteed"),
+         "Ask the carrier for a new estimate; tell the customer if the promise breaks; claim if guaranteed"),
         ("delay_weather", "transport-desk", "low", "8 business hours",
          "The delivery moves with the weather; carriers owe nothing for it.",
          "Wait for the next scan; tell the customer the new estimate; reroute what is urgent"),
@@ -54,10 +53,10 @@ EXCEPTIONS: dict[str, ExceptionType] = {
          "Find who holds it and why; give what is asked for; tell the customer"),
         ("security_hazmat", "compliance", "critical", "1 business hour",
          "The goods do not move until they are cleared, and may be returned or destroyed.",
-         "Stop further shipments of the item; give the safety data to the carrier; decide on return or clearance"),
+         "Stop other shipments of the item; give the carrier the safety data; decide on return or clearance"),
         ("damaged", "customer-service", "high", "2 business hours",
          "What arrives is not what was promised; a replacement is likely.",
-         "Gather photographs and the driver's note; offer replacement or credit; file the claim before its deadline"),
+         "Gather photographs and the driver's note; offer replacement or credit; file the claim in time"),
         ("lost", "customer-service", "critical", "2 business hours",
          "It will not arrive; only a replacement keeps the promise.",
          "Have the carrier trace it; send a replacement or refund; file the claim before its deadline"),
@@ -78,7 +77,7 @@ EXCEPTIONS: dict[str, ExceptionType] = {
          "Note the new date or place; check that we may deliver there; move the promise"),
         ("pickup_failed", "warehouse-lead", "high", "1 business hour",
          "The goods are still here; each missed cut-off costs a day.",
-         "Find whether goods or driver were missing; book a new pick-up; tell the customer if the promise breaks"),
+         "Find what was missing; book a new pick-up; tell the customer if the promise breaks"),
         ("returned_to_sender", "customer-service", "high", "4 business hours",
          "It comes back; the promise is broken until it is sent anew.",
          "Find the reason; agree with the customer on resending or credit; receive and inspect the goods"),
@@ -105,7 +104,7 @@ EXCEPTIONS: dict[str, ExceptionType] = {
          "Check what is open and overdue; ask for payment or raise the limit; release or cancel"),
         ("stock_short", "order-desk", "high", "4 business hours",
          "A part cannot be delivered on the date.",
-         "Look at other sites and substitutes; agree on back-order or part delivery; tell the customer the new date"),
+         "Look at other sites and substitutes; agree on back-order or part delivery; tell the new date"),
         ("price_mismatch", "order-desk", "medium", "8 business hours",
          "The date holds if it is settled before the cut-off.",
          "Compare order, quote and price list; agree the price with the customer; correct the order"),
@@ -129,7 +128,7 @@ EXCEPTIONS: dict[str, ExceptionType] = {
          "Look for a later cut-off or faster service; book again; tell the customer if the promise breaks"),
         ("delivery_late", "customer-service", "high", "4 business hours",
          "The promise is broken or about to be.",
-         "Find the cause from the milestones; tell the customer before asking; decide on replacement or credit"),
+         "Find the cause in the milestones; tell the customer; decide on replacement or credit"),
         ("short_delivered", "customer-service", "high", "4 business hours",
          "Less arrived than was shipped.",
          "Compare proof, packing and weight; send the rest or credit it; claim against the carrier"),
@@ -174,7 +173,7 @@ EXCEPTIONS: dict[str, ExceptionType] = {
          "Find which document the number belongs to; correct the other; replay the events"),
         ("call_failed", "integration", "medium", "4 business hours",
          "The step waits; the others go on.",
-         "Read the answers of all tries; mend the cause; try again, supply the result, or skip with a reason"),
+         "Read the answers of all tries; mend the cause; try again, supply the result, or skip it"),
         ("child_failed", "order-desk", "medium", "4 business hours",
          "A part of the process ended badly, and the whole waits for it.",
          "Open the failed part; mend or repeat it; skip it with a reason"),
@@ -189,10 +188,7 @@ EXCEPTIONS: dict[str, ExceptionType] = {
 
 
 class ExceptionCase(Document):
-    """Something that is wrong and that somebody must answer for: data of `exception.raised` and `exception.closed`.
-
-    Ours; the types come from X12 1651 for shipments.
-    """
+    """Something that is wrong and that somebody must answer for (ours; X12 1651 for shipments)."""
 
     type: Key = Field(description="One of the exception types, or a tenant's own")
     severity: Severity | None = maybe("How bad; absent means as the type says")

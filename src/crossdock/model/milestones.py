@@ -1,7 +1,8 @@
 """What happened to goods on their way, and why: codes, their meanings, and the milestone with all its times.
 
-What happened (X12 1650) is kept apart from why (X12 1651): `delivery_attempted` because `recipient_unavailable`.
-A partner's code or word that we do not know becomes `unknown` and keeps its text; it is never guessed.
+What happened (X12 1650) is kept apart from why (X12 1651): `delivery_attempted` because
+`recipient_unavailable`. A partner's code or word that we do not know becomes `unknown` and keeps its text; it
+is never guessed.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ class ShipmentReason(StrEnum):
 class Milestone(Document):
     """One thing that happened to a package, leg, shipment or order line (X12 214 AT7, IFTSTA, EPCIS, DCSA).
 
-    `time` is when it happened. Where only a day is known, `precision` is `day` and `time` is the end of that day
-    at its place: a bound, not midnight.
+    `time` is when it happened. Where only a day is known, `precision` is `day` and `time` is the end of that
+    day at its place: a bound, not midnight.
     """
 
     code: MilestoneCode = Field(description="What happened")

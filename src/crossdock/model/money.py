@@ -14,8 +14,8 @@ from crossdock.model.codes import EXACT, Currency, Exact, decimal_text
 class Money(BaseModel):
     """An amount of money (UN/CEFACT Amount. Type, ISO 4217).
 
-    Equal amounts are equal whatever their places: 12.5 EUR is 12.50 EUR. Adding or comparing two currencies is
-    `Refused`: converting is a business decision with a rate and a date, not arithmetic.
+    Equal amounts are equal whatever their places: 12.5 EUR is 12.50 EUR. Adding or comparing two currencies
+    is `Refused`: converting is a business decision with a rate and a date, not arithmetic.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -69,7 +69,8 @@ class Charge(Part):
 class Order(Document):
     """A customer's order as the seller holds it (UBL Order 2.3, X12 850, EDIFACT ORDERS).
 
-    `quantity` is derived from the lines when it is absent and all lines have one unit, `currency` from `total`.
+    `quantity` is derived from the lines when it is absent and all lines have one unit, `currency` from
+    `total`.
     """
 
     number: Key = Field(description="The seller's order number, unique at the source")

@@ -13,10 +13,10 @@ from crossdock.model.codes import EXACT, Exact, Unit, decimal_text
 
 
 class Quantity(BaseModel):
-    """A quantity of goods or a measure (UN/CEFACT Quantity. Type and Measure. Type, UN/ECE Recommendation 20).
+    """A quantity of goods or a measure (UN/CEFACT Quantity. Type, UN/ECE Recommendation 20).
 
-    Adding or comparing two units is `Refused`: converting needs the item (a case of 12) or a rule, which stand
-    elsewhere.
+    Adding or comparing two units is `Refused`: converting needs the item (a case of 12) or a rule, which
+    stand elsewhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -13,8 +13,8 @@ from crossdock.model.parties import Address, Party
 from crossdock.model.quantity import Quantity, total
 
 ReturnReason = Literal[
-    "damaged", "defective", "wrong_item", "not_as_described", "late", "not_wanted", "over_delivered", "refused",
-    "recall", "other", "unknown",
+    "damaged", "defective", "wrong_item", "not_as_described", "late", "not_wanted", "over_delivered",
+    "refused", "recall", "other", "unknown",
 ]  # fmt: skip
 
 ReturnDisposition = Literal[
@@ -96,7 +96,7 @@ class Refund(Document):
 
 
 class Replacement(Document):
-    """What is sent again in place of goods lost, damaged or returned (ours; an order of kind `replacement`)."""
+    """What is sent again in place of goods lost, damaged or returned (ours; its order is another)."""
 
     number: Key = Field(description="Number of the replacement, or of its order")
     order: Key | None = maybe("Order that is made good")

@@ -126,10 +126,11 @@ class Leg(Part):
 
 
 class Shipment(Document):
-    """Goods that travel together from one place to one other (UN/CEFACT consignment, X12 856, GS1 despatch advice).
+    """Goods that travel together from one place to another (UN/CEFACT consignment, X12 856, GS1 despatch).
 
-    It may serve many orders, and an order may need many. `quantity` is derived from the lines, else from what lies
-    in the packages, when it is absent and all have one unit; `order` and `orders` follow from each other.
+    It may serve many orders, and an order may need many. `quantity` is derived from the lines, else from what
+    lies in the packages, when it is absent and all have one unit; `order` and `orders` follow from each
+    other.
     """
 
     number: Key = Field(description="Number at the warehouse or shipper, unique at the source")
@@ -192,8 +193,8 @@ class Shipment(Document):
                 f"`order` is {self.order}, which is not among `orders`; leave it out where there are many"
             )
         if self.quantity is None:
-            contents = self.lines or tuple(held for package in self.packages for held in package.contents)
-            if (quantity := total(held.quantity for held in contents)) is not None:
+            packed = [held.quantity for package in self.packages for held in package.contents]
+            if (quantity := total([line.quantity for line in self.lines] or packed)) is not None:
                 self._derive(quantity=quantity)
         return self
 

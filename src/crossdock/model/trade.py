@@ -26,7 +26,7 @@ class CustomsLine(Part):
 
 
 class CustomsFiling(Document):
-    """A declaration to customs and how it stands (WCO Data Model, X12 309 and 350, EDIFACT CUSDEC and CUSRES)."""
+    """A declaration to customs and how it stands (WCO Data Model, X12 309, 350, EDIFACT CUSDEC)."""
 
     number: Key = Field(description="Our number, or the authority's (MRN, entry number)")
     kind: Literal["export", "import", "transit", "security", "unknown"] | None = maybe("What is declared")
