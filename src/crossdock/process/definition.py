@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from crossdock.expressions import Expression, Template
+from crossdock.expressions import Expression, Record, Template
 from crossdock.process.calendar import Duration
 from crossdock.process.source import Position
 
@@ -110,7 +110,7 @@ class PersonWork:
     role: str
     excluded: tuple[Template, ...]
     candidates: tuple[Template, ...]
-    form: Mapping[str, Any]
+    form: Record | None
     content: Template | None
     refused: tuple[Action, ...]
 
@@ -160,6 +160,7 @@ class RunWork:
     each: Expression | None
     item_key: Expression | None
     growing: frozenset[str]  # the steps that the list names: final when all of them have ended
+    keeps_outputs: bool  # whether an expression asks for what the children gave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

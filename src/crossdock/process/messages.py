@@ -62,6 +62,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     about: dict[str, str] = {}  # business keys it names: {"order": "SO-1", "tracking": "1Z..."}
     actor: Actor | None = None
     trusted: bool = True  # measures use `time` where it is, else `received`
+    reference: int = 0  # the version of the tenant's settings and calendars that decides it
 
 
 class CallEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -100,6 +101,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="c
     lane: str = ""  # the document it is about; calls of one lane and connection leave in order
     undo: bool = False
     doubt: bool = False  # an earlier life of this call, given up, may have done it: find out first
+    only_find: bool = False  # do not do it: answer done where it was done, withdrawn where it was not
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="retry"):

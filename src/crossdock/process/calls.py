@@ -1,0 +1,173 @@
+"""How a call goes on after each answer: tried again, found out, given up, or done.
+
+    answer        while tries are left             when they are used up            while being taken back
+    done          the step has succeeded           -                                succeeded, then undone
+    refused       -                                failed: refused_by_partner       it never was
+    unreachable   again, after the back-off        failed: partner_down             it never was
+    unknown       found out, then again            a person: unknown_outcome        found out, else a person
+    withdrawn     it never was                     -                                it never was
+
+A call in doubt (some try may have done it) never counts as not done: it is found out, or a person says.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+
+from crossdock.process import unwind
+from crossdock.process.actions import failed
+from crossdock.process.definition import CallWork, Retry
+from crossdock.process.messages import Call, CallEnded, Retry as RetryCommand
+from crossdock.process.state import PendingCall
+from crossdock.process.turn import DecisionError, Turn, text_of
+
+_TYPES = {"refused": "refused_by_partner", "unreachable": "partner_down", "unknown": "unknown_outcome"}
+
+
+def send(turn: Turn, name: str) -> None:
+    """Send the call of a step: its first, or again after it was given up. Its input stays what it was."""
+    work = turn.process.steps[name].work
+    assert isinstance(work, CallWork)  # noqa: S101 - only calls are sent
+    step = turn.step(name)
+    given_up = step.call
+    step.status = "running"
+    step.reason = ""
+    if given_up is not None and given_up.undo:
+        doubt = given_up.doubt
+        step.status = "succeeded"
+        step.call = PendingCall(
+            id=given_up.id, undo=True, doubt=doubt, via=given_up.via, input=given_up.input
+        )
+        unwind.send_undo(turn, name, doubt=doubt)
+        return
+    doubt = given_up is not None and given_up.doubt
+    step.call = PendingCall(id=unwind.call_id(name, step), doubt=doubt)
+    turn.command(
+        Call(
+            id=step.call.id,
+            step=name,
+            system=work.system,
+            operation=work.operation,
+            input=step.input,
+            via=step.via,
+            lane=unwind.lane(turn),
+            doubt=doubt,
+        )
+    )
+
+
+def ended(turn: Turn) -> None:
+    """Decide what the answer to a call means."""
+    try:
+        answer = msgspec.convert(turn.event.data, CallEnded)
+    except msgspec.ValidationError as error:
+        raise DecisionError(f"an answer to a call is malformed: {error}", where=turn.event.id) from None
+    name = answer.command.partition("!")[0].partition("#")[0]
+    call = turn.state.steps[name].call if name in turn.state.steps else None
+    if call is None or call.id != answer.command or not call.out:
+        turn.record("call.surplus", name, call=answer.command, outcome=answer.outcome, reason=answer.reason)
+        return
+    step = turn.step(name)
+    call = step.call
+    assert call is not None  # noqa: S101 - looked at above
+    call.error = answer.reason
+    if answer.outcome == "done":
+        _done(turn, name, answer, call)
+    elif answer.outcome == "unknown":
+        _unknown(turn, name, answer, call)
+    elif answer.outcome == "unreachable":
+        _unreachable(turn, name, answer, call)
+    else:
+        _not_done(turn, name, answer, call)
+
+
+def _done(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
+    if call.undo:
+        unwind.undo_done(turn, name)
+    else:
+        turn.succeed(name, answer.output, at=turn.happened())
+
+
+def _unknown(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
+    call.doubt = True
+    retry = _policy(turn, name)
+    if answer.resolvable and (call.attempt < retry.attempts):
+        _again(turn, name, answer, call, retry)
+    else:
+        _give_up(turn, name, "unknown_outcome", answer, call)
+
+
+def _unreachable(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
+    retry = _policy(turn, name)
+    if unwind.unwinding(turn, name) and not call.undo and not call.doubt:
+        turn.cancel_step(name, "taken back before it was done")
+    elif call.then == "skip" and not call.doubt:
+        turn.skip(name, turn.look(name).reason, turn.look(name).by)
+    elif call.attempt < retry.attempts:
+        _again(turn, name, answer, call, retry)
+    else:
+        _give_up(turn, name, "unknown_outcome" if call.doubt else "partner_down", answer, call)
+
+
+def _not_done(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
+    """Refused or withdrawn: certainly not done."""
+    call.doubt = False
+    if call.undo:
+        _give_up(turn, name, "undo_failed", answer, call)
+    elif unwind.unwinding(turn, name):
+        turn.cancel_step(name, "taken back before it was done")
+    elif call.then == "skip":
+        turn.skip(name, turn.look(name).reason, turn.look(name).by)
+    elif answer.outcome == "withdrawn":
+        send(turn, name)  # found not to be there, and still wanted
+    else:
+        _give_up(turn, name, "refused_by_partner", answer, call)
+
+
+def _again(turn: Turn, name: str, answer: CallEnded, call: PendingCall, retry: Retry) -> None:
+    wait = retry.first * (2 ** (call.attempt - 1) if retry.exponential else 1)
+    wait = min(wait, retry.most)
+    if answer.retry_after is not None:
+        wait = max(wait, timedelta(seconds=answer.retry_after))
+    call.attempt += 1
+    at = turn.now + wait
+    turn.command(RetryCommand(id=call.id, at=at, doubt=call.doubt))
+    turn.record(
+        "call.retried",
+        name,
+        call=call.id,
+        attempt=call.attempt,
+        at=text_of(at),
+        outcome=answer.outcome,
+        reason=answer.reason,
+        code=answer.code,
+    )
+
+
+def _give_up(turn: Turn, name: str, type_: str, answer: CallEnded, call: PendingCall) -> None:
+    """No more tries. What cannot be found out, and an undo that failed, always go to a person."""
+    call.out = False
+    reason = answer.reason or _TYPES.get(answer.outcome, answer.outcome)
+    work = turn.process.steps[name].work
+    called = f"{work.system}.{work.operation}" if isinstance(work, CallWork) else ""
+    turn.record("call.given_up", name, call=call.id, attempts=call.attempt, outcome=answer.outcome, reason=reason)
+    facts = {
+        "call": call.id,
+        "operation": called,
+        "attempts": call.attempt,
+        "code": answer.code,
+        "connection": turn.look(name).via or (work.system if isinstance(work, CallWork) else ""),
+    }
+    if call.undo:
+        turn.hold(name, "undo_failed", message=f"could not be undone: {reason}", **facts)
+    elif call.doubt:
+        turn.hold(name, "unknown_outcome", message=f"may or may not have been done: {reason}", **facts)
+    else:
+        failed(turn, name, type_, reason, **facts)
+
+
+def _policy(turn: Turn, name: str) -> Retry:
+    work = turn.process.steps[name].work
+    return work.retry if isinstance(work, CallWork) else Retry()

@@ -1,0 +1,140 @@
+"""Deadlines: when they are due, and the ladder that is climbed when they pass.
+
+A deadline counts from the step's start (`within`), is a time (`by`), or the next cut-off of a calendar. A `by`
+is evaluated again whenever what it names changes; a time that has moved into the past is due at once. Passing
+does not end the wait, unless the ladder says so. Each rung is climbed once in a life of the step.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from crossdock.errors import CrossdockError
+from crossdock.expressions import EvaluationError
+from crossdock.process.actions import perform
+from crossdock.process.definition import Deadline
+from crossdock.process.durations import Duration
+from crossdock.process.state import StepState
+from crossdock.process.turn import Turn, text_of
+
+_OPEN = frozenset({"running", "waiting"})
+
+
+def instant(value: Any, what: str) -> datetime:
+    """A time that an expression gave. Raises EvaluationError where it is none."""
+    if isinstance(value, datetime):
+        found = value
+    else:
+        try:
+            found = datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise EvaluationError(
+                f"{what} gave {value!r}, where a time is needed",
+                mend='give an instant with its zone, as `timestamp("2026-03-01T12:00:00Z")`',
+            ) from None
+    if found.tzinfo is None:
+        raise EvaluationError(f"{what} gave {value!r}, a time without a zone", mend="add Z or an offset")
+    return found
+
+
+def set_deadline(turn: Turn, name: str) -> None:
+    """Work out when a step that has just started is due."""
+    deadline = turn.process.steps[name].deadline
+    if deadline is not None:
+        _set_due(turn, name, deadline, _due(turn, turn.look(name), deadline))
+
+
+def refresh(turn: Turn, name: str) -> None:
+    """Work out a `by` again, after something it may name has changed."""
+    deadline = turn.process.steps[name].deadline
+    step = turn.look(name)
+    if deadline is None or deadline.by is None or step.status not in _OPEN:
+        return
+    due = _due(turn, step, deadline)
+    if due != step.due:
+        _set_due(turn, name, deadline, due)
+
+
+def fire_one(turn: Turn, name: str) -> bool:
+    """Climb the rung that is due on this step."""
+    _climb(turn, name)
+    return True
+
+
+def fire(turn: Turn, until: datetime) -> bool:
+    """Climb every rung that was due at or before `until`, earliest first. Whether any was."""
+    fired = False
+    while True:
+        step_name = min(
+            (
+                name
+                for name, step in turn.state.steps.items()
+                if step.next is not None and step.next <= until and step.status in _OPEN
+            ),
+            key=lambda name: (turn.look(name).next or until, name),
+            default=None,
+        )
+        if step_name is None:
+            return fired
+        fired = True
+        _climb(turn, step_name)
+
+
+def _climb(turn: Turn, name: str) -> None:
+    step = turn.step(name)
+    deadline = turn.process.steps[name].deadline
+    if deadline is None:  # a `wait`: its time has come
+        step.next = step.due = None
+        turn.succeed(name, at=turn.now)
+        return
+    rung = deadline.ladder[step.rung]
+    due = step.due or turn.now
+    turn.record("deadline.passed", name, due=text_of(due), rung=step.rung)
+    step.rung += 1
+    step.next = _rung_time(turn, deadline, due, step.rung)
+    message = f"{turn.process.steps[name].title} was due at {text_of(due)}"
+    try:
+        perform(turn, rung.actions, "late", name, message=message, due=text_of(due))
+    except EvaluationError as error:
+        turn.open("decision_failed", name, message=f"what `late` says could not be worked out: {error}")
+
+
+def _set_due(turn: Turn, name: str, deadline: Deadline, due: datetime | None) -> None:
+    step = turn.step(name)
+    if due is not None and step.due is not None:
+        turn.record("deadline.moved", name, due=text_of(due))
+    elif due is not None:
+        turn.record("deadline.set", name, due=text_of(due))
+    step.due = due
+    step.next = _rung_time(turn, deadline, due, step.rung) if due is not None else None
+
+
+def _rung_time(turn: Turn, deadline: Deadline, due: datetime, rung: int) -> datetime | None:
+    if rung >= len(deadline.ladder):
+        return None
+    after = deadline.ladder[rung].after
+    return due if after is None else turn.after(due, after, turn.calendar(deadline.calendar))
+
+
+def _due(turn: Turn, step: StepState, deadline: Deadline) -> datetime | None:
+    """When the step is due: its `by` where that is known, else what else is given, else nothing yet."""
+    start = step.started or turn.now
+    due: datetime | None = None
+    if deadline.by is not None:
+        value = turn.evaluate(deadline.by)
+        due = None if value is None else instant(value, "`by`")
+    elif deadline.cut_off:
+        due = turn.calendar(deadline.calendar).cut_off(deadline.cut_off, start)
+    if due is not None and deadline.before is not None:
+        due -= deadline.before.exact
+    if due is None and deadline.within is not None:
+        length = Duration.parse(turn.text(deadline.within))
+        due = turn.after(start, length, turn.calendar(deadline.calendar))
+    return due
+
+
+def unknown_due(turn: Turn, name: str, error: CrossdockError) -> None:
+    """A deadline that could not be worked out is an exception: a wait without one is forgotten."""
+    turn.open("decision_failed", name, message=f"its deadline could not be worked out: {error}")
+

@@ -1,0 +1,137 @@
+"""Where people decide: approvals and tasks are opened, changed, decided and withdrawn.
+
+A decision is taken only from someone of the role, who is not excluded (segregation of duties), whose eyes were
+on what is decided: content that has changed since refuses the decision. An assistant never decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from crossdock.expressions import Template, problems
+from crossdock.process.actions import perform
+from crossdock.process.definition import PersonWork
+from crossdock.process.turn import Turn
+
+
+def open_task(turn: Turn, name: str, work: PersonWork) -> None:
+    """Put an approval or a task before the people who may decide it."""
+    content = turn.evaluate(work.content) if work.content is not None else None
+    excluded = _people(turn, work.excluded)
+    candidates = _people(turn, work.candidates)
+    step = turn.step(name)
+    step.status = "waiting"
+    life = step.redo + step.tries
+    step.task = f"{turn.state.id}/{name}" + (f"#{life}" if life else "")
+    step.input = content
+    turn.record(
+        "task.opened",
+        name,
+        task=step.task,
+        kind=work.kind,
+        title=turn.process.steps[name].title,
+        role=work.role,
+        excluded=excluded or None,
+        candidates=candidates or None,
+        content=content,
+        seen=digest(content),
+    )
+
+
+def refresh_content(turn: Turn, name: str) -> None:
+    """The document has changed: what is to be decided may have changed with it."""
+    step = turn.look(name)
+    work = turn.process.steps[name].work
+    if not isinstance(work, PersonWork) or not step.task or work.content is None:
+        return
+    content = turn.evaluate(work.content)
+    if content != step.input:
+        turn.step(name).input = content
+        turn.record("task.changed", name, task=step.task, content=content, seen=digest(content))
+
+
+def decided(turn: Turn) -> None:
+    """Take a person's decision, or say why it is not taken."""
+    data = turn.event.data if isinstance(turn.event.data, dict) else {}
+    task = str(data.get("task", ""))
+    name = next((name for name, step in turn.state.steps.items() if step.task and step.task == task), "")
+    actor = turn.event.actor
+    by = actor.id if actor else ""
+    if not name:
+        turn.record("decision.refused", task=task, by=by, reason="it was decided or withdrawn before")
+        return
+    work = turn.process.steps[name].work
+    assert isinstance(work, PersonWork)  # noqa: S101 - only such steps have a task
+    reason = _objection(turn, name, work, data)
+    if reason:
+        turn.record("decision.refused", name, task=task, by=by, reason=reason)
+        return
+    form = data.get("form") or {}
+    note = str(data.get("note", ""))
+    yes = data.get("decision", "approved") != "refused"
+    turn.record(
+        "task.decided",
+        name,
+        task=task,
+        decision=("approved" if yes else "refused") if work.kind == "approve" else "done",
+        by=by,
+        note=note,
+        form=form or None,
+    )
+    turn.step(name).task = ""
+    if work.kind == "task":
+        turn.succeed(name, form, by=by, at=turn.happened())
+        return
+    output: dict[str, Any] = {"decision": "approved" if yes else "refused", "by": by, "note": note, "form": form}
+    if yes:
+        turn.succeed(name, output, by=by, at=turn.happened())
+        return
+    step = turn.step(name)
+    step.output = output
+    step.by = by
+    message = f"refused by {by}: {note}" if note else f"refused by {by}"
+    if not perform(turn, work.refused, "refused", name, message=message):
+        turn.hold(name, "refused", message=message)
+
+
+def digest(content: Any) -> str:
+    """Names what a person sees, so that a decision can say what it was about."""
+    if content is None:
+        return ""
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
+
+
+def _objection(turn: Turn, name: str, work: PersonWork, data: dict[str, Any]) -> str:
+    actor = turn.event.actor
+    if actor is None:
+        return "nobody is named who decides"
+    if actor.kind == "assistant":
+        return "an assistant may propose, not decide"
+    if work.role not in actor.roles:
+        return f"{actor.id} has not the role {work.role}"
+    if actor.id in _people(turn, work.excluded):
+        return f"{actor.id} is excluded here: who asks for it may not also decide it"
+    candidates = _people(turn, work.candidates)
+    if candidates and actor.id not in candidates:
+        return f"{actor.id} is not one of those who may decide"
+    seen = data.get("seen")
+    if seen and seen != digest(turn.look(name).input):
+        return "what is decided has changed since it was looked at"
+    if data.get("decision", "approved") not in ("approved", "refused", "done"):
+        return f"{data['decision']!r} is neither approved nor refused"
+    if work.form is not None and data.get("decision") != "refused":
+        wrong = problems(data.get("form") or {}, work.form)
+        if wrong:
+            return "the form is not complete: " + "; ".join(wrong[:5])
+    return ""
+
+
+def _people(turn: Turn, templates: tuple[Template, ...]) -> list[str]:
+    people: list[str] = []
+    for template in templates:
+        value = turn.evaluate(template)
+        people.extend(str(one) for one in (value if isinstance(value, list) else [value]) if one)
+    return people

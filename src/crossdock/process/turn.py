@@ -1,0 +1,397 @@
+"""One decision in the making: a working copy of the run, and the small changes that decisions are made of.
+
+Nothing else writes to a run's state. The state that came in is never touched: the top is copied at once, each
+step when it is first changed. Every change that a person would ask about leaves a record.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from crossdock.errors import CrossdockError
+from crossdock.expressions import EvaluationError, Expression, Template
+from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
+from crossdock.process.definition import Process
+from crossdock.process.durations import Duration
+from crossdock.process.messages import Claim, Command, Emit, Event, Record
+from crossdock.process.state import ENDED_STEP, OpenException, State, StepState
+
+MOST_RECORDS = 20_000
+MOST_KEPT = 500
+MOST_EVENTS = 2_000
+
+
+class DecisionError(CrossdockError):
+    """A decision could not be made: the event is set aside with this, and the run waits for a person."""
+
+
+class Reference(Protocol):
+    """Versioned data that decisions use: the tenant's settings and its calendars."""
+
+    @property
+    def tenant(self) -> Mapping[str, Any]:
+        """What expressions see as `tenant`: `id`, `name`, `settings`."""
+
+    def calendar(self, name: str) -> Calendar | None:
+        """The calendar of that name, if there is one."""
+
+
+class Plain:
+    """A `Reference` of fixed values: for tests, simulations and tenants that have set nothing."""
+
+    def __init__(
+        self, tenant: Mapping[str, Any] | None = None, calendars: Mapping[str, Calendar] | None = None
+    ) -> None:
+        """Take what expressions see as `tenant`, and the calendars by name."""
+        self.tenant: Mapping[str, Any] = tenant or {"id": "default", "name": "default", "settings": {}}
+        self._calendars = calendars or {}
+
+    def calendar(self, name: str) -> Calendar | None:
+        """The calendar of that name, if there is one."""
+        return self._calendars.get(name)
+
+
+def text_of(instant: datetime) -> str:
+    """An instant as RFC 3339 in UTC."""
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+class StepView(Mapping[str, Any]):
+    """What expressions see of a step."""
+
+    _FIELDS = ("status", "output", "events", "outputs", "started", "ended", "by", "reason", "redo", "counts")
+
+    def __init__(self, step: StepState) -> None:
+        """Look at `step` without copying it."""
+        self._step = step
+
+    def __getitem__(self, name: str) -> Any:
+        step = self._step
+        children = step.children
+        match name:
+            case "status" | "by" | "reason" | "redo" | "events":
+                return getattr(step, name)
+            case "output" if step.output is not None:
+                return step.output
+            case "started" | "ended" if getattr(step, name) is not None:
+                return text_of(getattr(step, name))
+            case "outputs":
+                return list(children.outputs.values()) if children else []
+            case "counts":
+                children = children or _NO_CHILDREN
+                return {
+                    "total": len(children.started),
+                    "open": len(children.open),
+                    "succeeded": children.succeeded,
+                    "failed": children.failed,
+                    "cancelled": children.cancelled,
+                }
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._FIELDS if name in self)
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            self[str(name)]
+        except KeyError:
+            return False
+        return True
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class StepsView(Mapping[str, StepView]):
+    """What expressions see as `steps`."""
+
+    def __init__(self, steps: Mapping[str, StepState]) -> None:
+        """Look at `steps` without copying them."""
+        self._steps = steps
+
+    def __getitem__(self, name: str) -> StepView:
+        return StepView(self._steps[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._steps)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+
+class Turn:
+    """A working copy of a run, and what the decision tells and asks for so far."""
+
+    def __init__(self, process: Process, state: State, event: Event, reference: Reference) -> None:
+        """Begin to decide `event` for the run `state`."""
+        self.process = process
+        self.event = event
+        self.now = event.now
+        self.reference = reference
+        self.state = copy.copy(state)
+        self.state.steps = dict(state.steps)
+        self.records: list[Record] = []
+        self.commands: list[Command] = []
+        self.changed: list[str] = []  # steps whose change others may look at, in order
+        self.document_changed = False
+        self._own: set[str] = set()  # steps copied in this turn
+
+    # -- looking ---------------------------------------------------------------------------------------
+
+    def look(self, name: str) -> StepState:
+        """A step, to read."""
+        return self.state.steps[name]
+
+    def step(self, name: str) -> StepState:
+        """A step, to write: copied at the first touch."""
+        step = self.state.steps[name]
+        if name not in self._own:
+            step = copy.copy(step)
+            if step.call is not None:
+                step.call = copy.copy(step.call)
+            if step.children is not None:
+                step.children = copy.copy(step.children)
+            self.state.steps[name] = step
+            self._own.add(name)
+        return step
+
+    def values(self, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The names that expressions may use, over what the run is at this moment."""
+        state = self.state
+        names: dict[str, Any] = {
+            self.process.variable: state.document,
+            "steps": StepsView(state.steps),
+            "run": {
+                "id": state.id,
+                "key": state.key,
+                "generation": state.generation,
+                "process": state.process,
+                "version": state.version,
+                "status": state.status,
+                "started_by": state.started_by,
+                **({"started": text_of(state.started)} if state.started else {}),
+            },
+            "tenant": self.reference.tenant,
+            "now": self.now,
+        }
+        if extra:
+            names.update(extra)
+        return names
+
+    def evaluate(self, what: Expression | Template, extra: Mapping[str, Any] | None = None) -> Any:
+        """The value of an expression or template here and now. Raises EvaluationError."""
+        return what.evaluate(self.values(extra))
+
+    def holds(self, condition: Expression | None, extra: Mapping[str, Any] | None = None) -> bool:
+        """Whether `condition` holds; none holds always. Raises EvaluationError where it is neither."""
+        if condition is None:
+            return True
+        value = self.evaluate(condition, extra)
+        if not isinstance(value, bool):
+            raise EvaluationError(
+                f"${{ {condition.text} }} gave {value!r}, where true or false is needed",
+                mend="compare the value with something",
+            )
+        return value
+
+    def text(self, what: Template, extra: Mapping[str, Any] | None = None) -> str:
+        """A template's value as text; nothing is an empty text."""
+        value = self.evaluate(what, extra)
+        return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
+
+    def calendar(self, choice: Expression | None = None) -> Calendar:
+        """The calendar in force: the one chosen, else the run's, else the tenant's default, else the plain one."""
+        names: list[Any] = [self.evaluate(choice)] if choice is not None else []
+        for name in (*names, self.state.calendar, "default"):
+            found = self.reference.calendar(name) if isinstance(name, str) and name else None
+            if found is not None:
+                return found
+        return DEFAULT_CALENDAR
+
+    def after(self, instant: datetime, duration: Duration, calendar: Calendar | None = None) -> datetime:
+        """The instant that lies `duration` after `instant`, in business time where it says so."""
+        return (calendar or self.calendar()).add(instant, duration)
+
+    # -- telling and asking ----------------------------------------------------------------------------
+
+    def record(self, what: str, step: str = "", item: str = "", **data: Any) -> None:
+        """Tell one thing about the run."""
+        if len(self.records) >= MOST_RECORDS:
+            raise DecisionError(
+                f"one event led to more than {MOST_RECORDS} records",
+                where=self.state.id,
+                mend="shorten the list of `each`, or split the process",
+            )
+        self.records.append(
+            Record(what=what, step=step, item=item, data={k: v for k, v in data.items() if v not in (None, "")})
+        )
+
+    def command(self, command: Command) -> None:
+        """Ask for one thing."""
+        self.commands.append(command)
+
+    def emit(self, type_: str, data: Any, about: Mapping[str, str] | None = None) -> None:
+        """A business event to others, named after this run so that a replay names it the same."""
+        self.state.emitted += 1
+        keys = {self.process.variable: self.state.key} if about is None else dict(about)
+        self.command(Emit(id=f"{self.state.id}/{self.state.emitted}", type=type_, data=data, about=keys))
+
+    def claim(self, kind: str, value: str) -> None:
+        """Later events that name `kind` = `value` are this run's."""
+        if not value or self.state.alias.get(kind) == value:
+            return
+        self.state.alias = {**self.state.alias, kind: value}
+        self.record("alias.set", kind=kind, value=value)
+        self.command(Claim(kind=kind, value=value))
+
+    # -- the small changes -----------------------------------------------------------------------------
+
+    def happened(self) -> datetime:
+        """When the event in hand happened, as far as its source is trusted."""
+        return self.event.time if self.event.trusted else self.event.received
+
+    def end(self, name: str, status: str, what: str, *, reason: str = "", **data: Any) -> StepState:
+        """Bring a step to an end: no deadline runs any more, lateness that was raised is closed."""
+        step = self.step(name)
+        step.status = status  # type: ignore[assignment] # callers pass names of StepStatus
+        step.ended = self.now
+        step.due = step.next = None
+        step.call = None
+        step.task = ""
+        step.reason = reason
+        self.changed.append(name)
+        self.record(what, name, reason=reason, **data)
+        for id_, open_ in list(self.state.exceptions.items()):
+            if open_.step == name:
+                self.close(id_, "come late" if open_.late and status == "succeeded" else f"the step is {status}")
+        return step
+
+    def succeed(self, name: str, output: Any = None, *, by: str = "", at: datetime | None = None) -> None:
+        """The step has done what it was for."""
+        definition = self.process.steps[name]
+        step = self.step(name)
+        if output is not None:
+            step.output = output
+        if by:
+            step.by = by
+        step.at = at or self.now
+        self.state.successes += 1
+        step.order = self.state.successes
+        self.end(name, "succeeded", "step.succeeded", output=step.output, by=by)
+        for kind, template in definition.alias.items():
+            value = self.text(template, {"output": step.output, "input": step.input})
+            self.claim(kind, value)
+
+    def skip(self, name: str, reason: str, by: str = "") -> None:
+        """The step is not needed; what needs it goes on."""
+        step = self.step(name)
+        step.at = self.now
+        if by:
+            step.by = by
+        self.end(name, "skipped", "step.skipped", reason=reason, by=by)
+
+    def fail(self, name: str, reason: str) -> None:
+        """The step did not do what it was for, and something else takes its place."""
+        self.end(name, "failed", "step.failed", reason=reason)
+
+    def cancel_step(self, name: str, reason: str) -> None:
+        """The step will not run any more."""
+        if self.look(name).status not in ENDED_STEP:
+            self.end(name, "cancelled", "step.cancelled", reason=reason)
+
+    def hold(self, name: str, type_: str, *, message: str, severity: str | None = None, **data: Any) -> None:
+        """The step stops until a person has closed the exception that this opens."""
+        step = self.step(name)
+        step.status = "held"
+        step.due = step.next = None
+        step.reason = message
+        self.record("step.held", name, reason=message)
+        self.open(type_, name, message=message, severity=severity, holds=True, **data)
+
+    def open(  # noqa: A003 - an exception is opened
+        self,
+        type_: str,
+        step: str = "",
+        *,
+        message: str = "",
+        severity: str | None = None,
+        holds: bool = False,
+        late: bool = False,
+        **data: Any,
+    ) -> str:
+        """Open an exception, or count it once more where one of this step and type is open. Gives its id."""
+        exceptions = dict(self.state.exceptions)
+        self.state.exceptions = exceptions
+        for id_, open_ in exceptions.items():
+            if open_.type == type_ and open_.step == step:
+                repeat = copy.copy(open_)
+                repeat.count += 1
+                repeat.holds = repeat.holds or holds
+                repeat.late = repeat.late and late
+                exceptions[id_] = repeat
+                self.record("exception.repeated", step, exception=id_, count=repeat.count, message=message)
+                return id_
+        self.state.opened += 1
+        id_ = f"{self.state.id}/x{self.state.opened}"
+        exceptions[id_] = OpenException(type=type_, step=step, raised=self.now, holds=holds, late=late)
+        declared = self.process.exceptions.get(type_)
+        severity = severity or (declared.severity if declared else None)
+        owner = declared.owner if declared and declared.owner else ""
+        self.record(
+            "exception.raised",
+            step,
+            exception=id_,
+            type=type_,
+            severity=severity,
+            owner=owner,
+            process_owner=self.process.owner,
+            message=message,
+            holds=holds,
+            **data,
+        )
+        self.claim_exception(id_)
+        self._announce("exception.raised", id_, type_, step, message, severity)
+        return id_
+
+    def claim_exception(self, id_: str) -> None:
+        """Let others name the exception to reach this run."""
+        if self.process.document != "ExceptionCase":
+            self.command(Claim(kind="exception", value=id_))
+
+    def close(self, id_: str, note: str, by: str = "") -> None:
+        """Close an exception. Whether its step goes on is for the caller to see."""
+        exceptions = dict(self.state.exceptions)
+        open_ = exceptions.pop(id_)
+        self.state.exceptions = exceptions
+        self.record("exception.closed", open_.step, exception=id_, type=open_.type, note=note, by=by)
+        self._announce("exception.closed", id_, open_.type, open_.step, note, None)
+
+    def _announce(
+        self, what: str, id_: str, type_: str, step: str, message: str, severity: str | None
+    ) -> None:
+        """Tell others, so that a process may start on it; not about exceptions in such processes: no loops."""
+        if self.process.document == "ExceptionCase":
+            return
+        case = {
+            "id": id_,
+            "type": type_,
+            "severity": severity or "medium",
+            "process": self.state.process,
+            "run": self.state.id,
+            "message": message or type_,
+            "raised": text_of(self.now),
+            self.process.variable: self.state.key,
+        }
+        if step:
+            case["step"] = step
+        self.emit(what, case, {"exception": id_})
+
+    def blocked(self, name: str) -> bool:
+        """Whether an open exception stops this step."""
+        return any(open_.step == name and open_.holds for open_ in self.state.exceptions.values())
+
