@@ -1,0 +1,16 @@
+"""Where it is kept: PostgreSQL, embedded or on a server. The only package that opens connections."""
+
+from crossdock.store.clock import Clock
+from crossdock.store.database import Database, EngineTransaction, Tenant, TenantTransaction
+from crossdock.store.embedded import EmbeddedServer
+from crossdock.store.migrate import migrate
+
+__all__ = [
+    "Clock",
+    "Database",
+    "EmbeddedServer",
+    "EngineTransaction",
+    "Tenant",
+    "TenantTransaction",
+    "migrate",
+]

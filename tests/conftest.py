@@ -1,0 +1,76 @@
+"""A real PostgreSQL for all tests: one embedded server a session, one fresh database a test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from crossdock.store import Database, EmbeddedServer, Tenant, migrate
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """The embedded server, with a database `template` that is migrated and empty."""
+    with tempfile.TemporaryDirectory(prefix="cd-", ignore_cleanup_errors=True) as directory:
+        server = EmbeddedServer.open(Path(directory))
+        asyncio.run(_make_template(server))
+        yield server
+        server.close()
+
+
+async def _make_template(server: EmbeddedServer) -> None:
+    connection = await asyncpg.connect(server.url())
+    await connection.execute("create database template")
+    await connection.close()
+    await migrate(server.url("template"))
+    connection = await asyncpg.connect(server.url())
+    # What is written in tests need not survive the machine; the server's own setting stays durable.
+    await connection.execute("alter system set synchronous_commit = off")
+    await connection.execute("select pg_reload_conf()")
+    for role in ("crossdock_app", "crossdock_engine"):
+        for name, value in await _settings_of(connection, role):
+            await connection.execute(f"alter role {role} set {name} = '{value}'")
+    await connection.close()
+
+
+async def _settings_of(connection: asyncpg.Connection, role: str) -> list[tuple[str, str]]:
+    """Settings of a role in `template`: they do not travel with a copy of the database."""
+    found = await connection.fetchval(
+        "select setconfig from pg_db_role_setting s join pg_roles r on r.oid = s.setrole "
+        "join pg_database d on d.oid = s.setdatabase where r.rolname = $1 and d.datname = 'template'",
+        role,
+    )
+    return [tuple(setting.split("=", 1)) for setting in found or []]
+
+
+@pytest.fixture
+async def url(server: EmbeddedServer) -> AsyncIterator[str]:
+    """The owner's address of a fresh database, migrated and empty."""
+    name = f"test{next(_numbers)}"
+    connection = await asyncpg.connect(server.url())
+    await connection.execute(f"create database {name} template template strategy file_copy")
+    yield server.url(name)
+    await connection.execute(f"drop database {name} with (force)")
+    await connection.close()
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    """A fresh database, open."""
+    database = await Database.open(url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def tenant(database: Database) -> Tenant:
+    """A tenant in it."""
+    return await database.create_tenant("acme", title="Acme Goods")
