@@ -7,6 +7,7 @@ fits none of them belongs under `references` or `custom`, never into one of thes
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -91,13 +92,57 @@ Instant = Annotated[
 Precision = Literal["second", "minute", "hour", "day", "unknown"]
 """How exactly a time is known. A date alone is `day`: its instant is then a bound, not a clock's."""
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+# What a form asks for, in words, for the messages.
+FORMS = {
+    r"^\S(.*\S)?$": "begins or ends with a blank, or breaks the line",
+    r"^[A-Z0-9]{1,3}$": "is not a UN/ECE Recommendation 20 unit, such as EA, KGM or MTR",
+    r"^[A-Z]{2}[A-Z2-9]{3}$": "is not a UN/LOCODE, such as DEHAM",
+    r"^[0-9]{6,14}$": "is not a tariff code: 6 to 14 digits without points",
+    r"^[!-~]+$": "has blanks or letters that a URI does not have",
+}
+
+
+def _storable(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("holds a NUL character, which cannot be stored")
+    return value
+
+
+_Storable = AfterValidator(_storable)
+
+
+def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+    """Let only JSON through that can be written and stored again; without recursion."""
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    while waiting:
+        part, depth = waiting.pop()
+        if depth > MOST_DEPTH:
+            raise ValueError(f"is nested deeper than {MOST_DEPTH} levels")
+        if isinstance(part, dict):
+            waiting.extend((inner, depth + 1) for inner in (*part, *part.values()))
+        elif isinstance(part, list):
+            waiting.extend((inner, depth + 1) for inner in part)
+        elif isinstance(part, str):
+            _storable(part)
+            if not part.isascii() and any("\ud800" <= letter <= "\udfff" for letter in part):
+                raise ValueError("holds half of a surrogate pair, which is no text")
+        elif not (part is None or isinstance(part, int) or (isinstance(part, float) and math.isfinite(part))):
+            raise ValueError(f"holds what JSON does not have: {type(part).__name__}")
+    return value
+
+
+MOST_DEPTH = 32
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
+"""Any JSON object, up to 32 levels deep."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=500), _Storable]
 """A name or short text on one line, up to 500 characters."""
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000), _Storable]
 """Words as somebody wrote them, up to 20,000 characters."""
 
-Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$"), _Storable]
 """A number or identifier as its issuer writes it: no blanks at the ends, up to 200 characters."""
 
 # ISO 4217; the last line is withdrawn, but stands in history.

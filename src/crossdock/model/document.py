@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from crossdock.model.codes import Instant, Key, Name
+from crossdock.model.codes import Instant, JsonObject, Key, Name
 
 
 def maybe(description: str) -> Any:
@@ -33,6 +33,7 @@ class Value(BaseModel):
     """A frozen value of the model. Unknown fields are refused, JSON is sparse."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    schema_version: ClassVar[int] = 1  # of its published JSON Schema
 
     @model_serializer(mode="wrap")
     def _sparse(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -62,15 +63,11 @@ class Part(Value):
     """A line or other part of a document, with room for partners' own fields."""
 
     references: tuple[Reference, ...] = many("How others call this part")
-    custom: dict[str, Any] = Field(
-        default_factory=dict, description="Partners' own fields, JSON values by name"
-    )
+    custom: JsonObject = Field(default_factory=dict, description="Partners' own fields, JSON values by name")
 
 
 class Document(Part):
     """A business document: what all of them keep besides their content."""
-
-    schema_version: ClassVar[int] = 1  # of its published JSON Schema
 
     id: Key | None = maybe("Our id; where none was given, the document's number")
     version: Key | None = maybe("Its version at its source, opaque; with `changed` it tells newer from older")

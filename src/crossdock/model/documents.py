@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from crossdock.errors import Refused
 from crossdock.model.claims import Claim, FreightBill
+from crossdock.model.codes import FORMS
 from crossdock.model.document import Value
 from crossdock.model.exceptions import CustomerCase, ExceptionCase
 from crossdock.model.invoices import CreditNote, Dispute, HoldReason, Invoice, InvoiceLine
@@ -141,7 +142,8 @@ def _problem(model: type[BaseModel], found: dict[str, Any], under: str) -> Probl
         case "value_error":
             return Problem(path, str(context["error"]))
         case "string_pattern_mismatch":
-            return Problem(path, f"does not have the form {context['pattern']}")
+            pattern = context["pattern"]
+            return Problem(path, FORMS.get(pattern, f"does not have the form {pattern}"))
         case "model_type" | "model_attributes_type" | "dict_type":
             return Problem(path, "is not an object")
         case _:

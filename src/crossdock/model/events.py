@@ -27,7 +27,6 @@ from crossdock.model.shipments import Booking, Package, ProofOfDelivery, Shipmen
 from crossdock.model.trade import ComplianceCheck, CustomsFiling
 from crossdock.model.warehouse import PickTask
 
-
 Model = type[Value]
 
 
@@ -39,7 +38,7 @@ class EventType(NamedTuple):
     description: str
     about: Mapping[str, str]  # kind of key -> dotted path in data
     version: int = 1
-    # upgrades[n] converts data of version n + 1 to version n + 2; events are always read as `version`.
+    # Each converts data up by one version, oldest first, the last one to `version`, which data is read as.
     upgrades: tuple[Callable[[Any], Any], ...] = ()
 
 
@@ -128,7 +127,9 @@ KEY_KINDS: frozenset[str] = frozenset(kind for keys in _ABOUT.values() for kind 
 
 def _types(data: type[Value], document: str, **happened: str) -> dict[str, EventType]:
     return {
-        f"{document}.{what}": EventType(f"{document}.{what}", data, description, _ABOUT[data])
+        f"{document}.{what}": EventType(
+            f"{document}.{what}", data, description, _ABOUT[data], data.schema_version
+        )
         for what, description in happened.items()
     }
 

@@ -36,8 +36,8 @@ class OrderLine(Part):
     """One line of an order or quote (UBL OrderLine, X12 PO1, EDIFACT LIN)."""
 
     number: Key = Field(description="Line number within the order, as the source counts")
-    item: Key = Field(description="Item number at the seller (SKU)")
-    name: Name | None = maybe("Description as on the document")
+    item: Key | None = maybe("Item number at the seller (SKU); absent for what has none")
+    name: Name | None = maybe("Description as on the document; needed where there is no item number")
     gtin: Gtin | None = maybe("GS1 global trade item number")
     customer_item: Key | None = maybe("The customer's number of the item")
     supplier: Key | None = maybe("Party that supplies it, where the line says so")
@@ -54,6 +54,14 @@ class OrderLine(Part):
     site: Key | None = maybe("Site that delivers the line, where not as the order")
     lot: Key | None = maybe("Lot that was asked for")
     product: Item | None = maybe("The item's own data, where the source sends them along")
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        if self.item is None and self.name is None:
+            raise ValueError(
+                "says neither `item` nor `name`; give the item number, or a name where it has none"
+            )
+        return self
 
 
 class Charge(Part):

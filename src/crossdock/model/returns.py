@@ -90,6 +90,7 @@ class Refund(Document):
     invoice: Key | None = maybe("Invoice that it pays back")
     credit_note: Key | None = maybe("Credit note that it settles")
     amount: Money = Field(description="What is paid back, positive")
+    lines: tuple[ReturnLine, ...] = many("What it is for, by order line")
     method: Key | None = maybe("How: `card`, `transfer`, `credit` ...")
     state: Literal["requested", "approved", "paid", "failed", "unknown"] | None = maybe("Where it stands")
     paid: Instant | None = maybe("When it was paid")

@@ -154,7 +154,7 @@ class Shipment(Document):
     carrier: Key | None = maybe("Who carries it: id of the carrier or its connection")
     service: Key | None = maybe("The carrier's service")
     tracking_number: Key | None = maybe("The carrier's number of the shipment")
-    tracking_url: Name | None = maybe("Where the carrier shows it")
+    tracking_url: Text | None = maybe("Where the carrier shows it")
     booking: Key | None = maybe("Number of the booking")
     bill_of_lading: Key | None = maybe("Number of the bill of lading or waybill")
     incoterm: Key | None = maybe("ICC Incoterm")
