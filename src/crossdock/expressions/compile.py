@@ -1,0 +1,211 @@
+"""Texts to expressions: checked against the variables' types, then ready to be evaluated over JSON."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_strings
+from google.protobuf.message import DecodeError
+
+from crossdock.expressions import bind, functions, wording
+from crossdock.expressions.errors import EvaluationError, ExpressionError
+from crossdock.expressions.functions import written
+from crossdock.expressions.lower import Lowering
+from crossdock.expressions.messages import Messages
+from crossdock.expressions.rewrite import Rewritten, rewrite
+from crossdock.expressions.syntax import syntax
+from crossdock.expressions.template import Template
+from crossdock.expressions.tree import Call, Entries, Items, Loop, Node, Select, nullable, read, shape
+from crossdock.expressions.types import Type
+
+LONGEST = 4000
+_BUILTIN = [
+    "size",
+    "string",
+    "int",
+    "double",
+    "bool",
+    "timestamp",
+    "duration",
+    "matches",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "split",
+    "join",
+    "replace",
+    "lowerAscii",
+    "upperAscii",
+    "trim",
+    "substring",
+    "indexOf",
+    "lastIndexOf",
+    "charAt",
+    "format",
+    "all",
+    "exists",
+    "exists_one",
+    "filter",
+    "map",
+    "has",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "type",
+    "dyn",
+]
+
+
+class Expression:
+    """One expression, compiled. It has no state: evaluate it as often as needed, over any values."""
+
+    def __init__(
+        self,
+        text: str,
+        node: Node,
+        lowering: Lowering,
+        messages: Messages,
+    ) -> None:
+        self.text = text
+        self.type: Type = shape(node)
+        self.nullable = nullable(node)
+        self._messages = messages
+        self._direct = lowering.hoisted(node, frozenset())
+        self._program: Any = None
+        if self._direct is None:
+            lowered = lowering.syntax.write_parsed(lowering.lowered(node))
+            self._program = _runtime().deserialize(lowered)
+        self._slots: tuple[tuple[str, bind.Getter], ...] = tuple(lowering.slots.items())
+        self.paths = frozenset(lowering.paths)
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r}: {self.type})"
+
+    def evaluate(self, values: Mapping[str, object]) -> Any:
+        """The value as JSON, over the values of the variables.
+
+        Only what `paths` names is read. Raises `EvaluationError` where these values do not have what is needed.
+        """
+        if self._direct is not None:
+            try:
+                return self._direct(values)
+            except EvaluationError as error:
+                raise error.within(self.text) from None
+        bound: dict[str, Any] = {}
+        unbound: dict[str, EvaluationError] = {}
+        for name, getter in self._slots:
+            try:
+                bound[name] = getter(values)
+            except EvaluationError as error:
+                unbound[name] = error
+        try:
+            value = self._program.eval(data=bound)
+            plain = value.plain_value()
+        except RuntimeError as error:
+            raise wording.failed(str(error), self.text, unbound, self._messages) from None
+        if plain is True or plain is False:
+            return plain
+        if isinstance(plain, str) and value.type() == cel.Type.ERROR:
+            raise wording.failed(plain, self.text, unbound, self._messages)
+        return written(plain)
+
+
+class Environment:
+    """The variables that expressions of one place may name, with their types. Building one takes milliseconds."""
+
+    def __init__(self, variables: Mapping[str, Type]) -> None:
+        self.variables = dict(variables)
+        self._messages = Messages(self.variables)
+        self._checking = cel.NewEnv(
+            self._messages.pool,
+            config=cel.NewEnvConfigFromYaml(_declared()),
+            variables=self._messages.variables,
+            extensions=[ext_strings.ExtStrings()],
+        )
+
+    def compile(self, text: str) -> Expression:
+        """Compile an expression, without `${` and `}` around it. Raises `ExpressionError` if it does not check."""
+        if len(text) > LONGEST:
+            raise ExpressionError(
+                f"the expression has {len(text)} characters, at most {LONGEST} are read",
+                text=f"{text[:60]}...",
+                mend="split it into several steps",
+            )
+        if not text.strip():
+            raise ExpressionError("the expression is empty", text=text)
+        try:
+            node = read(syntax().read_checked(self._checked(text)), self._messages)
+            _refuse_messages(node, text)
+            lowering = Lowering(frozenset(self.variables), syntax())
+            return Expression(text, node, lowering, self._messages)
+        except (DecodeError, RecursionError):
+            raise _too_deep(text) from None
+        except RuntimeError as error:
+            if "nest" in str(error) or "parse" in str(error).lower() or "depth" in str(error):
+                raise _too_deep(text) from None
+            raise
+
+    def template(self, value: object) -> Template:
+        """Compile all expressions in a YAML value. A string that is one `${ ... }` keeps the value's type."""
+        return Template(value, self.compile)
+
+    def _checked(self, text: str) -> bytes:
+        try:
+            return self._checking.compile(text).serialize()  # type: ignore[no-any-return]
+        except RuntimeError as error:
+            raw = str(error)
+        rewritten: Rewritten | None = rewrite(text) if wording.is_about_operators(raw) else None
+        if rewritten is not None:
+            try:
+                return self._checking.compile(rewritten.text).serialize()  # type: ignore[no-any-return]
+            except RuntimeError as error:
+                raw = str(error)
+        names = wording.Names(self.variables, (*functions.names(), *_BUILTIN), self._messages)
+        raise wording.refused(text, raw, names, rewritten)
+
+
+def _too_deep(text: str) -> ExpressionError:
+    return ExpressionError("the expression nests too deeply", text=text, mend="split it into several steps")
+
+
+def _refuse_messages(node: Node, text: str) -> None:
+    """An expression makes maps, not protobuf messages."""
+    if isinstance(node, Entries):
+        if node.message:
+            raise ExpressionError(
+                "a map is written without a name before it", text=text, mend='write {"a": ...}'
+            )
+        for key, value in node.entries:
+            _refuse_messages(key, text)
+            _refuse_messages(value, text)
+    elif isinstance(node, Select):
+        _refuse_messages(node.operand, text)
+    elif isinstance(node, Items):
+        for item in node.items:
+            _refuse_messages(item, text)
+    elif isinstance(node, Call):
+        for arg in (*node.args, *([node.target] if node.target else [])):
+            _refuse_messages(arg, text)
+    elif isinstance(node, Loop):
+        for part in (node.range, node.init, node.condition, node.step, node.result):
+            _refuse_messages(part, text)
+
+
+@functools.cache
+def _declared() -> str:
+    return functions.checked_config()
+
+
+@functools.cache
+def _runtime() -> Any:
+    """The run-time environment: our functions, no variables. It is the same for all, so there is one."""
+    return cel.NewEnv(None, functions=functions.runtime_declarations(), extensions=[ext_strings.ExtStrings()])

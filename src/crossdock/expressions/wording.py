@@ -1,0 +1,299 @@
+"""CEL's messages in our words: no operators with underscores, no protobuf names; with the likely mend."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from crossdock.expressions.errors import EvaluationError, ExpressionError
+from crossdock.expressions.messages import Messages
+from crossdock.expressions.rewrite import Rewritten
+from crossdock.expressions.types import Record
+
+_RAW = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_OVERLOAD = re.compile(r"found no matching overload for '([^']+)' applied to '(.*)'")
+_FIELD = re.compile(r"undefined field '([^']+)' not found in struct '([^']+)'")
+_UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
+_OPERAND = re.compile(r"expression of type '([^']+)' cannot be the operand of a select operation")
+_RANGE = re.compile(r"expression of type '([^']+)' cannot be the range of a comprehension")
+_SYNTAX = re.compile(r"Syntax error: (.*)")
+_RUNTIME = re.compile(r"No matching overloads found : (?:\(([^()]*)\)\.)?([^ (]+)(?:\((.*)\))?$")
+_UNBOUND = re.compile(r'No value with name "([^"]+)" found in Activation')
+_VERBS = {
+    "<": "compare",
+    "<=": "compare",
+    ">": "compare",
+    ">=": "compare",
+    "==": "compare",
+    "!=": "compare",
+    "+": "add",
+    "-": "subtract",
+    "*": "multiply",
+    "/": "divide",
+    "%": "divide",
+}
+_OPERATORS = {
+    "op_lt": "<",
+    "op_le": "<=",
+    "op_gt": ">",
+    "op_ge": ">=",
+    "op_eq": "==",
+    "op_ne": "!=",
+    "op_add": "+",
+    "op_sub": "-",
+    "op_mul": "*",
+    "op_div": "/",
+    "op_mod": "%",
+    "op_neg": "-",
+}
+_WORDS = {
+    "int64": "int",
+    "uint64": "uint",
+    "null_type": "nothing",
+    "null": "nothing",
+    "dyn": "any",
+    "google.protobuf.Timestamp": "timestamp",
+    "google.protobuf.Duration": "duration",
+    "google.protobuf.Value": "any",
+}
+_FORMS = {
+    "timestamp": "an instant such as 2026-11-23T10:00:00Z",
+    "duration": "a duration such as 3600s",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What an expression could have meant."""
+
+    variables: Iterable[str]
+    functions: Iterable[str]
+    messages: Messages
+
+
+def is_about_operators(raw: str) -> bool:
+    """Whether rewriting the operators could mend what the checker says."""
+    return any(
+        _operator(found.group(1)) is not None or found.group(1) in ("_?_:_", "default")
+        for found in map(_OVERLOAD.search, raw.splitlines())
+        if found
+    )
+
+
+def refused(text: str, raw: str, names: Names, rewritten: Rewritten | None) -> ExpressionError:
+    """The error for what the checker says about `text`, or about the text it was rewritten to."""
+    found = _RAW.search(raw)
+    if found is None:
+        deep = "depth" in raw or "recursion" in raw
+        message = "the expression nests too deeply" if deep else _trimmed(raw)
+        return ExpressionError(message, text=text, mend="split it into several steps" if deep else "")
+    checked = rewritten.text if rewritten else text
+    lines = checked.split("\n")
+    line = min(int(found.group(1)), len(lines))
+    offset = sum(len(earlier) + 1 for earlier in lines[: line - 1]) + int(found.group(2)) - 1
+    offset = min(rewritten.source(offset) if rewritten else offset, len(text))
+    message, mend = _worded(found.group(3), names, text, offset)
+    before = text[:offset]
+    return ExpressionError(
+        message,
+        text=text,
+        line=before.count("\n") + 1,
+        column=offset - (before.rfind("\n") + 1) + 1,
+        mend=mend,
+    )
+
+
+def _worded(raw: str, names: Names, text: str, offset: int) -> tuple[str, str]:
+    if found := _FIELD.search(raw):
+        record = names.messages.fields(found.group(2))
+        owner = record.name if record and record.name else "this record"
+        return _unknown(
+            f"field {found.group(1)!r} of {owner}", found.group(1), record.fields if record else ()
+        )
+    if found := _UNDECLARED.search(raw):
+        name = found.group(1).split(".")[0]
+        if text[offset : offset + 1] == "(" or name.startswith("op_"):
+            return _unknown(f"function {name!r}", name, names.functions)
+        return _unknown(f"name {name!r}", name, names.variables)
+    if found := _OVERLOAD.search(raw):
+        return _overload(found.group(1), _split(found.group(2)), names.messages)
+    if found := _OPERAND.search(raw):
+        return f"{_article(_word(found.group(1), names.messages))} has no fields", ""
+    if found := _RANGE.search(raw):
+        kind = _article(_word(found.group(1), names.messages))
+        return f"{kind} is no list", "use all, exists, filter and map on lists and maps"
+    if found := _SYNTAX.search(raw):
+        return _syntax(found.group(1))
+    if "has() argument" in raw:
+        return "has() asks for a field", "write has(a.b)"
+    if "invalid int literal" in raw:
+        return "the number is too large for an int", 'write decimal("...")'
+    return _trimmed(raw), ""
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
+    known = [other for other in known if not other.startswith("@")]
+    close = difflib.get_close_matches(name, known, 1, 0.6)
+    if close:
+        return f"unknown {what}; did you mean {close[0]!r}?", f"write {close[0]}"
+    listed = ", ".join(sorted(known)[:20])
+    return f"unknown {what}", f"there is: {listed}" if listed else ""
+
+
+def _overload(function: str, types: list[str], messages: Messages) -> tuple[str, str]:
+    words = [_word(type_, messages) for type_ in types]
+    operator = _operator(function)
+    if function == "_?_:_":
+        if words[0] != "bool":
+            return f"the condition before ? is {_article(words[0])}, a bool is needed", ""
+        return f"the two sides of : differ: {_article(words[1])} and {_article(words[2])}", ""
+    if function in ("_&&_", "_||_", "!_"):
+        wrong = next((word for word in words if word not in ("bool", "any")), words[0])
+        return f"{function.strip('_')} needs bools, this is {_article(wrong)}", "compare it with something"
+    if function == "_[_]":
+        return f"cannot look up {_article(words[1])} in {_article(words[0])}", ""
+    if function == "@in":
+        return f"cannot look for {_article(words[0])} in {_article(words[1])}", ""
+    if operator is not None:
+        return _operation(operator, words)
+    return f"{function} does not take {_listed(words)}", ""
+
+
+def _operation(operator: str, words: list[str]) -> tuple[str, str]:
+    if len(words) == 1:
+        return f"cannot negate {_article(words[0])}", ""
+    verb = _VERBS[operator]
+    between = {"add": "and", "subtract": "and", "multiply": "and", "divide": "by"}.get(verb, "with")
+    message = f"cannot {verb} {_article(words[0])} {between} {_article(words[1])}"
+    exact = {"money", "quantity", "decimal"} & set(words)
+    if "nothing" in words and verb == "compare":
+        return f"{message}: it is always there", "leave the comparison out"
+    if exact and "double" in words:
+        return message, 'write the number exactly: decimal("0.19")'
+    if verb == "divide" and exact:
+        return message, "write divide(a, b, digits): it says how to round"
+    if "money" in words and verb == "compare":
+        return message, 'write money("5000", "EUR"), or compare its amount'
+    if "quantity" in words and verb == "compare":
+        return message, 'write quantity(10, "EA"), or compare its value'
+    if set(words) == {"int", "double"}:
+        return message, "write the int as a double: 3.0, or double(x)"
+    return message, ""
+
+
+def _operator(function: str) -> str | None:
+    plain = _OPERATORS.get(function, function.strip("_"))
+    return plain if plain in _VERBS else None
+
+
+def _syntax(raw: str) -> tuple[str, str]:
+    if "<EOF>' expecting" in raw or "input '<EOF>'" in raw:
+        return "the expression ends too early", ""
+    if found := re.search(r"token recognition error at: '(.*)'", raw):
+        token = found.group(1).strip()
+        if token[:1] in "\"'" and token:
+            return "a string is not closed", "close its quotes"
+        mend = "write ==" if token.startswith("=") else "write &&" if token.startswith("&") else ""
+        mend = "write ||" if token.startswith("|") else mend
+        return f"{token!r} means nothing here", mend
+    if found := re.search(r"(?:mismatched|extraneous|no viable alternative at) input '(.*?)'", raw):
+        token = found.group(1)
+        mend = {"and": "write &&", "or": "write ||", "not": "write !"}.get(token, "")
+        return f"{token!r} does not belong here", mend
+    return "this is not an expression", ""
+
+
+def _split(types: str) -> list[str]:
+    """The types between the parentheses, at their outermost commas."""
+    inner = types[1:-1] if types.startswith("(") and types.endswith(")") else types
+    parts, depth, start = [], 0, 0
+    for place, sign in enumerate(inner):
+        depth += (sign in "(<") - (sign in ")>")
+        if sign == "," and depth == 0:
+            parts.append(inner[start:place].strip())
+            start = place + 1
+    parts.append(inner[start:].strip())
+    return [part for part in parts if part]
+
+
+def _word(raw: str, messages: Messages) -> str:
+    for outer, word in (("wrapper(", ""), ("list(", "list of "), ("map(", "map of ")):
+        if raw.startswith(outer) and raw.endswith(")"):
+            inner = _split(raw[len(outer) - 1 :])
+            return word + _word(inner[-1], messages) if word else _word(inner[0], messages)
+    if raw in _WORDS:
+        return _WORDS[raw]
+    found = messages.types.get(raw)
+    if isinstance(found, Record):
+        return found.name or "record"
+    return str(found) if found is not None else raw
+
+
+def _article(word: str) -> str:
+    if word in ("money", "nothing", "any"):
+        return {"any": "anything"}.get(word, word)
+    return f"an {word}" if word[0] in "aeiouAEIOU" and not word.startswith("u") else f"a {word}"
+
+
+def _listed(words: list[str]) -> str:
+    articled = [_article(word) for word in words]
+    return " and ".join(articled) if articled else "no arguments"
+
+
+def _trimmed(raw: str) -> str:
+    text = raw.splitlines()[0] if raw else "not an expression"
+    text = re.sub(r"^[A-Z_]+: ", "", text)
+    return re.sub(r" ?\[[A-Z_]+\]$", "", text.removeprefix("ERROR: "))
+
+
+def failed(
+    raw: str, text: str, unbound: Mapping[str, EvaluationError], messages: Messages
+) -> EvaluationError:
+    """The error for what the runtime says about values that do not fit."""
+    plain = _trimmed(raw)
+    if found := _UNBOUND.search(plain):
+        cause = unbound.get(found.group(1))
+        return (
+            cause.within(text)
+            if cause
+            else EvaluationError(f"there is no {found.group(1)!r} here", text=text)
+        )
+    if found := _RUNTIME.search(plain):
+        target, function, types = found.groups()
+        words = [_word(t, messages) for t in ([target] if target else []) + _split(types or "")]
+        return _mismatch(function, words, text)
+    if found := re.search(r'Key not found in map : "(.*)"', plain):
+        return EvaluationError(f"{found.group(1)!r} is missing", text=text, mend="ask first: has(...)")
+    if found := re.search(r"Index error: index=(-?\d+) size=(\d+)", plain):
+        return EvaluationError(f"there is no item {found.group(1)}: the list has {found.group(2)}", text=text)
+    if "SELECT to non-message" in plain:
+        return EvaluationError("a field is asked of what has none", text=text, mend="ask first: has(...)")
+    if found := re.search(r"String to (Timestamp|Duration) conversion failed", plain):
+        return EvaluationError(f"a string is not {_FORMS[found.group(1).lower()]}", text=text)
+    if "budget exceeded" in plain:
+        return EvaluationError("the expression takes too many steps", text=text, mend="run over fewer items")
+    if "Non-CEL value type" in plain:
+        return EvaluationError(f"a value is not JSON: {plain.rsplit(': ', 1)[-1].rstrip('.')}", text=text)
+    if found := re.search(r"Integer value '(-?\d+)' out of range", plain):
+        return EvaluationError(f"the number {found.group(1)} is too large", text=text)
+    return EvaluationError(plain, text=text)
+
+
+def _mismatch(function: str, words: list[str], text: str) -> EvaluationError:
+    name = function.split(":", maxsplit=1)[0]
+    operator = _operator(name)
+    mend = "give a fallback: default(..., ...)" if "nothing" in words else ""
+    if operator is not None and words:
+        message = _operation(operator, words)[0].split(": it is always")[0]
+        return EvaluationError(message, text=text, mend=mend)
+    if function in ("_&&_", "_||_", "!_", "<jump_condition>", "_?_:_"):
+        return EvaluationError("a bool is needed, and something else is there", text=text)
+    if function == "<iter_range>":
+        return EvaluationError("a list is needed, and something else is there", text=text)
+    if name == "@keys":
+        return EvaluationError(f"a list is needed, not {_listed(words)}", text=text)
+    if name in _FORMS:
+        return EvaluationError(f"{_listed(words)} is not {_FORMS[name]}", text=text, mend=mend)
+    return EvaluationError(f"{name} does not take {_listed(words)}", text=text, mend=mend)
