@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import asyncpg
 import pytest
 
@@ -95,11 +97,7 @@ async def _fill(owner: asyncpg.Connection, name: str, tenant: int) -> None:
     }  # fmt: skip
     values = [str(tenant) if c["attname"] == "tenant" else plain[c["type"]] for c in columns]
     names = ", ".join(c["attname"] for c in columns)
-    overriding = "overriding system value" if name == "tenant" else ""
-    await owner.execute(
-        f"insert into crossdock.{name} ({names}{', tenant' if name == 'tenant' and 'tenant' not in names else ''}) "
-        f"{overriding} values ({', '.join(values)}{f', {tenant}' if name == 'tenant' and 'tenant' not in names else ''})"
-    )
+    await owner.execute(f"insert into crossdock.{name} ({names}) values ({', '.join(values)})")
 
 
 async def test_the_app_role_neither_reads_nor_writes_rows_of_another_tenant_in_any_table(owner, url):
@@ -125,10 +123,8 @@ async def test_the_app_role_neither_reads_nor_writes_rows_of_another_tenant_in_a
         ):
             savepoint = app.transaction()
             await savepoint.start()
-            try:
+            with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
                 assert (await app.execute(sql)).endswith(" 0"), f"{name}: {sql}"
-            except asyncpg.InsufficientPrivilegeError:
-                pass
             await savepoint.rollback()
         savepoint = app.transaction()
         await savepoint.start()
