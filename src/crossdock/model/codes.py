@@ -119,6 +119,8 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
         if depth > MOST_DEPTH:
             raise ValueError(f"is nested deeper than {MOST_DEPTH} levels")
         if isinstance(part, dict):
+            if not all(isinstance(key, str) for key in part):
+                raise ValueError("has a key that is not text")
             waiting.extend((inner, depth + 1) for inner in (*part, *part.values()))
         elif isinstance(part, list):
             waiting.extend((inner, depth + 1) for inner in part)

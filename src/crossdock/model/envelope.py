@@ -48,8 +48,7 @@ def _json_type(value: str) -> str:
     return value
 
 
-_Attribute = Annotated[StrictStr, StringConstraints(min_length=1, max_length=500, pattern=r"^[!-~]+$")]
-Name = Annotated[StrictStr, StringConstraints(min_length=1, max_length=500)]
+_Attribute = Annotated[Name, StringConstraints(pattern=r"^[!-~]+$")]
 
 
 class CloudEvent(Value):
@@ -76,7 +75,7 @@ class CloudEvent(Value):
 
     @classmethod
     def parse(cls, value: Any, *, types: Mapping[str, EventType] = EVENTS) -> Self:
-        """Read a structured CloudEvent; its data comes out checked, sparse, in the current version of its type.
+        """Read a structured CloudEvent; its data comes out checked and in the current version of its type.
 
         `types` are the event types that are known, ours unless told otherwise. Raises `Invalid` (Refused)
         with every problem of envelope or data located, and `Refused` for a type or version that is not known.

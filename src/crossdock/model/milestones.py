@@ -83,7 +83,7 @@ class Milestone(Document):
     day at its place: a bound, not midnight.
     """
 
-    code: MilestoneCode = Field(description="What happened")
+    code: MilestoneCode | None = maybe("What happened; absent where only the reason was told, such as a hold")
     reason: ShipmentReason | None = maybe("Why, where it was told")
     kind: Literal["actual", "planned", "estimated"] = Field(
         default="actual", description="Whether it happened, was planned, or is expected"
@@ -97,7 +97,9 @@ class Milestone(Document):
     ) = maybe("Picked up by whom; released from or held in what")
     time: Instant | None = maybe("When it happened, or is planned or expected to")
     precision: Precision | None = maybe("How exactly `time` is known; absent means to the second")
-    local_time: Name | None = maybe("The time as it was told, in its own words and zone")
+    local_time: Name | None = maybe(
+        "The time as it was told; alone where it had no zone and its place says none"
+    )
     said: Instant | None = maybe("When the sender said so")
     received: Instant | None = maybe("When we received it")
     corrected: Instant | None = maybe("When it was corrected, if it was")
@@ -110,7 +112,9 @@ class Milestone(Document):
     signed_by: Name | None = maybe("Who signed, for a delivery")
 
     @model_validator(mode="after")
-    def _day_has_a_time(self) -> Self:
+    def _says_something(self) -> Self:
+        if self.code is None and self.reason is None:
+            raise ValueError("says neither `code` nor `reason`; a code or word we do not know is `unknown`")
         if self.precision is not None and self.time is None:
             raise ValueError("`precision` is given without `time`; leave both out where no time was told")
         return self
