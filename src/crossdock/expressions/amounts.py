@@ -1,7 +1,7 @@
 """Exact arithmetic on money, quantities and decimals in their JSON form.
 
-Nothing here is ever rounded unless `rounded` or `divided` is asked for; what does not fit exactly into 60 digits
-is refused. A zero without currency or unit (the sum of nothing) adds to and compares with any.
+Nothing here is ever rounded unless `rounded` or `divided` is asked for; what does not fit exactly into 60
+digits is refused. A zero without currency or unit (the sum of nothing) adds to and compares with any.
 """
 
 from __future__ import annotations
@@ -98,8 +98,9 @@ def _together(
         raise EvaluationError(f"cannot {_VERBS.get(operation, 'compare')} {_named(left)} and {_named(right)}")
     if unit_a != unit_b and not (a == 0 and not unit_a) and not (b == 0 and not unit_b):
         what = "currency" if form_a[0] == "amount" else "unit"
+        verb = _VERBS.get(operation, "compare")
         raise EvaluationError(
-            f"cannot {_VERBS.get(operation, 'compare')} {unit_a or f'no {what}'} and {unit_b or f'no {what}'}",
+            f"cannot {verb} {unit_a or f'no {what}'} and {unit_b or f'no {what}'}",
             mend="convert one of them first",
         )
     return a, b, unit_a or unit_b, form_a

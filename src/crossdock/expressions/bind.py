@@ -1,7 +1,7 @@
-"""Values that an expression takes from outside, picked in Python: paths, `has`, calls of our functions on them.
+"""Values that an expression takes from outside, picked in Python: paths, `has`, our functions on them.
 
-A getter takes the values and gives a JSON value. It raises `EvaluationError` where something is needed and is
-not there; a getter that fails leaves its name unbound, so that only an expression that comes to need it fails.
+A getter takes the values and gives a JSON value. It raises `EvaluationError` where something is needed and
+is not there; a getter that fails leaves its name unbound, so that only what comes to need it fails.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from crossdock.errors import Refused
 
 
 class ExpressionError(Refused):
-    """The text is not an expression, or does not fit the types; `line` and `column` count from 1 within it."""
+    """The text is not an expression, or does not fit the types; `line` and `column` count from 1 in it."""
 
     def __init__(self, message: str, *, text: str, line: int = 1, column: int = 1, mend: str = "") -> None:
         """Point at the place in `text`, which is without the `${` and `}` around it."""
@@ -19,7 +19,7 @@ class ExpressionError(Refused):
 
 
 class EvaluationError(Refused):
-    """The expression is sound, but these values are not what it needs: nothing, another currency, too large."""
+    """The expression is sound; these values are not what it needs: nothing, another currency, too large."""
 
     def __init__(self, message: str, *, text: str = "", mend: str = "") -> None:
         """Name the expression, once it is known."""

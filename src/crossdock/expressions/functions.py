@@ -90,6 +90,8 @@ def written(value: object) -> Any:
         return {key: written(value[key]) for key in sorted(value)}
     if isinstance(value, list):
         return [written(item) for item in value]
+    if isinstance(value, bytes | bytearray):
+        raise EvaluationError("the result is bytes, which JSON does not have")
     return value
 
 
@@ -127,9 +129,11 @@ def _built(number: str, unit: str, value: object, code: str) -> Any:
 
 
 def _contained(value: object, items: Sequence[object]) -> bool:
-    if isinstance(value, datetime):
-        return any(item is not None and instant(item) == value for item in items)
     return any(amounts.same(value, item) for item in items)
+
+
+def _contained_instant(value: object, items: Sequence[object]) -> bool:
+    return value is not None and any(item is not None and instant(item) == instant(value) for item in items)
 
 
 def _keys(value: object) -> list[Any]:
@@ -321,10 +325,12 @@ FUNCTIONS: tuple[Function, ...] = (
 # What only the lowering calls: equality by value, `in` by value, the order of a map's keys.
 SAME = "@same"
 IN = "@in_exact"
+IN_TIMES = "@in_times"
 KEYS = "@keys"
 _HIDDEN: tuple[Function, ...] = (
     Function(SAME, (Overload((DYN, DYN), BOOL, amounts.same),)),
     Function(IN, (Overload((DYN, _EVENTS), BOOL, _contained),)),
+    Function(IN_TIMES, (Overload((DYN, _EVENTS), BOOL, _contained_instant),)),
     Function(KEYS, (Overload((DYN,), _EVENTS, _keys),)),
 )
 

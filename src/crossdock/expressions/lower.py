@@ -1,7 +1,7 @@
 """From the expression that was checked to the one that runs: over plain JSON, where nothing has a type.
 
     order.total >= money(...)     a call of ours on values from outside: one name, bound in Python (bind.py)
-    order.customer.name           a path from outside: one name, bound in Python; a field of nothing is nothing
+    order.customer.name           a path from outside: likewise; a field of nothing is nothing
     l.note, in a macro over l     has(l.note) ? l.note : null
     order.due, an instant         timestamp(x), because JSON has it as a string; likewise durations, doubles
     a == b, on money              equality by value: 10.0 EUR is 10.00 EUR
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crossdock.expressions import bind, functions
-from crossdock.expressions.functions import IN, KEYS, SAME
+from crossdock.expressions.functions import IN, IN_TIMES, KEYS, SAME
 from crossdock.expressions.syntax import Syntax
 from crossdock.expressions.tree import Call, Const, Entries, Ident, Items, Loop, Node, Select, nullable
 from crossdock.expressions.types import (
@@ -35,6 +35,7 @@ from crossdock.expressions.types import (
 )
 
 _EXACT = (MONEY, QUANTITY, DECIMAL)
+_EXACT_NAMES = {str(type_) for type_ in _EXACT}
 _FROM_JSON = {TIMESTAMP: "timestamp", DURATION: "duration", DOUBLE: "double"}
 _SYMBOLS = {
     "op_lt": "_<_",
@@ -123,8 +124,10 @@ class Lowering:
         implementations = functions.implementations()
         if node.function in ("_==_", "_!=_", "op_eq", "op_ne"):
             return self._equality(node)
-        if node.function == "@in" and _exact(node.args[0].type, node.args[1].type):
-            return IN, implementations[IN]
+        if node.function == "@in" and isinstance(node.args[1].type, ListOf):
+            types = {str(node.args[0].type), str(node.args[1].type.item)}
+            name = IN_TIMES if str(TIMESTAMP) in types else IN if types & _EXACT_NAMES else ""
+            return (name, implementations[name]) if name else None
         if node.function not in functions.names() and node.function not in _SYMBOLS:
             return None
         if any(overload.startswith("builtin:") for overload in node.overloads):
@@ -133,7 +136,6 @@ class Lowering:
         return name, implementations[name]
 
     def _equality(self, node: Call) -> tuple[str, Callable[..., Any]] | None:
-        left, right = node.args
         exact = any(_is_exact(arg.type) for arg in node.args)
         nothing = any(isinstance(arg, Const) and arg.value is None for arg in node.args)
         if not exact or nothing:
@@ -342,9 +344,3 @@ class Lowering:
 
 def _is_exact(type_: Type) -> bool:
     return isinstance(type_, Scalar) and type_ in _EXACT
-
-
-def _exact(item: Type, items: Type) -> bool:
-    """Whether `in` has to compare by value."""
-    held = items.item if isinstance(items, ListOf) else None
-    return any(_is_exact(t) or t == TIMESTAMP for t in (item, held) if t is not None) and held is not None

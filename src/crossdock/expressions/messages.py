@@ -1,8 +1,8 @@
 """Our types as the checker knows them: protobuf messages built at run time, and back again.
 
-A field that may be absent becomes a wrapper, so that `x == null` checks; money, quantities and decimals become
-messages of their own, so that an operator that does not know them refuses them. What protobuf cannot say (a list
-of lists, a field name with a dash) is left to run time.
+A field that may be absent becomes a wrapper, so that `x == null` checks; money, quantities and decimals
+become messages of their own, so that an operator that does not know them refuses them. What protobuf cannot
+say (a list of lists, a field name with a dash) is left to run time.
 """
 
 from __future__ import annotations

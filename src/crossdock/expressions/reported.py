@@ -1,4 +1,4 @@
-"""How much a list of warehouse or carrier events reports: one sum, wherever the event carries its quantities."""
+"""How much a list of warehouse or carrier events reports, wherever they carry their quantities."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ EMPTY = {"value": "0", "unit": ""}
 def reported(events: Sequence[object]) -> Any:
     """The total quantity over `events`, in their one unit; the empty quantity where there are none.
 
-    Of each event (its `data`, where it has one) the first of these counts: `quantity`; of its `shipment`, else
-    of itself: `quantity`, `lines[].quantity`, `packages[].contents[].quantity`. An event that reports none is
-    refused: not known is not zero.
+    Of each event (its `data`, where it has one) the first of these counts: `quantity`; of its `shipment`,
+    else of itself: `quantity`, `lines[].quantity`, `packages[].contents[].quantity`. An event that reports
+    none is refused: not known is not zero.
     """
     total: Any = EMPTY
     for index, event in enumerate(events):

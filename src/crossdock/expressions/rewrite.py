@@ -1,7 +1,7 @@
-"""Operators as named functions: `a >= b` becomes `op_ge(a, b)`, which can be declared for money and quantities.
+"""Operators as named functions: `a >= b` becomes `op_ge(a, b)`, which can be declared for money.
 
 CEL does not let its operators be overloaded. So a text that does not check for that reason is rewritten and
-checked again; each piece of the result remembers where it came from, so that errors point at what was written.
+checked again; each piece of the result remembers where it came from, so that errors point at the right place.
 The grammar here is CEL's, as far as it takes to find the operands.
 """
 

@@ -24,8 +24,8 @@ _PRIMITIVE = {
 }
 # Message, then its fields: name number type; `*` repeated, `|` member of the message's one oneof.
 _SYNTAX = """
-Constant: null_value 1 i32|, bool_value 2 bool|, int64_value 3 i64|, uint64_value 4 u64|, double_value 5 f64|, \
-string_value 6 str|, bytes_value 7 bytes|
+Constant: null_value 1 i32|, bool_value 2 bool|, int64_value 3 i64|, uint64_value 4 u64|, \
+double_value 5 f64|, string_value 6 str|, bytes_value 7 bytes|
 Expr: id 2 i64, const_expr 3 Constant|, ident_expr 4 Ident|, select_expr 5 Select|, call_expr 6 Call|, \
 list_expr 7 CreateList|, struct_expr 8 CreateStruct|, comprehension_expr 9 Comprehension|
 Ident: name 1 str
@@ -38,8 +38,8 @@ Comprehension: iter_var 1 str, iter_var2 8 str, iter_range 2 Expr, accu_var 3 st
 loop_condition 5 Expr, loop_step 6 Expr, result 7 Expr
 ParsedExpr: expr 2 Expr
 Type: dyn 1 bytes|, null 2 i32|, primitive 3 i32|, wrapper 4 i32|, well_known 5 i32|, list_type 6 ListType|, \
-map_type 7 MapType|, function 8 bytes|, message_type 9 str|, type_param 10 str|, type 11 Type|, error 12 bytes|, \
-abstract_type 14 bytes|
+map_type 7 MapType|, function 8 bytes|, message_type 9 str|, type_param 10 str|, type 11 Type|, \
+error 12 bytes|, abstract_type 14 bytes|
 ListType: elem_type 1 Type
 MapType: key_type 1 Type, value_type 2 Type
 Reference: name 1 str, overload_id 3 str*, value 4 Constant

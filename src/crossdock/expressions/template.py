@@ -1,4 +1,4 @@
-"""YAML values with expressions in them: `${ order.number }` alone keeps its type, inside a text it becomes text."""
+"""YAML values with expressions in them: `${ order.n }` alone keeps its type, inside a text it becomes text."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _INSIDE = re.compile(
 class Template:
     """A YAML value whose expressions are compiled.
 
-    `type` is what it evaluates to, `paths` what its expressions name. A field whose expression gives nothing is
-    left out, because documents are sparse.
+    `type` is what it evaluates to, `paths` what its expressions name. A field whose expression gives nothing
+    is left out, because documents are sparse.
     """
 
     def __init__(self, value: object, compile_: Callable[[str], Expression]) -> None:

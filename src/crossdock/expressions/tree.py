@@ -141,33 +141,38 @@ def read(checked: Any, messages: Messages) -> Node:
     return node(checked.expr)
 
 
-def nullable(node: Node) -> bool:
-    """Whether the value may be nothing, as far as the types tell."""
+def nullable(node: Node, there: frozenset[tuple[str, ...]] = frozenset()) -> bool:
+    """Whether the value may be nothing, as far as the types tell, when the paths `there` are not."""
     if isinstance(node, Const):
         return node.value is None
     if isinstance(node, Select):
-        if node.test or isinstance(node.type, ListOf | MapOf):
+        if node.test or isinstance(node.type, ListOf | MapOf) or path(node) in there:
             return False  # an absent list or map reads as an empty one
-        return node.absent or nullable(node.operand)
+        return node.absent or nullable(node.operand, there)
     if isinstance(node, Call) and node.function == "_?_:_":
         condition, then, other = node.args
-        return (nullable(then) and not _guards(condition, then)) or nullable(other)
+        return nullable(then, there | asserted(condition)) or nullable(other, there)
     if isinstance(node, Call) and node.function == "default":
-        return nullable(node.args[1])
+        return nullable(node.args[1], there)
     return False
 
 
-def _guards(condition: Node, then: Node) -> bool:
-    """Whether the condition says `then != null` or has(then)."""
-    if isinstance(condition, Select) and condition.test and isinstance(then, Select):
-        return path(condition) is not None and path(condition) == path(then)
+def asserted(condition: Node) -> frozenset[tuple[str, ...]]:
+    """The paths that are certainly not nothing where the condition holds: has(a.b), a.b != null."""
+    if isinstance(condition, Select) and condition.test:
+        found = path(condition)
+        return _prefixes(found)
     if isinstance(condition, Call) and condition.function == "_&&_":
-        return any(_guards(part, then) for part in condition.args)
+        return asserted(condition.args[0]) | asserted(condition.args[1])
     if isinstance(condition, Call) and condition.function in ("_!=_", "op_ne"):
         left, right = condition.args
-        found = path(left)
-        return found is not None and isinstance(right, Const) and right.value is None and found == path(then)
-    return False
+        return _prefixes(path(left)) if isinstance(right, Const) and right.value is None else frozenset()
+    return frozenset()
+
+
+def _prefixes(found: tuple[str, ...] | None) -> frozenset[tuple[str, ...]]:
+    """What is there if something is there at the end of this path."""
+    return frozenset(found[: end + 1] for end in range(len(found))) if found else frozenset()
 
 
 def path(node: Node) -> tuple[str, ...] | None:
@@ -190,17 +195,13 @@ def shape(node: Node) -> Type:
         return Record("", fields, literal=True) if fields else node.type
     if isinstance(node, Items) and len(node.items) == 1:
         return ListOf(shape(node.items[0]))
-    if isinstance(node, Call) and node.function == "_?_:_" and _plain(node.type):
+    if isinstance(node, Call) and node.function == "_?_:_" and isinstance(node.type, Scalar):
         found = [shape(arg) for arg in node.args[1:]]
         return found[0] if found[0] is found[1] else node.type
     if isinstance(node, Loop) and isinstance(node.type, ListOf):
         items = [shape(item) for item in _gathered(node.step)]
         return ListOf(items[0]) if len(items) == 1 and isinstance(items[0], Record) else node.type
     return node.type
-
-
-def _plain(type_: Type) -> bool:
-    return isinstance(type_, Scalar)
 
 
 def _gathered(step: Node) -> Iterator[Node]:

@@ -122,12 +122,18 @@ def _article(name: str) -> str:
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
-def assignable(actual: Type, wanted: Type) -> str | None:
+_NOTHING = "may be nothing where a value is needed; give a fallback: default(..., ...)"
+
+
+def assignable(actual: Type, wanted: Type, *, trusting: bool = False) -> str | None:
     """Why a value of type `actual` may not stand where `wanted` is needed; None when it may.
 
     Records fit by structure: each needed field must be there and fit. `DYN` fits all, on either side.
+    `trusting` lets pass what may turn out to be nothing: that is seen only at run time.
     """
-    found = next(_misfits(actual, wanted, "", set()), None)
+    found = next(
+        (one for one in _misfits(actual, wanted, "", set()) if not (trusting and one[1] == _NOTHING)), None
+    )
     if found is None:
         return None
     path, message = found
@@ -167,7 +173,7 @@ def _record_misfits(
                 yield inner, f"missing; {_described(field.type)} is needed"
             continue
         if given.absent and not field.optional:
-            yield inner, "may be nothing where a value is needed; give a fallback: default(..., ...)"
+            yield inner, _NOTHING
         yield from _misfits(given.type, field.type, inner, seen)
     if actual.literal:
         for key in actual.fields:

@@ -76,9 +76,7 @@ class Names:
 def is_about_operators(raw: str) -> bool:
     """Whether rewriting the operators could mend what the checker says."""
     return any(
-        _operator(found.group(1)) is not None or found.group(1) in ("_?_:_", "default")
-        for found in map(_OVERLOAD.search, raw.splitlines())
-        if found
+        _operator(found.group(1)) is not None for found in map(_OVERLOAD.search, raw.splitlines()) if found
     )
 
 
@@ -95,6 +93,7 @@ def refused(text: str, raw: str, names: Names, rewritten: Rewritten | None) -> E
     offset = sum(len(earlier) + 1 for earlier in lines[: line - 1]) + int(found.group(2)) - 1
     offset = min(rewritten.source(offset) if rewritten else offset, len(text))
     message, mend = _worded(found.group(3), names, text, offset)
+    offset = _at_name(found.group(3), text, offset)
     before = text[:offset]
     return ExpressionError(
         message,
@@ -103,6 +102,18 @@ def refused(text: str, raw: str, names: Names, rewritten: Rewritten | None) -> E
         column=offset - (before.rfind("\n") + 1) + 1,
         mend=mend,
     )
+
+
+def _at_name(raw: str, text: str, offset: int) -> int:
+    """Where the name stands that is meant: CEL points at the dot or the parenthesis beside it."""
+    if _FIELD.search(raw) and text[offset : offset + 1] == ".":
+        return offset + 1
+    if _UNDECLARED.search(raw) and text[offset : offset + 1] in (".", "("):
+        before = re.search(r"[A-Za-z_][A-Za-z0-9_]*(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)*\s*$", text[:offset])
+        if before and text[offset] == ".":
+            return before.start()
+        return offset - len(re.split(r"[^A-Za-z0-9_]", text[:offset].rstrip())[-1])
+    return offset
 
 
 def _worded(raw: str, names: Names, text: str, offset: int) -> tuple[str, str]:
