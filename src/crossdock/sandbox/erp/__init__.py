@@ -1,0 +1,3 @@
+"""Northway ERP: orders, credit and finance documents."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Stackyard WMS: picks, stock and returns."""
+
+__all__: list[str] = []
