@@ -284,7 +284,7 @@ json_values = st.recursive(
 FIELDS = sorted({field for document in DOCUMENTS.values() for field in document.model_fields})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.sampled_from(sorted(DOCUMENTS)), st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=5))
 def test_any_json_is_either_refused_or_reads_back_the_same(type_name: str, data: dict[str, object]):
     try:

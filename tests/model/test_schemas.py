@@ -103,12 +103,18 @@ def test_there_is_one_schema_for_each_document_and_event_type(published: dict[st
 
 
 def test_every_schema_is_a_schema_with_its_own_address(published: dict[str, dict[str, Any]]):
+    checked = set()
     for address, schema in published.items():
-        jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["$id"] == address
         assert schema["description"]
         assert schema["additionalProperties"] is False
-        assert '"null"' not in json.dumps(schema)
+        content = json.dumps(
+            {key: part for key, part in schema.items() if key not in ("$id", "title", "description")}
+        )
+        assert '"null"' not in content
+        if content not in checked:  # event types share their data
+            jsonschema.Draft202012Validator.check_schema(schema)
+            checked.add(content)
 
 
 def test_there_is_an_example_of_every_document():

@@ -189,11 +189,7 @@ EVENTS: dict[str, EventType] = {
         "warehouse",
         shipment_packed="A shipment of the order was packed; an order may come in several",
     ),
-    **_types(
-        Package,
-        "package",
-        packed="A package was packed",
-    ),
+    **_types(Package, "package", packed="A package was packed"),
     **_types(
         ShipmentUpdate,
         "package",
@@ -259,11 +255,7 @@ EVENTS: dict[str, EventType] = {
         estimated="Somebody says when it will be there",
         milestone="Something else happened to it, perhaps something that we do not know",
     ),
-    **_types(
-        ProofOfDelivery,
-        "proof",
-        received="Proof of delivery arrived",
-    ),
+    **_types(ProofOfDelivery, "proof", received="Proof of delivery arrived"),
     **_types(
         CustomsFiling,
         "customs_filing",
