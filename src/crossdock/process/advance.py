@@ -104,9 +104,7 @@ def new_state(
     )
 
 
-def advance(
-    process: Process, state: State, event: Event, reference: Reference | None = None
-) -> Decision:
+def advance(process: Process, state: State, event: Event, reference: Reference | None = None) -> Decision:
     """Decide one event. Raises DecisionError (or a fault of ours) and then has changed nothing."""
     turn = Turn(process, state, event, reference or Plain())
     try:
@@ -154,7 +152,7 @@ def _start(turn: Turn) -> None:
     turn.record(
         "run.started", process=process.name, version=process.version, event=event.type, by=state.started_by
     )
-    turn.claim(process.variable, state.key)
+    turn.claim(process.kind, state.key)
     for kind, template in process.alias.items():
         turn.claim(kind, turn.text(template))
     turn.changed.extend(process.steps)
@@ -216,9 +214,7 @@ def _take_document(turn: Turn) -> bool:
 
 def _key_of(turn: Turn, document: Any) -> str:
     try:
-        value = turn.process.key.evaluate(
-            {turn.process.variable: document, "tenant": turn.reference.tenant}
-        )
+        value = turn.process.key.evaluate({turn.process.variable: document, "tenant": turn.reference.tenant})
     except CrossdockError:
         return ""
     return str(value)
@@ -305,7 +301,9 @@ def _cancel(turn: Turn) -> None:
     before = len(turn.records)
     reason = str(data.get("reason", "")) or "cancelled"
     if not unwind.end_run(turn, "cancelled", reason, by=by) and from_parent and status == "completed":
-        refusal = next((r.data.get("reason", "") for r in turn.records[before:] if r.what == "cancel.refused"), "")
+        refusal = next(
+            (r.data.get("reason", "") for r in turn.records[before:] if r.what == "cancel.refused"), ""
+        )
         unwind.tell_parent(turn, "refused", str(refusal))
 
 
@@ -545,4 +543,3 @@ def _forget(turn: Turn) -> None:
             for name in awaited.get(kept.type, ())
         )
     ]
-

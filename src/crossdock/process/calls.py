@@ -152,7 +152,9 @@ def _give_up(turn: Turn, name: str, type_: str, answer: CallEnded, call: Pending
     reason = answer.reason or _TYPES.get(answer.outcome, answer.outcome)
     work = turn.process.steps[name].work
     called = f"{work.system}.{work.operation}" if isinstance(work, CallWork) else ""
-    turn.record("call.given_up", name, call=call.id, attempts=call.attempt, outcome=answer.outcome, reason=reason)
+    turn.record(
+        "call.given_up", name, call=call.id, attempts=call.attempt, outcome=answer.outcome, reason=reason
+    )
     facts = {
         "call": call.id,
         "operation": called,

@@ -39,7 +39,11 @@ def start(turn: Turn, name: str, work: RunWork) -> None:
 def grow(turn: Turn, name: str) -> None:
     """Look at the list again: start children for new items, and see whether it is final."""
     work = turn.process.steps[name].work
-    if not isinstance(work, RunWork) or work.each is None or turn.look(name).status not in {"running", "held"}:
+    if (
+        not isinstance(work, RunWork)
+        or work.each is None
+        or turn.look(name).status not in {"running", "held"}
+    ):
         return
     items = turn.evaluate(work.each)
     if not isinstance(items, list):
@@ -101,7 +105,13 @@ def ended(turn: Turn) -> None:
     if status != "completed" and step.status not in ENDED_STEP:
         what = f"{work.process} {item}".strip()
         children.again = {**children.again, item: reason or status}
-        failed(turn, name, "child_failed", f"{what} was {status}: {reason}" if reason else f"{what} was {status}", item=item)
+        failed(
+            turn,
+            name,
+            "child_failed",
+            f"{what} was {status}: {reason}" if reason else f"{what} was {status}",
+            item=item,
+        )
     turn.changed.append(name)
     _see(turn, name)
 

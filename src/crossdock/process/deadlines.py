@@ -137,4 +137,3 @@ def _due(turn: Turn, step: StepState, deadline: Deadline) -> datetime | None:
 def unknown_due(turn: Turn, name: str, error: CrossdockError) -> None:
     """A deadline that could not be worked out is an exception: a wait without one is forgotten."""
     turn.open("decision_failed", name, message=f"its deadline could not be worked out: {error}")
-

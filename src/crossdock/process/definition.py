@@ -78,7 +78,9 @@ class Undo:
     operation: str = ""
     reason: str = ""
     input: Template | None = None
-    input_names: tuple[str, ...] | None = None  # without `with:`: these, from the call's output, then its input
+    input_names: tuple[str, ...] | None = (
+        None  # without `with:`: these, from the call's output, then its input
+    )
     via: Template | None = None
 
 
@@ -240,7 +242,7 @@ class ExceptionKind:
 class Process:
     """A published process: immutable, named by `name` and `version` (a hash of its content).
 
-    `variable` is the name its document has in expressions, and the kind of the key that names its runs.
+    `variable` is the name its document has in expressions, `kind` the kind of key that names it in events.
     The last fields are derived, so that deciding looks things up instead of searching for them.
     """
 
@@ -250,6 +252,7 @@ class Process:
     owner: str
     document: str
     variable: str
+    kind: str
     key: Template
     again: Literal["allow", "refuse"]
     calendar: Template | None

@@ -85,7 +85,7 @@ class CallEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     resolvable: bool = True
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call"):
+class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="call"):
     """Call an operation of a connected system.
 
     `id` is unique in the run and derived from step, item, redo count and purpose: with tenant, process, key
@@ -104,7 +104,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="c
     only_find: bool = False  # do not do it: answer done where it was done, withdrawn where it was not
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="retry"):
+class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="retry"):
     """Let the call `id` go again at `at`; `doubt` says that an earlier try may have done it."""
 
     id: str
@@ -112,13 +112,15 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     doubt: bool = False
 
 
-class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw"):
+class Withdraw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="withdraw"):
     """Take the call `id` back if it never left; find out, without repeating it, if it may have."""
 
     id: str
 
 
-class StartChild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="start_child"):
+class StartChild(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="start_child"
+):
     """Start a run of `process` for one document; `item` is its key among the children of `step`."""
 
     step: str
@@ -128,7 +130,7 @@ class StartChild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     document: Any
 
 
-class Tell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tell"):
+class Tell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="tell"):
     """Put an event into one other run: the parent, or the child of `step` and `item` (all of `step`, without)."""
 
     to: Literal["parent", "child"]
@@ -139,7 +141,7 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="t
     redo: int = 0
 
 
-class Emit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="emit"):
+class Emit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="emit"):
     """A business event for whoever has a use for it; `id` is unique in the run."""
 
     id: str
@@ -148,7 +150,7 @@ class Emit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="e
     about: dict[str, str] = {}
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="claim"):
+class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="claim"):
     """From now on, events that name `kind` = `value` are this run's."""
 
     kind: str

@@ -85,7 +85,12 @@ def decided(turn: Turn) -> None:
     if work.kind == "task":
         turn.succeed(name, form, by=by, at=turn.happened())
         return
-    output: dict[str, Any] = {"decision": "approved" if yes else "refused", "by": by, "note": note, "form": form}
+    output: dict[str, Any] = {
+        "decision": "approved" if yes else "refused",
+        "by": by,
+        "note": note,
+        "form": form,
+    }
     if yes:
         turn.succeed(name, output, by=by, at=turn.happened())
         return

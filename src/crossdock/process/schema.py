@@ -96,22 +96,19 @@ _STEP_FIELDS: dict[str, Any] = {
         "anyOf": [_described(_TEXT, "A time, evaluated again whenever what it names changes"), _ref("by")],
         "description": "Deadline at a time",
     },
-    "late": _described(_one_or_many(_ref("rung")), "What happens when the deadline passes; a list is a ladder"),
-    "calendar": _described(_EXPRESSION, "Business time of this step's deadlines, where not the process's own"),
+    "late": {
+        "anyOf": [_TEXT, _one_or_many(_ref("rung"))],
+        "description": "What happens when the deadline passes; a list is a ladder",
+    },
+    "calendar": _described(
+        _EXPRESSION, "Business time of this step's deadlines, where not the process's own"
+    ),
     "fails": {
         "anyOf": [_TEXT, _one_or_many(_ref("action"))],
         "description": "What a final failure does: `raise` (as without), `skip`, `cancel`, or a step's name",
     },
     "redo": _object({"most": _ACTION_FIELDS["most"]}, "most"),
-    "undo": {
-        "anyOf": [
-            {"enum": ["none", "impossible"]},
-            _OPERATION,
-            _object({"call": _OPERATION, "with": _ANY, "via": _EXPRESSION}, "call"),
-            _object({"impossible": _described(_TEXT, "Why")}, "impossible"),
-        ],
-        "description": "How it is taken back; `none`: nothing to take back; `impossible`: no cancel after it",
-    },
+    "undo": _ref("undo"),
     "alias": {
         "type": "object",
         "additionalProperties": _TEXT,
@@ -122,7 +119,7 @@ _STEP_FIELDS: dict[str, Any] = {
     "retry": _ref("retry"),
     "match": _described(_EXPRESSION, "await: only events for which this holds"),
     "until": _described(_EXPRESSION, "await: ends when this holds; several events are taken"),
-    "refused": _described(_one_or_many(_ref("action")), "approve: what a no does"),
+    "refused": {"anyOf": [_TEXT, _one_or_many(_ref("action"))], "description": "approve: what a no does"},
     "data": _described(_ANY, "emit: what the event says"),
     "about": {"type": "object", "additionalProperties": _TEXT, "description": "emit: business keys it names"},
     "each": _described(_EXPRESSION, "run: one child for every item of this list, as it grows"),
@@ -192,7 +189,8 @@ SCHEMA: dict[str, Any] = {
             {
                 "role": _described(_ROLE, "Who may decide"),
                 "not": _described(
-                    {"type": "array", "items": _TEXT}, "Who may not, though of that role: segregation of duties"
+                    {"type": "array", "items": _TEXT},
+                    "Who may not, though of that role: segregation of duties",
                 ),
                 "candidates": _described({"type": "array", "items": _TEXT}, "Only these people"),
                 "form": _ref("form"),
@@ -210,7 +208,7 @@ SCHEMA: dict[str, Any] = {
         ),
         "form": {
             "type": "object",
-            "description": "What is filled in: field names and their types, as `amount: money`, `\"note?\": string`",
+            "description": 'What is filled in: field names and their types, as `amount: money`, `"note?": string`',
         },
         "wait": {
             "anyOf": [
@@ -227,6 +225,15 @@ SCHEMA: dict[str, Any] = {
                 "time": _described(_TEXT, "Or an expression that gives the time"),
             }
         ),
+        "undo": {
+            "anyOf": [
+                {"enum": ["none", "impossible"]},
+                _OPERATION,
+                _object({"call": _OPERATION, "with": _ANY, "via": _EXPRESSION}, "call"),
+                _object({"impossible": _described(_TEXT, "Why")}, "impossible"),
+            ],
+            "description": "How it is taken back; `none`: nothing to take back; `impossible`: no cancel after it",
+        },
         "retry": {
             "anyOf": [
                 {"const": "none"},
@@ -247,14 +254,13 @@ SCHEMA: dict[str, Any] = {
                     "type": "array",
                     "minItems": 1,
                     "maxItems": 1000,
-                    "items": _object(
-                        {"when": _described(_EXPRESSION, "Always, where absent"), "give": _ANY}, "give"
-                    ),
+                    "items": _ref("rule"),
                 },
                 "otherwise": _described(_ANY, "What is given when no rule hits"),
             },
             "rules",
         ),
+        "rule": _object({"when": _described(_EXPRESSION, "Always, where absent"), "give": _ANY}, "give"),
         "measure": _object(
             {
                 "from": _described(_TEXT, "`start` or a step: when it ended"),
@@ -267,7 +273,10 @@ SCHEMA: dict[str, Any] = {
         ),
         "declare": _object(
             {
-                "documents": {"type": "object", "description": "Document types of this business: fields by name"},
+                "documents": {
+                    "type": "object",
+                    "description": "Document types of this business: fields by name",
+                },
                 "events": {
                     "type": "object",
                     "additionalProperties": _object({"data": _ANY, "about": {"type": "object"}}),
@@ -298,4 +307,5 @@ SCHEMA: dict[str, Any] = {
 def fields_of(part: str) -> frozenset[str]:
     """The field names that may be written in `part`: `process`, `step`, `action`, `approve` ..."""
     shape = SCHEMA if part == "process" else SCHEMA["$defs"][part]
-    return frozenset(shape["properties"])
+    forms = [shape, *shape.get("anyOf", ())]
+    return frozenset(name for form in forms for name in form.get("properties", ()))

@@ -40,6 +40,7 @@ class Source:
     def __init__(self, text: str, *, file: str = "") -> None:
         """Read `text`; `file` names it in messages. Raises Refused where it is not YAML as we take it."""
         self.file = file
+        self.text = text
         self._positions: dict[Path, Position] = {}
         self._nodes = 0
         if len(text.encode()) > MOST_BYTES:

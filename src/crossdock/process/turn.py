@@ -19,11 +19,13 @@ from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
 from crossdock.process.definition import Process
 from crossdock.process.durations import Duration
 from crossdock.process.messages import Claim, Command, Emit, Event, Record
-from crossdock.process.state import ENDED_STEP, OpenException, State, StepState
+from crossdock.process.state import Children, ENDED_STEP, OpenException, State, StepState
 
 MOST_RECORDS = 20_000
 MOST_KEPT = 500
 MOST_EVENTS = 2_000
+_NO_CHILDREN = Children()
+_CASE_KEYS = frozenset({"order", "shipment", "invoice", "claim"})  # of the document ExceptionCase
 
 
 class DecisionError(CrossdockError):
@@ -81,7 +83,12 @@ class StepView(Mapping[str, Any]):
             case "started" | "ended" if getattr(step, name) is not None:
                 return text_of(getattr(step, name))
             case "outputs":
-                return list(children.outputs.values()) if children else []
+                # in the order of the items, whichever child ended first
+                return (
+                    [children.outputs[i] for i in children.started if i in children.outputs]
+                    if children
+                    else []
+                )
             case "counts":
                 children = children or _NO_CHILDREN
                 return {
@@ -202,7 +209,9 @@ class Turn:
     def text(self, what: Template, extra: Mapping[str, Any] | None = None) -> str:
         """A template's value as text; nothing is an empty text."""
         value = self.evaluate(what, extra)
-        return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
+        return (
+            value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
+        )
 
     def calendar(self, choice: Expression | None = None) -> Calendar:
         """The calendar in force: the one chosen, else the run's, else the tenant's default, else the plain one."""
@@ -228,7 +237,9 @@ class Turn:
                 mend="shorten the list of `each`, or split the process",
             )
         self.records.append(
-            Record(what=what, step=step, item=item, data={k: v for k, v in data.items() if v not in (None, "")})
+            Record(
+                what=what, step=step, item=item, data={k: v for k, v in data.items() if v not in (None, "")}
+            )
         )
 
     def command(self, command: Command) -> None:
@@ -238,7 +249,7 @@ class Turn:
     def emit(self, type_: str, data: Any, about: Mapping[str, str] | None = None) -> None:
         """A business event to others, named after this run so that a replay names it the same."""
         self.state.emitted += 1
-        keys = {self.process.variable: self.state.key} if about is None else dict(about)
+        keys = {self.process.kind: self.state.key} if about is None else dict(about)
         self.command(Emit(id=f"{self.state.id}/{self.state.emitted}", type=type_, data=data, about=keys))
 
     def claim(self, kind: str, value: str) -> None:
@@ -268,7 +279,9 @@ class Turn:
         self.record(what, name, reason=reason, **data)
         for id_, open_ in list(self.state.exceptions.items()):
             if open_.step == name:
-                self.close(id_, "come late" if open_.late and status == "succeeded" else f"the step is {status}")
+                self.close(
+                    id_, "come late" if open_.late and status == "succeeded" else f"the step is {status}"
+                )
         return step
 
     def succeed(self, name: str, output: Any = None, *, by: str = "", at: datetime | None = None) -> None:
@@ -385,8 +398,9 @@ class Turn:
             "run": self.state.id,
             "message": message or type_,
             "raised": text_of(self.now),
-            self.process.variable: self.state.key,
         }
+        if self.process.kind in _CASE_KEYS:
+            case[self.process.kind] = self.state.key
         if step:
             case["step"] = step
         self.emit(what, case, {"exception": id_})
@@ -394,4 +408,3 @@ class Turn:
     def blocked(self, name: str) -> bool:
         """Whether an open exception stops this step."""
         return any(open_.step == name and open_.holds for open_ in self.state.exceptions.values())
-

@@ -142,7 +142,9 @@ def _take_down(turn: Turn, name: str) -> None:
     if step.children is not None and step.children.open:
         step.children.open = dict.fromkeys(step.children.open, True)
         for item in step.children.open:
-            turn.command(Tell(to="child", type=RUN_CANCEL, data=_cancel(turn), step=name, item=item, redo=_life(step)))
+            turn.command(
+                Tell(to="child", type=RUN_CANCEL, data=_cancel(turn), step=name, item=item, redo=_life(step))
+            )
         return
     turn.cancel_step(name, turn.state.unwind.reason if turn.state.unwind else "")
 
@@ -244,7 +246,9 @@ def _undo(turn: Turn, name: str) -> None:
         turn.hold(name, "undo_failed", message=f"what its undo needs could not be worked out: {error}")
         return
     step.call = PendingCall(id=f"{call_id(name, step)}!undo", undo=True, input=data, via=via)
-    turn.record("step.undoing", name, call=step.call.id, operation=f"{undo.system}.{undo.operation}", input=data)
+    turn.record(
+        "step.undoing", name, call=step.call.id, operation=f"{undo.system}.{undo.operation}", input=data
+    )
     send_undo(turn, name)
 
 
@@ -321,7 +325,12 @@ def tell_parent(turn: Turn, status: str, reason: str = "", output: object = None
     parent = turn.state.parent
     if parent is None:
         return
-    data: dict[str, object] = {"step": parent.step, "item": parent.item, "redo": parent.redo, "status": status}
+    data: dict[str, object] = {
+        "step": parent.step,
+        "item": parent.item,
+        "redo": parent.redo,
+        "status": status,
+    }
     if reason:
         data["reason"] = reason
     if output is not None:

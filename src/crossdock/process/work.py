@@ -222,4 +222,3 @@ def skip(turn: Turn, name: str, by: str, note: str) -> None:
         if step.call is not None and not step.call.out:
             step.call = None
         skip_step(turn, name, note, by)
-

@@ -1,0 +1,315 @@
+"""What may not be published: rules over a whole process, beyond the form of its parts.
+
+Refused are: unknown or cyclic needs; a step that can never start; a wait without a deadline, or a deadline that
+says nothing; a changing call without `undo`; an approval that its own initiator could give, or that does not
+say what a no does; an alias that two steps write; a redo that could repeat without a person or a limit. Each
+problem names file, line, step and mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from crossdock.expressions import Expression, Record, Template
+from crossdock.process.catalogue import Catalogue
+from crossdock.process.definition import (
+    Action,
+    AwaitWork,
+    CallWork,
+    PersonWork,
+    Process,
+    RunWork,
+    Step,
+    WaitWork,
+)
+from crossdock.process.problems import Problem, nearest
+from crossdock.process.source import Path, Source
+from crossdock.process.wiring import actions_of, named_steps
+
+Texts = Mapping[str, Sequence[Expression | Template]]
+_BUILT_IN = frozenset({"start", "end"})
+
+
+class Check:
+    """Goes through one process; `problems` is what it found."""
+
+    def __init__(self, process: Process, source: Source, catalogue: Catalogue, texts: Texts) -> None:
+        """Look at `process`, read from `source` against `catalogue`."""
+        self._process = process
+        self._source = source
+        self._catalogue = catalogue
+        self._texts = texts
+        self.problems: list[Problem] = []
+
+    def run(self) -> list[Problem]:
+        """Every rule, in turn."""
+        self._needs()
+        self._cycles()
+        self._aliases()
+        self._measures()
+        self._handlers()
+        for name, step in self._process.steps.items():
+            self._deadline(name, step)
+            self._actions(name, step)
+            self._reads(name, step)
+            match step.work:
+                case CallWork():
+                    self._call(name, step, step.work)
+                case PersonWork():
+                    self._person(name, step, step.work)
+                case RunWork():
+                    self._child(name, step.work)
+                case _:
+                    pass
+        return self.problems
+
+    def _tell(
+        self, path: Path, message: str, mend: str = "", *, step: str = "", warning: bool = False
+    ) -> None:
+        at = self._source.at(path)
+        self.problems.append(
+            Problem(
+                line=at.line,
+                column=at.column,
+                message=message,
+                mend=mend,
+                step=step,
+                file=self._source.file,
+                severity="warning" if warning else "error",
+            )
+        )
+
+    # -- the graph -------------------------------------------------------------------------------------
+
+    def _needs(self) -> None:
+        steps = self._process.steps
+        for name, step in steps.items():
+            for field, names in (("needs", step.needs), ("needs_any", step.needs_any)):
+                for other in names:
+                    if other == name:
+                        self._tell(("steps", name, field), "it needs itself", "take it out", step=name)
+                    elif other not in steps:
+                        mend = nearest(other, set(steps) - {name})
+                        self._tell(("steps", name, field), f"there is no step `{other}`", mend, step=name)
+            causes = self._process.triggers.get(name)
+            for cause in sorted(causes or ()):
+                if cause in step.needs:
+                    self._tell(
+                        ("steps", name, "needs"),
+                        f"it can never start: it takes the place of {cause}, and needs that to have ended well",
+                        f"take {cause} out of its needs",
+                        step=name,
+                    )
+
+    def _cycles(self) -> None:
+        steps = self._process.steps
+        state: dict[str, int] = {}
+        trail: list[str] = []
+
+        def visit(name: str) -> None:
+            state[name] = 1
+            trail.append(name)
+            for other in self._before(name):
+                if other not in steps or other == name:
+                    continue
+                if state.get(other) == 1:
+                    circle = [*trail[trail.index(other) :], other]
+                    self._tell(
+                        ("steps", name, "needs"),
+                        f"the needs go in a circle: {' needs '.join(circle)}; none of them can start",
+                        "take one of these needs out; to go back, use `redo`",
+                        step=name,
+                    )
+                elif other not in state:
+                    visit(other)
+            trail.pop()
+            state[name] = 2
+
+        for name in steps:
+            if name not in state:
+                visit(name)
+
+    def _before(self, name: str) -> Iterator[str]:
+        """The steps that must have ended before this one can start, or (a growing list) can end."""
+        step = self._process.steps[name]
+        yield from step.needs
+        yield from step.needs_any
+        if isinstance(step.work, RunWork):
+            yield from sorted(step.work.growing)
+
+    def _earlier(self, name: str) -> set[str]:
+        """All steps that have ended for certain when this one starts."""
+        found: set[str] = set()
+        queue = list(self._process.steps[name].needs)
+        while queue:
+            other = queue.pop()
+            if other in found or other not in self._process.steps:
+                continue
+            found.add(other)
+            queue.extend(self._before(other))
+        return found
+
+    def _reads(self, name: str, step: Step) -> None:
+        """An expression that names a step which need not have ended yet may find nothing there."""
+        steps = self._process.steps
+        later = self._earlier(name)
+        awaited = step.work.growing if isinstance(step.work, RunWork) else frozenset[str]()
+        until = step.work.until if isinstance(step.work, AwaitWork) else None
+        free = named_steps([text for text in (until, step.deadline.by if step.deadline else None) if text])
+        for other in sorted(named_steps(self._texts.get(name, ()))):
+            if other in steps and other != name and other not in later | awaited | free | set(step.needs_any):
+                causes = self._process.triggers.get(name, frozenset())
+                if other not in causes:
+                    self._tell(
+                        ("steps", name),
+                        f"it reads {other}, which need not have ended when it starts",
+                        f"add {other} to its needs, or ask for its status first",
+                        step=name,
+                        warning=True,
+                    )
+
+    # -- the rules -------------------------------------------------------------------------------------
+
+    def _deadline(self, name: str, step: Step) -> None:
+        waits = isinstance(step.work, AwaitWork | PersonWork)
+        deadline = step.deadline
+        if deadline is None:
+            if waits:
+                mend = "add `within: 2 business days` (or `by:` a time) and `late:`"
+                self._tell(("steps", name), "it waits without a deadline", mend, step=name)
+            return
+        field = "within" if deadline.within is not None else "by"
+        if isinstance(step.work, WaitWork):
+            self._tell(("steps", name, field), "a wait ends by itself", "take the deadline out", step=name)
+        if not deadline.ladder:
+            mend = "say what happens: `late: { raise: pick_late, severity: medium }`"
+            self._tell(("steps", name, field), "nothing happens when its deadline passes", mend, step=name)
+
+    def _call(self, name: str, step: Step, work: CallWork) -> None:
+        operation = self._catalogue.operations.get(f"{work.system}.{work.operation}")
+        if operation is None or not operation.changes or step.undo is not None:
+            return
+        if operation.undo:
+            mend = f"write `undo: {operation.undo}`, or `undo: none` if nothing has to be taken back"
+        else:
+            mend = "name the operation that takes it back, or write `undo: none` or `undo: impossible`"
+        self._tell(
+            ("steps", name, "call"),
+            f"{operation.name} changes another system and has no `undo`",
+            mend,
+            step=name,
+        )
+
+    def _person(self, name: str, step: Step, work: PersonWork) -> None:
+        if work.kind != "approve":
+            return
+        if not work.excluded:
+            variable = self._process.variable
+            document = self._catalogue.documents.get(self._process.document)
+            who = (
+                f"{variable}.created_by" if document and "created_by" in document.fields else "run.started_by"
+            )
+            self._tell(
+                ("steps", name, "approve"),
+                "who asks for it could also approve it",
+                f'exclude them: `not: ["${{ {who} }}"]`',
+                step=name,
+            )
+        if not work.refused:
+            mend = "say what a no does: `refused: { cancel: refused }`"
+            self._tell(("steps", name), "it does not say what a no does", mend, step=name)
+        del step
+
+    def _child(self, name: str, work: RunWork) -> None:
+        known = self._catalogue.processes
+        if work.process and work.process not in known and work.process != self._process.name:
+            mend = nearest(work.process, known) or "put its file beside this one, or publish it first"
+            self._tell(("steps", name, "run"), f"there is no process `{work.process}`", mend, step=name)
+
+    def _actions(self, name: str, step: Step) -> None:
+        for field, action in actions_of(step):
+            path: Path = ("steps", name, field)
+            self._action(path, action, step=name)
+            if action.verb == "step" and action.word == name:
+                self._tell(path, "it would start itself", "use `redo`", step=name)
+            if action.verb == "redo" and field != "refused":
+                self._limit(path, action, name)
+
+    def _handlers(self) -> None:
+        for type_, actions in self._process.on.items():
+            if type_ not in self._catalogue.events:
+                mend = nearest(type_, self._catalogue.events) or "declare it under `declare: events:`"
+                self._tell(("on", type_), f"there is no event `{type_}`", mend)
+            for action in actions:
+                self._action(("on", type_), action)
+                if action.verb == "redo":
+                    self._limit(("on", type_), action, "")
+
+    def _action(self, path: Path, action: Action, *, step: str = "") -> None:
+        steps = self._process.steps
+        if action.verb in ("redo", "step") and action.word not in steps:
+            self._tell(path, f"there is no step `{action.word}`", nearest(action.word, steps), step=step)
+        if action.verb == "raise" and action.word not in self._catalogue.exceptions:
+            mend = nearest(action.word, self._catalogue.exceptions)
+            mend = (
+                mend if mend.startswith("did") else "declare it under `declare: exceptions:` with its owner"
+            )
+            self._tell(path, f"`{action.word}` is no known type of exception", mend, step=step, warning=True)
+
+    def _limit(self, path: Path, action: Action, step: str) -> None:
+        target = self._process.steps.get(action.word)
+        if action.most is None and (target is None or target.redo_most is None):
+            self._tell(
+                path,
+                f"the redo of {action.word} could repeat without a person or a limit",
+                f"say how often: `redo: {action.word}, most: 3`",
+                step=step,
+            )
+
+    def _aliases(self) -> None:
+        written: dict[str, str] = {self._process.kind: "the run's own key"}
+        for kind in self._process.alias:
+            if kind in written:
+                self._tell(("alias", kind), f"{kind} is {written[kind]} already", "leave it out")
+            written[kind] = "the process"
+        for name, step in self._process.steps.items():
+            for kind in step.alias:
+                if kind in written:
+                    self._tell(
+                        ("steps", name, "alias", kind),
+                        f"the alias {kind} is written by {written[kind]} already",
+                        "write it in one place, or name another kind",
+                        step=name,
+                    )
+                written.setdefault(kind, name)
+
+    def _measures(self) -> None:
+        steps = self._process.steps
+        for measure in self._process.measures:
+            for field, name in (("from", measure.start), ("to", measure.end)):
+                if name not in steps and name not in _BUILT_IN:
+                    mend = nearest(name, {*steps, *_BUILT_IN})
+                    self._tell(("measures", measure.name, field), f"there is no step `{name}`", mend)
+
+
+def uncertain_times(process: Process, source: Source, catalogue: Catalogue) -> Iterator[Problem]:
+    """Warnings: a `by` that may find nothing leaves the step without a deadline until it does."""
+    document = catalogue.documents.get(process.document)
+    for name, step in process.steps.items():
+        deadline = step.deadline
+        if deadline is None or deadline.by is None or deadline.within is not None:
+            continue
+        for path in deadline.by.paths:
+            if path[:1] == (process.variable,) and len(path) == 2 and isinstance(document, Record):
+                field = document.fields.get(path[1])
+                if field is not None and field.optional:
+                    at = source.at(("steps", name, "by"))
+                    yield Problem(
+                        line=at.line,
+                        column=at.column,
+                        message=f"{'.'.join(path)} may be absent, and then there is no deadline yet",
+                        mend="add `within:` beside it, for as long as it is not known",
+                        step=name,
+                        file=source.file,
+                        severity="warning",
+                    )

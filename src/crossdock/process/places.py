@@ -1,0 +1,185 @@
+"""What every part of the reader uses: problems with their place, and values of the right form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from crossdock.errors import Refused
+from crossdock.expressions import (
+    BOOL,
+    Environment,
+    Expression,
+    ExpressionError,
+    Template,
+    Type,
+    assignable,
+)
+from crossdock.process.durations import Duration
+from crossdock.process.problems import Problem, nearest
+from crossdock.process.schema import fields_of
+from crossdock.process.source import Path, Source
+
+_WHOLE = re.compile(r"\s*\$\{([\s\S]*)\}\s*\Z")
+
+
+class Places:
+    """Collects problems, each at its place in the source, and the expressions of each step."""
+
+    def __init__(self, source: Source) -> None:
+        """Read from `source`."""
+        self.source = source
+        self.problems: list[Problem] = []
+        self.step = ""  # the step being read, for messages
+        self.texts: dict[str, list[Expression | Template]] = {}  # step ("" for none) -> its expressions
+
+    def problem(
+        self,
+        path: Path,
+        message: str,
+        mend: str = "",
+        *,
+        line: int = 0,
+        column: int = 0,
+        warning: bool = False,
+    ) -> None:
+        """Tell what is wrong at `path`, or at a line and column where these are known better."""
+        at = self.source.at(path)
+        self.problems.append(
+            Problem(
+                line=line or at.line,
+                column=column or at.column,
+                message=message,
+                mend=mend,
+                step=self.step,
+                file=self.source.file,
+                severity="warning" if warning else "error",
+            )
+        )
+
+    def mapping(self, path: Path, value: Any, part: str) -> dict[str, Any] | None:
+        """A map whose keys are fields of `part` (any, without one), or None and a problem."""
+        if not isinstance(value, dict):
+            self.problem(
+                path, f"here stands {_shown(value)}, where fields are needed", "write `name: value` lines"
+            )
+            return None
+        if part:
+            known = fields_of(part)
+            for key in value:
+                if key not in known:
+                    self.problem((*path, key), f"unknown field `{key}`", nearest(key, known))
+        return value
+
+    def sequence(self, path: Path, value: Any) -> list[Any]:
+        """A list, or an empty one and a problem."""
+        if isinstance(value, list):
+            return value
+        self.problem(path, f"here stands {_shown(value)}, where a list is needed", "write `- ` lines, or [ ]")
+        return []
+
+    def word(self, path: Path, value: Any, form: re.Pattern[str], what: str) -> str:
+        """A word of a form, or an empty text and a problem."""
+        if isinstance(value, str) and form.match(value):
+            return value
+        if value is not None:
+            self.problem(path, f"{_shown(value)} is not {what}", "")
+        return ""
+
+    def choice(self, path: Path, value: Any, options: tuple[str, ...]) -> str:
+        """One of `options`, or the first and a problem where something else stands."""
+        if value in options:
+            return str(value)
+        if value is not None:
+            self.problem(
+                path, f"{_shown(value)} is not one of {', '.join(options)}", nearest(str(value), options)
+            )
+        return options[0] if value is not None else ""
+
+    def duration(self, path: Path, value: Any) -> Duration | None:
+        """A duration, or None and a problem."""
+        try:
+            return Duration.parse(value)
+        except Refused as error:
+            self.problem(path, error.message, error.mend)
+            return None
+
+    def length(self, path: Path, value: Any, environment: Environment) -> Template | None:
+        """A duration, given as it is or by an expression."""
+        if not (isinstance(value, str) and "${" in value) and self.duration(path, value) is None:
+            return None
+        return self.template(path, value, environment)
+
+    def template(
+        self, path: Path, value: Any, environment: Environment, *, want: Type | None = None
+    ) -> Template | None:
+        """A value with expressions in it, compiled, or None and a problem."""
+        try:
+            template = environment.template(value)
+        except ExpressionError as error:
+            self._tell(path, value, error)
+            return None
+        if want is not None:
+            self._wants(path, template, want)
+        self.texts.setdefault(self.step, []).append(template)
+        return template
+
+    def expression(
+        self, path: Path, value: Any, environment: Environment, *, want: Type | None = None
+    ) -> Expression | None:
+        """One expression, compiled, or None and a problem."""
+        whole = _WHOLE.match(value) if isinstance(value, str) else None
+        if whole is None:
+            self.problem(path, f"{_shown(value)} is not an expression", "write it as `${ ... }`")
+            return None
+        try:
+            expression = environment.compile(whole.group(1))
+        except ExpressionError as error:
+            self._tell(path, value, error)
+            return None
+        if want is not None:
+            self._wants(path, expression, want)
+        self.texts.setdefault(self.step, []).append(expression)
+        return expression
+
+    def condition(self, path: Path, value: Any, environment: Environment) -> Expression | None:
+        """An expression that is true or false, where one is given."""
+        return self.expression(path, value, environment, want=BOOL) if value is not None else None
+
+    def _wants(self, path: Path, what: Expression | Template, want: Type) -> None:
+        why = assignable(what.type, want)
+        if why:
+            mend = "compare it with something, as `size(x) > 0`" if want == BOOL else ""
+            self.problem(path, f"here a {want} is needed: {why}", mend)
+
+    def _tell(self, path: Path, value: Any, error: ExpressionError) -> None:
+        """Point at the place of the error, as far into the file as it can be told."""
+        for where, text in _texts(path, value):
+            start = text.find(error.text)
+            if start < 0:
+                continue
+            at = self.source.at((*where, "="))
+            head = text[:start]
+            line = at.line + head.count("\n") + error.line - 1
+            same_line = "\n" not in head and error.line == 1
+            column = at.column + len(head) + error.column - 1 if same_line else error.column
+            self.problem(where, error.message, error.mend, line=line, column=column)
+            return
+        self.problem(path, error.message, error.mend)
+
+
+def _texts(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts((*path, key), inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts((*path, index), inner)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,51 @@
+"""What is wrong with a process: each problem names file, line, step and mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from crossdock.errors import Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong (`error`), or that its author should know (`warning`)."""
+
+    line: int
+    column: int
+    message: str
+    mend: str = ""
+    step: str = ""
+    file: str = ""
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        place = f"{self.file or 'process'}:{self.line}:{self.column}"
+        step = f" step {self.step}:" if self.step else ""
+        word = " warning:" if self.severity == "warning" else ""
+        return f"{place}:{word}{step} {self.message}" + (f"\n    mend: {self.mend}" if self.mend else "")
+
+
+class NotAProcess(Refused):
+    """The text is not a process that can be published; `problems` says why, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Take every problem found."""
+        self.problems = tuple(problems)
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        count = f"{len(errors)} problems" if len(errors) != 1 else "1 problem"
+        super().__init__(count + "\n" + "\n".join(str(problem) for problem in self.problems))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A mend that names the nearest known word, or the known ones where they are few."""
+    options = sorted(known)
+    close = difflib.get_close_matches(word, options, 1, 0.6)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    if not options:
+        return ""
+    return "known: " + ", ".join(options) if len(options) <= 25 else ""

@@ -1,0 +1,54 @@
+"""From text to a process: `check` tells every problem, `load` gives the process or refuses."""
+
+from __future__ import annotations
+
+from crossdock.errors import Refused
+from crossdock.process.catalogue import Catalogue, ProcessShape
+from crossdock.process.check import Check, uncertain_times
+from crossdock.process.definition import Process
+from crossdock.process.problems import NotAProcess, Problem
+from crossdock.process.reader import read
+from crossdock.process.source import Source
+
+
+def check(text: str, catalogue: Catalogue, *, file: str = "") -> tuple[Process | None, list[Problem]]:
+    """The process, if the text is one that may be published, and all problems in the order of the file."""
+    try:
+        source = Source(text, file=file)
+    except Refused as error:
+        return None, [_unreadable(error, file)]
+    process, reader = read(source, catalogue)
+    problems = list(reader.problems)
+    if process is not None:
+        problems += Check(process, source, reader.catalogue, reader.texts).run()
+        problems += uncertain_times(process, source, reader.catalogue)
+    problems.sort(key=lambda problem: (problem.line, problem.column))
+    wrong = any(problem.severity == "error" for problem in problems)
+    return (None if wrong else process), problems
+
+
+def load(text: str, catalogue: Catalogue, *, file: str = "") -> Process:
+    """The process in `text`. Raises `NotAProcess` with all its problems where it may not be published."""
+    process, problems = check(text, catalogue, file=file)
+    if process is None:
+        raise NotAProcess(problem for problem in problems if problem.severity == "error")
+    return process
+
+
+def shape_of(process: Process, catalogue: Catalogue) -> ProcessShape:
+    """What another process needs to know to run this one."""
+    shape = ProcessShape(name=process.name)
+    document = catalogue.documents.get(process.document)
+    return ProcessShape(
+        name=process.name,
+        document=document if document is not None else shape.document,
+        output=process.output.type if process.output is not None else shape.output,
+    )
+
+
+def _unreadable(error: Refused, file: str) -> Problem:
+    line, column = 1, 1
+    parts = error.where.rsplit(":", 2)
+    if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
+        line, column = int(parts[1]), int(parts[2])
+    return Problem(line=line, column=column, message=error.message, mend=error.mend, file=file)
