@@ -1,6 +1,7 @@
 """What must happen: the process language and the pure kernel that runs it.
 
-`check` and `load` read a process; `starts`, `new_state` and `advance` run it. No I/O, no clock, nothing random.
+`check` and `load` read a process; `starts`, `new_state` and `advance` run it. No I/O, no clock, nothing
+random.
 """
 
 from crossdock.process.advance import Decision, advance, new_state, starts

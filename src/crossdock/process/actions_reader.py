@@ -1,4 +1,7 @@
-"""Reading the verbs of `late`, `fails`, `refused` and `on`: `{ raise: pick_late }` or `{ do: raise, type: ... }`."""
+"""Reading the verbs of `late`, `fails`, `refused` and `on`.
+
+Both `{ raise: pick_late }` and `{ do: raise, type: pick_late }` are understood.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
     advance(process, state, event, reference) -> Decision(state, records, commands)
 
-It does no I/O, reads no clock (time comes in with the event), draws nothing at random, and makes no id that is
-not derived from run, step and redo count. So replay, backtest, migration and debugging are the same function.
+It does no I/O, reads no clock (time comes in with the event), draws nothing at random, and makes no id that
+is not derived from run, step and redo count. So replay, backtest, migration and debugging are the same
+function.
 
 A run's steps:
 
@@ -24,8 +25,8 @@ What holds, whatever comes in whatever order:
 * An ended run changes no more, but for exceptions that are closed and a parent that takes it back.
 * The state that came in is never touched; a decision that raises leaves nothing behind.
 
-One event is decided in three moves: take it in (what it says about a document, a step, a task, a call, a child),
-let everything go on that can (`_settle`), and see whether the run has come to its end.
+One event is decided in three moves: take it in (what it says about a document, a step, a task, a call, a
+child), let everything go on that can (`_settle`), and see whether the run has come to its end.
 """
 
 from __future__ import annotations
@@ -221,7 +222,7 @@ def _key_of(turn: Turn, document: Any) -> str:
 
 
 def _newer(data: Mapping[str, Any], event: Event, state: State) -> bool:
-    """By the source's version where both have one, else by the time at the source, else by that of the event."""
+    """By the source's version where both have one, else by its time of change, else by the event's time."""
     old = state.document if isinstance(state.document, dict) else {}
     mine, theirs = old.get("version"), data.get("version")
     if mine is not None and theirs is not None and mine != theirs:
@@ -443,7 +444,7 @@ def _ready(turn: Turn, definition: Step) -> str | None:
 
 
 def _look_again(turn: Turn, name: str, *, document: bool = False) -> None:
-    """Something that this step may name has changed: its list, its condition to end, its time, its content."""
+    """What this step may name has changed: its list, its condition to end, its time, its content."""
     step = turn.look(name)
     if step.status not in {"waiting", "running", "held"} or unwind.unwinding(turn, name):
         return

@@ -13,13 +13,15 @@ A call in doubt (some try may have done it) never counts as not done: it is foun
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
 from crossdock.process import unwind
 from crossdock.process.actions import failed
 from crossdock.process.definition import CallWork, Retry
-from crossdock.process.messages import Call, CallEnded, Retry as RetryCommand
+from crossdock.process.messages import Call, CallEnded
+from crossdock.process.messages import Retry as RetryCommand
 from crossdock.process.state import PendingCall
 from crossdock.process.turn import DecisionError, Turn, text_of
 
@@ -155,7 +157,7 @@ def _give_up(turn: Turn, name: str, type_: str, answer: CallEnded, call: Pending
     turn.record(
         "call.given_up", name, call=call.id, attempts=call.attempt, outcome=answer.outcome, reason=reason
     )
-    facts = {
+    facts: dict[str, Any] = {
         "call": call.id,
         "operation": called,
         "attempts": call.attempt,

@@ -59,7 +59,7 @@ class Catalogue:
         processes: Mapping[str, ProcessShape] | None = None,
         exceptions: frozenset[str] = frozenset(),
     ) -> Catalogue:
-        """This catalogue and more."""
+        """What is in here, and more."""
         return replace(
             self,
             documents={**self.documents, **(documents or {})},

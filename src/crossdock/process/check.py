@@ -1,9 +1,9 @@
 """What may not be published: rules over a whole process, beyond the form of its parts.
 
-Refused are: unknown or cyclic needs; a step that can never start; a wait without a deadline, or a deadline that
-says nothing; a changing call without `undo`; an approval that its own initiator could give, or that does not
-say what a no does; an alias that two steps write; a redo that could repeat without a person or a limit. Each
-problem names file, line, step and mend.
+Refused are: unknown or cyclic needs; a step that can never start; a wait without a deadline, or a deadline
+that says nothing; a changing call without `undo`; an approval that its own initiator could give, or that
+does not say what a no does; an alias that two steps write; a redo that could repeat without a person or a
+limit. Each problem names file, line, step and mend.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Check:
                 if cause in step.needs:
                     self._tell(
                         ("steps", name, "needs"),
-                        f"it can never start: it takes the place of {cause}, and needs that to have ended well",
+                        f"it can never start: it takes the place of {cause}, and needs {cause} to end well",
                         f"take {cause} out of its needs",
                         step=name,
                     )

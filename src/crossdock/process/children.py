@@ -1,8 +1,8 @@
 """Child runs: one, or one for every item of a list that may still grow.
 
-The parent keeps counts and the open ones. An item is known by its key (`item_key`, else its own id or number):
-it starts one child, however often the list is looked at and in whatever order. The step ends when the list is
-final (every step that it names has ended) and all children have.
+The parent keeps counts and the open ones. An item is known by its key (`item_key`, else its own id or
+number): it starts one child, however often the list is looked at and in whatever order. The step ends when
+the list is final (every step that it names has ended) and all children have.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Deadlines: when they are due, and the ladder that is climbed when they pass.
 
-A deadline counts from the step's start (`within`), is a time (`by`), or the next cut-off of a calendar. A `by`
-is evaluated again whenever what it names changes; a time that has moved into the past is due at once. Passing
-does not end the wait, unless the ladder says so. Each rung is climbed once in a life of the step.
+A deadline counts from the step's start (`within`), is a time (`by`), or the next cut-off of a calendar. A
+`by` is evaluated again whenever what it names changes; a time that has moved into the past is due at once.
+Passing does not end the wait, unless the ladder says so. Each rung is climbed once in a life of the step.
 """
 
 from __future__ import annotations

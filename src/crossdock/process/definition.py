@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Literal
 
 from crossdock.expressions import Expression, Record, Template
-from crossdock.process.calendar import Duration
+from crossdock.process.durations import Duration
 from crossdock.process.source import Position
 
 Verb = Literal["raise", "escalate", "emit", "skip", "cancel", "fail", "redo", "step", "nothing"]

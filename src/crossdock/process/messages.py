@@ -131,7 +131,7 @@ class StartChild(
 
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="tell"):
-    """Put an event into one other run: the parent, or the child of `step` and `item` (all of `step`, without)."""
+    """Put an event into another run: the parent, or the child of `step` and `item` (without: all of them)."""
 
     to: Literal["parent", "child"]
     type: str

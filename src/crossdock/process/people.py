@@ -1,7 +1,7 @@
 """Where people decide: approvals and tasks are opened, changed, decided and withdrawn.
 
-A decision is taken only from someone of the role, who is not excluded (segregation of duties), whose eyes were
-on what is decided: content that has changed since refuses the decision. An assistant never decides.
+A decision is taken only from someone of the role, who is not excluded (segregation of duties), whose eyes
+were on what is decided: content that has changed since refuses the decision. An assistant never decides.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reading a process: from YAML to the definition that the kernel runs, with every problem and its place.
 
-Two passes. The first learns what each step will give (an operation's output, an event's data, a form), so that
-the second can compile and type-check every expression against it.
+Two passes. The first learns what each step will give (an operation's output, an event's data, a form), so
+that the second can compile and type-check every expression against it.
 """
 
 from __future__ import annotations
@@ -653,13 +653,13 @@ class Reader(Places):
                 documents[name] = found
         self._catalogue = self._catalogue.including(documents=documents)
         events: dict[str, EventShape] = {}
-        for name, part in (value.get("events") or {}).items():
-            part = part if isinstance(part, dict) else {}
+        for name, raw_event in (value.get("events") or {}).items():
+            part = raw_event if isinstance(raw_event, dict) else {}
             data = self._type(("declare", "events", name, "data"), part.get("data", "any"), "", documents)
             events[name] = EventShape(type=name, data=data or DYN, about=dict(part.get("about") or {}))
         operations: dict[str, OperationShape] = {}
-        for name, part in (value.get("operations") or {}).items():
-            part = part if isinstance(part, dict) else {}
+        for name, raw_operation in (value.get("operations") or {}).items():
+            part = raw_operation if isinstance(raw_operation, dict) else {}
             path: Path = ("declare", "operations", name)
             if not _OPERATION.match(name):
                 self.problem(path, f"{name!r} is not an operation", "write it as `system.operation`")

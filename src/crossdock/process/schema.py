@@ -208,7 +208,7 @@ SCHEMA: dict[str, Any] = {
         ),
         "form": {
             "type": "object",
-            "description": 'What is filled in: field names and their types, as `amount: money`, `"note?": string`',
+            "description": 'What is filled in: names and types, as `amount: money`, `"note?": string`',
         },
         "wait": {
             "anyOf": [
@@ -232,7 +232,7 @@ SCHEMA: dict[str, Any] = {
                 _object({"call": _OPERATION, "with": _ANY, "via": _EXPRESSION}, "call"),
                 _object({"impossible": _described(_TEXT, "Why")}, "impossible"),
             ],
-            "description": "How it is taken back; `none`: nothing to take back; `impossible`: no cancel after it",
+            "description": "How it is taken back; `none`: needs nothing; `impossible`: no cancel after it",
         },
         "retry": {
             "anyOf": [

@@ -1,7 +1,8 @@
 """Which names an expression may use, and what type each has.
 
 Everywhere: the document under its own name, `steps`, `run`, `tenant`, `now`. Besides, where they mean
-something: `event` (in `match`, `on`, `start`), `item` (with `each`), `output` and `input` (in `alias`, `undo`).
+something: `event` (in `match`, `on`, `start`), `item` (with `each`), `output` and `input` (in `alias`,
+`undo`).
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Source:
             raise Refused(
                 f"this is not YAML: {error.problem or error.context}",
                 where=at,
-                mend="check indentation, colons followed by a space, and quotes on this line or the one before",
+                mend="look at indentation, colons followed by a space, and quotes, here and a line before",
             ) from None
         except (yaml.YAMLError, RecursionError) as error:
             raise Refused(f"this is not YAML: {error}".splitlines()[0], where=file) from None

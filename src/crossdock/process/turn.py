@@ -19,7 +19,7 @@ from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
 from crossdock.process.definition import Process
 from crossdock.process.durations import Duration
 from crossdock.process.messages import Claim, Command, Emit, Event, Record
-from crossdock.process.state import Children, ENDED_STEP, OpenException, State, StepState
+from crossdock.process.state import ENDED_STEP, Children, OpenException, State, StepState
 
 MOST_RECORDS = 20_000
 MOST_KEPT = 500
@@ -214,7 +214,7 @@ class Turn:
         )
 
     def calendar(self, choice: Expression | None = None) -> Calendar:
-        """The calendar in force: the one chosen, else the run's, else the tenant's default, else the plain one."""
+        """The calendar in force: the chosen one, the run's, the tenant's default, or the plain one."""
         names: list[Any] = [self.evaluate(choice)] if choice is not None else []
         for name in (*names, self.state.calendar, "default"):
             found = self.reference.calendar(name) if isinstance(name, str) and name else None
@@ -326,7 +326,7 @@ class Turn:
         self.record("step.held", name, reason=message)
         self.open(type_, name, message=message, severity=severity, holds=True, **data)
 
-    def open(  # noqa: A003 - an exception is opened
+    def open(
         self,
         type_: str,
         step: str = "",
@@ -387,7 +387,7 @@ class Turn:
     def _announce(
         self, what: str, id_: str, type_: str, step: str, message: str, severity: str | None
     ) -> None:
-        """Tell others, so that a process may start on it; not about exceptions in such processes: no loops."""
+        """Tell others, so that a process may start on it; not about such processes: no loops."""
         if self.process.document == "ExceptionCase":
             return
         case = {

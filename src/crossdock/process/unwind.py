@@ -1,13 +1,14 @@
 """Taking back: redo returns steps to pending, cancel ends the run. Both go through the same three phases.
 
-1. Taking down: nothing of the steps concerned starts any more. Open approvals and tasks are withdrawn, running
-   children are cancelled, calls that are out are withdrawn or found out. An unknown outcome is never left behind.
-2. Undoing: the steps that had succeeded are undone one after the other, by their time of success, newest first.
-   An undo that fails is an exception on its step, and the rest waits for it.
+1. Taking down: nothing of the steps concerned starts any more. Open approvals and tasks are withdrawn,
+   running children are cancelled, calls that are out are withdrawn or found out. An unknown outcome is never
+   left behind.
+2. Undoing: the steps that had succeeded are undone one after the other, by their time of success, newest
+   first. An undo that fails is an exception on its step, and the rest waits for it.
 3. Then the steps return to pending (redo), or the run ends (cancel, fail).
 
-A run in which something has succeeded that cannot be undone is not cancelled: that is refused, with the reason,
-and raised instead.
+A run in which something has succeeded that cannot be undone is not cancelled: that is refused, with the
+reason, and raised instead.
 """
 
 from __future__ import annotations

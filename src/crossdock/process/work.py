@@ -17,6 +17,7 @@ from crossdock.process.definition import (
     WaitWork,
 )
 from crossdock.process.durations import Duration
+from crossdock.process.messages import Retry
 from crossdock.process.people import open_task
 from crossdock.process.turn import DecisionError, Turn, text_of
 
@@ -188,7 +189,7 @@ def retry_now(turn: Turn, name: str, by: str) -> None:
                 turn.close(id_, "tried again", by)
         resume(turn, name, by=by)
     elif step.call is not None and step.call.out:
-        turn.command(calls.RetryCommand(id=step.call.id, at=turn.now, doubt=step.call.doubt))
+        turn.command(Retry(id=step.call.id, at=turn.now, doubt=step.call.doubt))
         turn.record("call.hurried", name, call=step.call.id, by=by)
     else:
         turn.record("step.retry_refused", name, reason=f"it is {step.status}", by=by)
