@@ -108,6 +108,11 @@ def listed(getters: tuple[Getter, ...]) -> Getter:
     return lambda values: [getter(values) for getter in getters]
 
 
+def mapped(pairs: tuple[tuple[str, Getter], ...]) -> Getter:
+    """A map that is written out."""
+    return lambda values: {key: getter(values) for key, getter in pairs}
+
+
 def _shown(steps: tuple[Step, ...], count: int) -> str:
     text = ""
     for step in steps[:count]:

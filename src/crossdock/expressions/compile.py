@@ -17,10 +17,11 @@ from crossdock.expressions.errors import EvaluationError, ExpressionError
 from crossdock.expressions.functions import written
 from crossdock.expressions.lower import Lowering
 from crossdock.expressions.messages import Messages
+from crossdock.expressions.plan import Plan, Program
 from crossdock.expressions.rewrite import Rewritten, rewrite
 from crossdock.expressions.syntax import syntax
 from crossdock.expressions.template import Template
-from crossdock.expressions.tree import Call, Const, Entries, Items, Loop, Node, Select, nullable, read, shape
+from crossdock.expressions.tree import Const, Entries, Node, children, nullable, read, shape
 from crossdock.expressions.types import Type
 
 LONGEST = 4000
@@ -70,24 +71,14 @@ _BUILTIN = [
 class Expression:
     """One expression, compiled. It has no state: evaluate it as often as needed, over any values."""
 
-    def __init__(
-        self,
-        text: str,
-        node: Node,
-        lowering: Lowering,
-        messages: Messages,
-    ) -> None:
+    def __init__(self, text: str, node: Node, variables: frozenset[str], messages: Messages) -> None:
+        """Plan the evaluation of a checked `node`; only an `Environment` makes one."""
+        plan = Plan(variables, _programs(messages))
         self.text = text
         self.type: Type = shape(node)
         self.nullable = nullable(node)
-        self._messages = messages
-        self._direct = lowering.hoisted(node, frozenset())
-        self._program: Any = None
-        if self._direct is None:
-            lowered = lowering.syntax.write_parsed(lowering.lowered(node))
-            self._program = _runtime().deserialize(lowered)
-        self._slots: tuple[tuple[str, bind.Getter], ...] = tuple(lowering.slots.items())
-        self.paths = frozenset(lowering.paths)
+        self._get = plan.getter(node)
+        self.paths = frozenset(plan.paths)
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r}: {self.type})"
@@ -95,30 +86,13 @@ class Expression:
     def evaluate(self, values: Mapping[str, object]) -> Any:
         """The value as JSON, over the values of the variables.
 
-        Only what `paths` names is read. Raises `EvaluationError` where something needed is not there.
+        Only what `paths` names is read; a part of a document is given back as it is, not as a copy. Raises
+        `EvaluationError` where something needed is not there, or is not what is needed.
         """
-        if self._direct is not None:
-            try:
-                return self._direct(values)
-            except EvaluationError as error:
-                raise error.within(self.text) from None
-        bound: dict[str, Any] = {}
-        unbound: dict[str, EvaluationError] = {}
-        for name, getter in self._slots:
-            try:
-                bound[name] = getter(values)
-            except EvaluationError as error:
-                unbound[name] = error
         try:
-            value = self._program.eval(data=bound)
-            plain = value.plain_value()
-        except RuntimeError as error:
-            raise wording.failed(str(error), self.text, unbound, self._messages) from None
-        if plain is True or plain is False:
-            return plain
-        if isinstance(plain, str) and value.type() == cel.Type.ERROR:
-            raise wording.failed(plain, self.text, unbound, self._messages)
-        return written(plain)
+            return self._get(values)
+        except EvaluationError as error:
+            raise error.within(self.text) from None
 
 
 class Environment:
@@ -129,7 +103,7 @@ class Environment:
         self._messages = Messages(self.variables)
         self._checking = cel.NewEnv(
             self._messages.pool,
-            config=cel.NewEnvConfigFromYaml(_declared()),
+            config=functions.checked_config(),
             variables=self._messages.variables,
             extensions=[ext_strings.ExtStrings()],
         )
@@ -147,10 +121,11 @@ class Environment:
         try:
             node = read(syntax().read_checked(self._checked(text)), self._messages)
             _refuse_foreign(node, text)
-            lowering = Lowering(frozenset(self.variables), syntax())
-            return Expression(text, node, lowering, self._messages)
+            return Expression(text, node, frozenset(self.variables), self._messages)
         except (DecodeError, RecursionError):
             raise _too_deep(text) from None
+        except EvaluationError as error:  # a call on literals, which can never succeed
+            raise ExpressionError(error.message, text=text, mend=error.mend) from None
         except RuntimeError as error:
             if "nest" in str(error) or "parse" in str(error).lower() or "depth" in str(error):
                 raise _too_deep(text) from None
@@ -183,29 +158,48 @@ def _refuse_foreign(node: Node, text: str) -> None:
     """An expression makes maps, not protobuf messages, and no bytes."""
     if isinstance(node, Const) and isinstance(node.value, bytes):
         raise ExpressionError("JSON has no bytes", text=text, mend="write a string, without the b")
-    if isinstance(node, Entries):
-        if node.message:
-            raise ExpressionError(
-                "a map is written without a name before it", text=text, mend='write {"a": ...}'
-            )
-        for key, value in node.entries:
-            _refuse_foreign(key, text)
-            _refuse_foreign(value, text)
-    elif isinstance(node, Select):
-        _refuse_foreign(node.operand, text)
-    elif isinstance(node, Items):
-        for item in node.items:
-            _refuse_foreign(item, text)
-    elif isinstance(node, Call):
-        for arg in (*node.args, *([node.target] if node.target else [])):
-            _refuse_foreign(arg, text)
-    elif isinstance(node, Loop):
-        for part in (node.range, node.init, node.condition, node.step, node.result):
-            _refuse_foreign(part, text)
+    if isinstance(node, Entries) and node.message:
+        mend = 'write {"a": ...}'
+        raise ExpressionError("a map is written without a name before it", text=text, mend=mend)
+    for child in children(node):
+        _refuse_foreign(child, text)
+
+
+def _programs(messages: Messages) -> Program:
+    """How a plan makes a CEL program of a node."""
+
+    def program(plan: Plan, node: Node, local: frozenset[str]) -> bind.Getter:
+        lowering = Lowering(syntax(), plan, local)
+        lowered = syntax().write_parsed(lowering.lowered(node))
+        evaluate = _runtime().deserialize(lowered).eval
+        slots = tuple(lowering.slots.items())
+
+        def run(values: Mapping[str, object]) -> Any:
+            bound: dict[str, Any] = {}
+            unbound: dict[str, EvaluationError] = {}
+            for name, getter in slots:
+                try:
+                    bound[name] = getter(values)
+                except EvaluationError as error:
+                    unbound[name] = error
+            try:
+                value = evaluate(data=bound)
+            except RuntimeError as error:
+                raise wording.failed(str(error), unbound, messages) from None
+            plain = value.plain_value()
+            if plain is True or plain is False:
+                return plain
+            if isinstance(plain, str) and value.type() == cel.Type.ERROR:
+                raise wording.failed(plain, unbound, messages)
+            return written(plain)
+
+        return run
+
+    return program
 
 
 def _keep_none() -> None:
-    """Before Python 3.12, each null that the runtime hands over takes one reference from None: give it plenty.
+    """Before Python 3.12, each null that the runtime hands over takes a reference from None: give it plenty.
 
     Python 3.12 and newer never count references to None; there this does nothing.
     """
@@ -214,12 +208,7 @@ def _keep_none() -> None:
 
 
 @functools.cache
-def _declared() -> str:
-    return functions.checked_config()
-
-
-@functools.cache
 def _runtime() -> Any:
-    """The run-time environment: our functions, no variables. It is the same for all, so there is one."""
+    """The run-time environment: no variables, no functions of ours; the same for all, so there is one."""
     _keep_none()
-    return cel.NewEnv(None, functions=functions.runtime_declarations(), extensions=[ext_strings.ExtStrings()])
+    return cel.NewEnv(None, extensions=[ext_strings.ExtStrings()])

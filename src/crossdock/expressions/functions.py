@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +53,10 @@ class Function:
     name: str
     overloads: tuple[Overload, ...]
     doc: str = ""
+
+    def signatures(self) -> list[str]:
+        """How it is called, for people: `money(string, string) -> money`."""
+        return [f"{self.name}({', '.join(map(str, o.params))}) -> {o.result}" for o in self.overloads]
 
     def ids(self) -> Iterator[tuple[str, Overload]]:
         """Each overload with the name it has between the checker and the runtime."""
@@ -128,17 +131,8 @@ def _built(number: str, unit: str, value: object, code: str) -> Any:
     return {number: amounts.text(amounts.number(value)), unit: code}
 
 
-def _contained(value: object, items: Sequence[object]) -> bool:
-    return any(amounts.same(value, item) for item in items)
-
-
 def _contained_instant(value: object, items: Sequence[object]) -> bool:
     return value is not None and any(item is not None and instant(item) == instant(value) for item in items)
-
-
-def _keys(value: object) -> list[Any]:
-    """What a macro runs over: a list as it is, the keys of a map in their order."""
-    return sorted(value) if isinstance(value, Mapping) else list(value)  # type: ignore[call-overload]
 
 
 def _compare(name: str) -> Function:
@@ -273,7 +267,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         "sum",
         tuple(Overload((ListOf(a),), a, functools.partial(amounts.total, zero=zero)) for a, zero in _ZEROS),
-        "The exact sum of a list; of an empty one the zero without currency or unit, which compares with any.",
+        "The exact sum of a list; of an empty one a zero without currency or unit, which fits any.",
     ),
     _over_list(
         "min", lambda x: amounts.extreme(x, largest=False), "The least of a list; an empty one is refused."
@@ -322,50 +316,36 @@ FUNCTIONS: tuple[Function, ...] = (
     _report("returned", "returned"),
 )
 
-# What only the lowering calls: equality by value, `in` by value, the order of a map's keys.
+# What an expression comes to by its types: equality by value, and `in` by value.
 SAME = "@same"
 IN = "@in_exact"
 IN_TIMES = "@in_times"
-KEYS = "@keys"
-_HIDDEN: tuple[Function, ...] = (
-    Function(SAME, (Overload((DYN, DYN), BOOL, amounts.same),)),
-    Function(IN, (Overload((DYN, _EVENTS), BOOL, _contained),)),
-    Function(IN_TIMES, (Overload((DYN, _EVENTS), BOOL, _contained_instant),)),
-    Function(KEYS, (Overload((DYN,), _EVENTS, _keys),)),
-)
-
-_KINDS: Mapping[Type, tuple[Any, ...]] = {
-    STRING: (cel.Type.STRING,),
-    BOOL: (cel.Type.BOOL,),
-    INT: (cel.Type.INT,),
-    DOUBLE: (cel.Type.DOUBLE, cel.Type.INT),
-    DECIMAL: (cel.Type.STRING, cel.Type.INT),
-    TIMESTAMP: (cel.Type.TIMESTAMP,),
-    DURATION: (cel.Type.DURATION,),
-    MONEY: (cel.Type.MAP,),
-    QUANTITY: (cel.Type.MAP,),
-    DYN: (cel.Type.MAP, cel.Type.LIST, cel.Type.STRING, cel.Type.INT, cel.Type.TIMESTAMP, cel.Type.NULL),
+_HIDDEN: Mapping[str, Callable[..., Any]] = {
+    SAME: amounts.same,
+    IN: lambda value, items: any(amounts.same(value, item) for item in items),
+    IN_TIMES: _contained_instant,
 }
 
 
-def checked_config() -> str:
-    """The functions as the checking environment reads them, in its YAML."""
+@functools.cache
+def checked_config() -> Any:
+    """The functions as the checking environment takes them."""
     lines = ["functions:"]
     for function in (*OPERATORS, *FUNCTIONS):
         lines += [f"- name: {function.name}", "  overloads:"]
         for name, overload in function.ids():
             params = ",".join(signature(param) for param in overload.params)
-            lines.append(
-                f'  - {{id: "{name}", signature: "{function.name}({params})", return: "{signature(overload.result)}"}}'
-            )
-    return "\n".join(lines)
+            lines.append(f'  - id: "{name}"')
+            lines.append(f'    signature: "{function.name}({params})"')
+            lines.append(f'    return: "{signature(overload.result)}"')
+    return cel.NewEnvConfigFromYaml("\n".join(lines))
 
 
 @functools.cache
 def implementations() -> Mapping[str, Callable[..., Any]]:
     """What runs an overload, by its id; and by the function's name, where the types leave it open."""
-    found: dict[str, Callable[..., Any]] = {}
-    for function in (*OPERATORS, *FUNCTIONS, *_HIDDEN):
+    found = dict(_HIDDEN)
+    for function in (*OPERATORS, *FUNCTIONS):
         for name, overload in function.ids():
             if overload.run is not None:
                 found[name] = overload.run
@@ -377,45 +357,3 @@ def implementations() -> Mapping[str, Callable[..., Any]]:
 def names() -> frozenset[str]:
     """The functions of ours that an expression may name."""
     return frozenset(function.name for function in FUNCTIONS)
-
-
-def runtime_declarations() -> list[Any]:
-    """The functions as the run-time environment calls them, with each kind of value that may come."""
-    declared = []
-    for function in (*OPERATORS, *FUNCTIONS, *_HIDDEN):
-        for name, overload in function.ids():
-            if overload.run is not None and ANY not in overload.params:
-                declared.append(_declaration(name, overload.params, overload.run))
-        ours = [
-            overload
-            for overload in function.overloads
-            if overload.run is not None and ANY not in overload.params
-        ]
-        if ours:
-            declared.append(_declaration(function.name, *_joined(ours)))
-    return declared
-
-
-def _joined(overloads: list[Overload]) -> tuple[tuple[Type, ...], Callable[..., Any]]:
-    run = overloads[-1].run
-    assert run is not None  # noqa: S101 - filtered by the caller
-    first = overloads[0].params
-    return tuple(
-        first[place] if all(o.params[place] == first[place] for o in overloads) else _widest(overloads, place)
-        for place in range(len(first))
-    ), run
-
-
-def _widest(overloads: list[Overload], place: int) -> Type:
-    return _EVENTS if all(isinstance(o.params[place], ListOf) for o in overloads) else DYN
-
-
-def _declaration(name: str, params: tuple[Type, ...], run: Callable[..., Any]) -> Any:
-    kinds = [(cel.Type.LIST,) if isinstance(param, ListOf) else _KINDS[param] for param in params]
-    return cel.FunctionDecl(
-        name,
-        [
-            cel.Overload(f"{name}/{index}", cel.Type.DYN, list(chosen), False, run)
-            for index, chosen in enumerate(itertools.product(*kinds))
-        ],
-    )

@@ -1,11 +1,8 @@
-"""From the expression that was checked to the one that runs: over plain JSON, where nothing has a type.
+"""From the expression that was checked to the program that runs: over plain JSON, where nothing has a type.
 
-    order.total >= money(...)     a call of ours on values from outside: one name, bound in Python (bind.py)
-    order.customer.name           a path from outside: likewise; a field of nothing is nothing
+    order.customer.name           what Python gets: one name, bound when it runs
     l.note, in a macro over l     has(l.note) ? l.note : null
-    order.due, an instant         timestamp(x), because JSON has it as a string; likewise durations, doubles
-    a == b, on money              equality by value: 10.0 EUR is 10.00 EUR
-    map.exists(k, ...)            runs over the keys in their order, not in the runtime's
+    order.due, an instant         timestamp(x), because JSON has a string; likewise durations and doubles
 
 So the runtime sees one flat map of names, and only what the expression names is converted for it.
 """
@@ -16,144 +13,35 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from crossdock.expressions import bind, functions
-from crossdock.expressions.functions import IN, IN_TIMES, KEYS, SAME
+from crossdock.expressions.bind import Getter
+from crossdock.expressions.plan import SYMBOLS, Plan
 from crossdock.expressions.syntax import Syntax
-from crossdock.expressions.tree import Call, Const, Entries, Ident, Items, Loop, Node, Select, nullable
-from crossdock.expressions.types import (
-    DECIMAL,
-    DOUBLE,
-    DURATION,
-    DYN,
-    MONEY,
-    QUANTITY,
-    TIMESTAMP,
-    ListOf,
-    MapOf,
-    Scalar,
-    Type,
-)
+from crossdock.expressions.tree import Call, Const, Entries, Ident, Items, Loop, Node, Select, nullable, path
+from crossdock.expressions.types import DOUBLE, DURATION, TIMESTAMP, ListOf, MapOf, Scalar, Type
 
-_EXACT = (MONEY, QUANTITY, DECIMAL)
-_EXACT_NAMES = {str(type_) for type_ in _EXACT}
 _FROM_JSON = {TIMESTAMP: "timestamp", DURATION: "duration", DOUBLE: "double"}
-_SYMBOLS = {
-    "op_lt": "_<_",
-    "op_le": "_<=_",
-    "op_gt": "_>_",
-    "op_ge": "_>=_",
-    "op_eq": "_==_",
-    "op_ne": "_!=_",
-    "op_add": "_+_",
-    "op_sub": "_-_",
-    "op_mul": "_*_",
-    "op_div": "_/_",
-    "op_mod": "_%_",
-    "op_neg": "-_",
-}
-_EMPTY: dict[type, Callable[[], Any]] = {ListOf: list, MapOf: dict}
 
 
 @dataclass(slots=True)
 class Lowering:
-    """One expression on its way. `slots` are the names to bind, `paths` what it takes from outside."""
+    """One program on its way. `slots` are the names to bind, `local` the variables of Python loops."""
 
-    variables: frozenset[str]
     syntax: Syntax
-    slots: dict[str, bind.Getter] = field(default_factory=dict)
-    paths: set[tuple[str, ...]] = field(default_factory=set)
-    _named: dict[tuple[object, ...], str] = field(default_factory=dict)
-    _binds: int = 0
-
-    # What needs no CEL
-
-    def hoisted(self, node: Node, scope: frozenset[str]) -> bind.Getter | None:
-        """How Python gets the value from outside; None if it takes CEL, or a macro's variable."""
-        if isinstance(node, Const):
-            return bind.constant(node.value) if not isinstance(node.value, bytes) else None
-        if isinstance(node, Items):
-            items = [self.hoisted(item, scope) for item in node.items]
-            return bind.listed(tuple(i for i in items if i)) if all(items) else None
-        if isinstance(node, Call):
-            run = self._ours(node)
-            if run is None:
-                return self._picked(node, scope)
-            args = [self.hoisted(arg, scope) for arg in node.args]
-            return bind.call(run[1], tuple(arg for arg in args if arg)) if all(args) else None
-        return self._picked(node, scope)
-
-    def _picked(self, node: Node, scope: frozenset[str]) -> bind.Getter | None:
-        steps = self._steps(node, scope)
-        if steps is None:
-            return None
-        names: list[str] = []
-        for step in steps:
-            if not isinstance(step.key, str):
-                break
-            names.append(step.key)
-        self.paths.add(tuple(names))
-        if isinstance(node, Select) and node.test:
-            return bind.prober(steps)
-        return bind.picker(steps, _EMPTY.get(type(node.type)))
-
-    def _steps(self, node: Node, scope: frozenset[str]) -> tuple[bind.Step, ...] | None:
-        """The path that a node is, if it begins outside."""
-        steps: list[bind.Step] = []
-        while True:
-            if isinstance(node, Ident):
-                if node.name in scope or node.name not in self.variables:
-                    return None
-                return (bind.Step(node.name, optional=False), *reversed(steps))
-            if isinstance(node, Select) and not (steps and node.test):
-                known = node.declared is not None and isinstance(node.type, ListOf | MapOf)
-                steps.append(bind.Step(node.field, optional=node.absent or known))
-                node = node.operand
-            elif isinstance(node, Call) and node.function == "_[_]" and isinstance(node.args[1], Const):
-                key = node.args[1].value
-                if isinstance(key, bool) or not isinstance(key, str | int):
-                    return None
-                steps.append(bind.Step(key, optional=False))
-                node = node.args[0]
-            else:
-                return None
-
-    def _ours(self, node: Call) -> tuple[str, Callable[..., Any]] | None:
-        """The function of ours that a call means, by the name the runtime knows."""
-        if node.target is not None:
-            return None
-        implementations = functions.implementations()
-        if node.function in ("_==_", "_!=_", "op_eq", "op_ne"):
-            return self._equality(node)
-        if node.function == "@in" and isinstance(node.args[1].type, ListOf):
-            types = {str(node.args[0].type), str(node.args[1].type.item)}
-            name = IN_TIMES if str(TIMESTAMP) in types else IN if types & _EXACT_NAMES else ""
-            return (name, implementations[name]) if name else None
-        if node.function not in functions.names() and node.function not in _SYMBOLS:
-            return None
-        if any(overload.startswith("builtin:") for overload in node.overloads):
-            return None
-        name = node.overloads[0] if len(node.overloads) == 1 else node.function
-        return name, implementations[name]
-
-    def _equality(self, node: Call) -> tuple[str, Callable[..., Any]] | None:
-        exact = any(_is_exact(arg.type) for arg in node.args)
-        nothing = any(isinstance(arg, Const) and arg.value is None for arg in node.args)
-        if not exact or nothing:
-            return None
-        same = functions.implementations()[SAME]
-        if node.function in ("_==_", "op_eq"):
-            return SAME, same
-        return f"!{SAME}", lambda a, b: not same(a, b)
-
-    # What CEL runs
+    plan: Plan
+    local: frozenset[str]
+    slots: dict[str, Getter] = field(default_factory=dict)
+    _names: dict[tuple[tuple[str, ...] | None, bool], str] = field(default_factory=dict)
+    _ids: int = 0
 
     def lowered(self, node: Node, scope: frozenset[str] = frozenset()) -> Any:
-        """The expression as the runtime takes it."""
+        """The expression as the runtime takes it; `scope` are the variables of the macros around it."""
         if isinstance(node, Const):
-            return self._const(node)
-        getter = self.hoisted(node, scope)
-        if getter is not None:
-            return self._from_json(self._slot(node, getter, scope), node.type, optional=nullable(node))
+            built = self._new()
+            built.const_expr.CopyFrom(node.proto.const_expr)
+            return built
+        if self.plan.outside(node, self.local, scope):
+            name = self._slot(node)
+            return self._from_json(self._ident(name), node.type, optional=nullable(node))
         if isinstance(node, Ident):
             return self._from_json(self._ident(node.name), node.type, optional=False)
         if isinstance(node, Select):
@@ -162,55 +50,39 @@ class Lowering:
             return self._call(node, scope)
         if isinstance(node, Items):
             built = self._new()
+            built.list_expr.SetInParent()
             built.list_expr.elements.extend([self.lowered(item, scope) for item in node.items])
-            if not node.items:
-                built.list_expr.SetInParent()
             return built
         if isinstance(node, Entries):
             return self._entries(node, scope)
         return self._loop(node, scope)
 
-    def _slot(self, node: Node, getter: bind.Getter, scope: frozenset[str]) -> Any:
-        steps = self._steps(node, scope)
-        test = isinstance(node, Select) and node.test
-        key: tuple[object, ...] = (id(node),) if steps is None else (*steps, test)
-        name = self._named.get(key)
+    def _slot(self, node: Node) -> str:
+        """The name that the runtime knows what Python gets by; the same path has the same."""
+        key = (path(node), isinstance(node, Select) and node.test)
+        name = self._names.get(key) if key[0] else None
         if name is None:
-            name = self._named[key] = f"@{len(self.slots)}"
-            self.slots[name] = getter
-        return self._ident(name)
+            name = self._names[key] = f"@{len(self.slots)}"
+            self.slots[name] = self.plan.getter(node, self.local)
+        return name
 
     def _call(self, node: Call, scope: frozenset[str]) -> Any:
-        if node.function == "default":
-            value, other = (self.lowered(arg, scope) for arg in node.args)
-            return self._bound(value, lambda v: self._if(self._not_null(v()), v(), other))
-        ours = self._ours(node)
         args = [self.lowered(arg, scope) for arg in node.args]
-        if ours is not None:
-            name = ours[0]
-            negated = name.startswith("!")
-            built = self._apply(name.lstrip("!"), *args)
-            built = self._apply("!_", built) if negated else built
-            return self._from_json(built, node.type, optional=False)
-        built = self._apply(_SYMBOLS.get(node.function, node.function), *args)
+        built = self._apply(SYMBOLS.get(node.function, node.function), *args)
         if node.target is not None:
             built.call_expr.target.CopyFrom(self.lowered(node.target, scope))
-        if node.function == "_[_]":
-            return self._from_json(built, node.type, optional=False)
-        return built
+        return self._from_json(built, node.type, optional=False) if node.function == "_[_]" else built
 
     def _select(self, node: Select, scope: frozenset[str]) -> Any:
         """A field of something that is not a path from outside, guarded where there may be nothing."""
         chain: list[Select] = []
         base: Node = node
-        while isinstance(base, Select):
+        while isinstance(base, Select) and not self.plan.outside(base, self.local, scope):
             chain.append(base)
             base = base.operand
         chain.reverse()
-        if isinstance(base, Ident):
-            name = base.name
-            return self._guarded(chain, base, lambda: self._ident(name))
-        return self._bound(self.lowered(base, scope), lambda make: self._guarded(chain, base, make))
+        value = self._ident(base.name) if isinstance(base, Ident) else self.lowered(base, scope)
+        return self._bound(value, lambda make: self._guarded(chain, base, make))
 
     def _guarded(self, chain: list[Select], base: Node, make: Callable[[], Any]) -> Any:
         last = chain[-1]
@@ -219,37 +91,43 @@ class Lowering:
             conditions.append(self._not_null(make()))
         for place, select in enumerate(chain):
             names = [s.field for s in chain[: place + 1]]
-            open_ended = select.declared is None and last.test
-            if select.absent or open_ended or select.test or isinstance(select.type, ListOf | MapOf):
+            known = select.declared is not None
+            container = known and isinstance(select.type, ListOf | MapOf)
+            if select.absent or container or select.test or (last.test and not known):
                 conditions.append(self._reached(make(), names, test=True))
-                if select is not last or select.test or isinstance(select.type, ListOf | MapOf):
+                if select is not last or select.test or container:
                     conditions.append(self._not_null(self._reached(make(), names, test=False)))
-        value = self._reached(make(), [s.field for s in chain], test=False)
-        if not last.test:
-            value = self._from_json(value, last.type, optional=last.absent)
-        if not conditions:
-            return value
-        condition = conditions[0]
-        for further in conditions[1:]:
-            condition = self._apply("_&&_", condition, further)
         if last.test:
-            return condition
-        return self._if(condition, value, self._nothing(last.type))
+            return self._all(conditions)
+        value = self._reached(make(), [s.field for s in chain], test=False)
+        value = self._from_json(value, last.type, optional=last.absent)
+        return self._if(self._all(conditions), value, self._nothing(last.type)) if conditions else value
 
     def _loop(self, node: Loop, scope: frozenset[str]) -> Any:
         inner = scope | {node.var, node.accu}
         built = self._new()
         loop = built.comprehension_expr
         loop.iter_var, loop.accu_var = node.var, node.accu
-        over = self.lowered(node.range, scope)
-        if isinstance(node.range.type, MapOf) or node.range.type == DYN:
-            over = self._apply(KEYS, over)
-        loop.iter_range.CopyFrom(over)
+        loop.iter_range.CopyFrom(self._range(node.range, scope))
         loop.accu_init.CopyFrom(self.lowered(node.init, scope))
-        for name in ("condition", "step"):
-            getattr(loop, f"loop_{name}").CopyFrom(self.lowered(getattr(node, name), inner))
+        loop.loop_condition.CopyFrom(self.lowered(node.condition, inner))
+        loop.loop_step.CopyFrom(self.lowered(node.step, inner))
         loop.result.CopyFrom(self.lowered(node.result, inner))
         return built
+
+    def _range(self, node: Node, scope: frozenset[str]) -> Any:
+        """What a macro runs over: the keys of a map in their order, because the runtime's order is chance."""
+        if isinstance(node.type, ListOf) or not self.plan.outside(node, self.local, scope):
+            return self.lowered(node, scope)
+        inner = self.plan.getter(node, self.local)
+
+        def ordered(values: Any) -> Any:
+            value = inner(values)
+            return sorted(value) if isinstance(value, dict) else value
+
+        name = f"@{len(self.slots)}"
+        self.slots[name] = ordered
+        return self._ident(name)
 
     def _entries(self, node: Entries, scope: frozenset[str]) -> Any:
         built = self._new()
@@ -260,16 +138,9 @@ class Lowering:
             entry.value.CopyFrom(self.lowered(value, scope))
         return built
 
-    # Pieces
-
     def _new(self) -> Any:
-        self._binds += 1
-        return self.syntax.expr(id=self._binds)
-
-    def _const(self, node: Const) -> Any:
-        built = self._new()
-        built.const_expr.CopyFrom(node.proto.const_expr)
-        return built
+        self._ids += 1
+        return self.syntax.expr(id=self._ids)
 
     def _ident(self, name: str) -> Any:
         built = self._new()
@@ -306,6 +177,12 @@ class Lowering:
     def _not_null(self, value: Any) -> Any:
         return self._apply("_!=_", value, self._null())
 
+    def _all(self, conditions: list[Any]) -> Any:
+        joined = conditions[0]
+        for condition in conditions[1:]:
+            joined = self._apply("_&&_", joined, condition)
+        return joined
+
     def _if(self, condition: Any, then: Any, other: Any) -> Any:
         return self._apply("_?_:_", condition, then, other)
 
@@ -328,19 +205,10 @@ class Lowering:
         name = f"@bind{built.id}"
         loop = built.comprehension_expr
         loop.iter_var, loop.accu_var = f"{name}_", name
-        loop.iter_range.CopyFrom(self._new())
         loop.iter_range.list_expr.SetInParent()
+        loop.iter_range.id = self._new().id
         loop.accu_init.CopyFrom(value)
-        loop.loop_condition.CopyFrom(self._bool(value=False))
+        loop.loop_condition.const_expr.bool_value = False
         loop.loop_step.CopyFrom(self._ident(name))
         loop.result.CopyFrom(use(lambda: self._ident(name)))
         return built
-
-    def _bool(self, *, value: bool) -> Any:
-        built = self._new()
-        built.const_expr.bool_value = value
-        return built
-
-
-def _is_exact(type_: Type) -> bool:
-    return isinstance(type_, Scalar) and type_ in _EXACT

@@ -141,6 +141,21 @@ def read(checked: Any, messages: Messages) -> Node:
     return node(checked.expr)
 
 
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes that a node is made of."""
+    if isinstance(node, Select):
+        return (node.operand,)
+    if isinstance(node, Call):
+        return node.args if node.target is None else (node.target, *node.args)
+    if isinstance(node, Items):
+        return node.items
+    if isinstance(node, Entries):
+        return tuple(part for entry in node.entries for part in entry)
+    if isinstance(node, Loop):
+        return (node.range, node.init, node.condition, node.step, node.result)
+    return ()
+
+
 def nullable(node: Node, there: frozenset[tuple[str, ...]] = frozenset()) -> bool:
     """Whether the value may be nothing, as far as the types tell, when the paths `there` are not."""
     if isinstance(node, Const):

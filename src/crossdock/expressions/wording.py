@@ -259,52 +259,44 @@ def _trimmed(raw: str) -> str:
     return re.sub(r" ?\[[A-Z_]+\]$", "", text.removeprefix("ERROR: "))
 
 
-def failed(
-    raw: str, text: str, unbound: Mapping[str, EvaluationError], messages: Messages
-) -> EvaluationError:
+def failed(raw: str, unbound: Mapping[str, EvaluationError], messages: Messages) -> EvaluationError:
     """The error for what the runtime says about values that do not fit."""
     plain = _trimmed(raw)
     if found := _UNBOUND.search(plain):
         cause = unbound.get(found.group(1))
-        return (
-            cause.within(text)
-            if cause
-            else EvaluationError(f"there is no {found.group(1)!r} here", text=text)
-        )
+        return cause if cause else EvaluationError(f"there is no {found.group(1)!r} here")
     if found := _RUNTIME.search(plain):
         target, function, types = found.groups()
         words = [_word(t, messages) for t in ([target] if target else []) + _split(types or "")]
-        return _mismatch(function, words, text)
+        return _mismatch(function, words)
     if found := re.search(r'Key not found in map : "(.*)"', plain):
-        return EvaluationError(f"{found.group(1)!r} is missing", text=text, mend="ask first: has(...)")
+        return EvaluationError(f"{found.group(1)!r} is missing", mend="ask first: has(...)")
     if found := re.search(r"Index error: index=(-?\d+) size=(\d+)", plain):
-        return EvaluationError(f"there is no item {found.group(1)}: the list has {found.group(2)}", text=text)
+        return EvaluationError(f"there is no item {found.group(1)}: the list has {found.group(2)}")
     if "SELECT to non-message" in plain:
-        return EvaluationError("a field is asked of what has none", text=text, mend="ask first: has(...)")
+        return EvaluationError("a field is asked of what has none", mend="ask first: has(...)")
     if found := re.search(r"String to (Timestamp|Duration) conversion failed", plain):
-        return EvaluationError(f"a string is not {_FORMS[found.group(1).lower()]}", text=text)
+        return EvaluationError(f"a string is not {_FORMS[found.group(1).lower()]}")
     if "budget exceeded" in plain:
-        return EvaluationError("the expression takes too many steps", text=text, mend="run over fewer items")
+        return EvaluationError("the expression takes too many steps", mend="run over fewer items")
     if "Non-CEL value type" in plain:
-        return EvaluationError(f"a value is not JSON: {plain.rsplit(': ', 1)[-1].rstrip('.')}", text=text)
+        return EvaluationError(f"a value is not JSON: {plain.rsplit(': ', 1)[-1].rstrip('.')}")
     if found := re.search(r"Integer value '(-?\d+)' out of range", plain):
-        return EvaluationError(f"the number {found.group(1)} is too large", text=text)
-    return EvaluationError(plain, text=text)
+        return EvaluationError(f"the number {found.group(1)} is too large")
+    return EvaluationError(plain)
 
 
-def _mismatch(function: str, words: list[str], text: str) -> EvaluationError:
+def _mismatch(function: str, words: list[str]) -> EvaluationError:
     name = function.split(":", maxsplit=1)[0]
     operator = _operator(name)
     mend = "give a fallback: default(..., ...)" if "nothing" in words else ""
     if operator is not None and words:
         message = _operation(operator, words)[0].split(": it is always")[0]
-        return EvaluationError(message, text=text, mend=mend)
+        return EvaluationError(message, mend=mend)
     if function in ("_&&_", "_||_", "!_", "<jump_condition>", "_?_:_"):
-        return EvaluationError("a bool is needed, and something else is there", text=text)
+        return EvaluationError("a bool is needed, and something else is there")
     if function == "<iter_range>":
-        return EvaluationError("a list is needed, and something else is there", text=text)
-    if name == "@keys":
-        return EvaluationError(f"a list is needed, not {_listed(words)}", text=text)
+        return EvaluationError("a list is needed, and something else is there")
     if name in _FORMS:
-        return EvaluationError(f"{_listed(words)} is not {_FORMS[name]}", text=text, mend=mend)
-    return EvaluationError(f"{name} does not take {_listed(words)}", text=text, mend=mend)
+        return EvaluationError(f"{_listed(words)} is not {_FORMS[name]}", mend=mend)
+    return EvaluationError(f"{name} does not take {_listed(words)}", mend=mend)
