@@ -8,58 +8,34 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-from crossdock.errors import Refused
-from crossdock.expressions import (
-    DYN,
-    STRING,
-    Environment,
-    Field,
-    ListOf,
-    Record,
-    Template,
-    Type,
-    assignable,
-    parse_type,
-)
+from crossdock.expressions import DYN, STRING, Environment, Field, Record, Type
 from crossdock.process.actions_reader import ActionReader
-from crossdock.process.catalogue import Catalogue, EventShape, OperationShape
+from crossdock.process.catalogue import Catalogue, OperationShape
 from crossdock.process.definition import (
-    AwaitWork,
     CallWork,
-    ChooseWork,
     Deadline,
-    EmitWork,
     ExceptionKind,
     Measure,
-    PersonWork,
     Process,
-    Retry,
-    Rule,
     RunWork,
-    SetWork,
     Start,
     Step,
     Undo,
-    WaitWork,
     Work,
 )
-from crossdock.process.places import Places
-from crossdock.process.problems import nearest
+from crossdock.process.names import OPERATION, Names
+from crossdock.process.outline import learn
 from crossdock.process.schema import STEP_KINDS
-from crossdock.process.scope import Scope, event_type, kind_of, step_type, variable_of
+from crossdock.process.scope import Scope, event_type, kind_of, variable_of
 from crossdock.process.source import Path, Source
 from crossdock.process.wiring import wire
+from crossdock.process.work_reader import SLUG, WorkReader, aliases
 
-_SLUG = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_DOTTED = re.compile(r"[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+\Z")
-_OPERATION = re.compile(r"[a-z][a-z0-9_]*[.][a-z][a-z0-9_]*\Z")
-
 # Fields that mean something for some kinds only.
 _OF_KIND = {
     "via": ("call",),
@@ -75,19 +51,13 @@ _OF_KIND = {
 }
 
 
-class Reader(Places):
+class Reader(Names):
     """Reads one process; `problems` (from `Places`) tells what is wrong with it."""
 
     def __init__(self, source: Source, catalogue: Catalogue) -> None:
         """Read from `source` what may refer to `catalogue` and to what the process itself declares."""
-        super().__init__(source)
-        self._catalogue = catalogue
+        super().__init__(source, catalogue)
         self._scope = Scope("document", DYN, {})
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """What may be named: what came in, and what the process declares."""
-        return self._catalogue
 
     def read(self) -> Process | None:
         """The process, or None where it is not even in the form of one."""
@@ -101,13 +71,13 @@ class Reader(Places):
         steps = self.mapping(("steps",), value.get("steps") or {}, "")
         if steps is None or not isinstance(value.get("document"), str) or not steps:
             return None
-        self._declare(value.get("declare") or {})
+        self.declare(value.get("declare") or {})
         document = value["document"]
-        self._check_document(document)
+        self.check_document(document)
         kinds = {name: self._kind(name, raw) for name, raw in steps.items()}
         if None in kinds.values():
             return None
-        self._scope = self._learn(document, steps, {name: kind or "" for name, kind in kinds.items()})
+        self._scope = learn(self, document, steps, {name: kind or "" for name, kind in kinds.items()})
         read = {name: self._step(name, raw, kinds[name] or "") for name, raw in steps.items()}
         return self._process(value, document, {name: step for name, step in read.items() if step is not None})
 
@@ -122,7 +92,7 @@ class Reader(Places):
         actions = ActionReader(self)
         text = self.source.text
         process = Process(
-            name=self.word(("process",), value.get("process"), _SLUG, "a name of a-z, 0-9 and -"),
+            name=self.word(("process",), value.get("process"), SLUG, "a name of a-z, 0-9 and -"),
             version=hashlib.sha256(text.encode()).hexdigest()[:16],
             title=str(value.get("title") or value.get("process") or ""),
             owner=str(value.get("owner") or ""),
@@ -135,12 +105,12 @@ class Reader(Places):
             else "refuse",
             calendar=self.template(("calendar",), calendar, environment) if calendar else None,
             start=tuple(self._starts(value.get("start") or [], variable)),
-            alias=self._alias(("alias",), value.get("alias") or {}, environment, ""),
+            alias=aliases(self, ("alias",), value.get("alias") or {}, environment),
             on={
                 type_: actions.many(
                     ("on", type_),
                     raw,
-                    self._scope.environment({"event": event_type(self._catalogue, (type_,))}),
+                    self._scope.environment({"event": event_type(self.catalogue, (type_,))}),
                     "",
                 )
                 for type_, raw in (self.mapping(("on",), value.get("on") or {}, "") or {}).items()
@@ -159,7 +129,7 @@ class Reader(Places):
             },
             carries=frozenset(
                 name
-                for name, event in self._catalogue.events.items()
+                for name, event in self.catalogue.events.items()
                 if isinstance(event.data, Record) and event.data.name == document
             ),
             source=text,
@@ -176,8 +146,8 @@ class Reader(Places):
             start = self.mapping(path, item, "start")
             if start is None:
                 continue
-            on = self._event_name((*path, "on"), start.get("on"))
-            extra = {"event": event_type(self._catalogue, (on,))}
+            on = self.event_name((*path, "on"), start.get("on"))
+            extra = {"event": event_type(self.catalogue, (on,))}
             environment = self._scope.environment(extra, only=(variable, "tenant", "now"))
             before = self._scope.environment(extra, only=("tenant", "now"))
             document = start.get("document")
@@ -209,7 +179,7 @@ class Reader(Places):
                 self.problem(
                     (*path, field), f"`{field}` means nothing for `{kind}`", f"it is for {', '.join(kinds)}"
                 )
-        work = getattr(self, f"_read_{kind}")(path, value)
+        work = WorkReader(self, self._scope).read(kind, path, value)
         if work is None:
             self.step = ""
             return None
@@ -220,15 +190,15 @@ class Reader(Places):
             title=str(value.get("title") or name.replace("_", " ")),
             at=self.source.at(path),
             work=work,
-            needs=self._names((*path, "needs"), value.get("needs")),
-            needs_any=self._names((*path, "needs_any"), value.get("needs_any")),
+            needs=self.names((*path, "needs"), value.get("needs")),
+            needs_any=self.names((*path, "needs_any"), value.get("needs_any")),
             condition=self.condition((*path, "if"), value.get("if"), environment),
             deadline=self._deadline(path, value, actions),
             fails=actions.many((*path, "fails"), value["fails"], environment, name)
             if value.get("fails")
             else (),
             undo=self._undo((*path, "undo"), value["undo"], work) if "undo" in value else None,
-            alias=self._alias((*path, "alias"), value.get("alias") or {}, self._after(name, work), name),
+            alias=aliases(self, (*path, "alias"), value.get("alias") or {}, self._after(name, work)),
             redo_most=redo.get("most") if redo else None,
         )
         self.step = ""
@@ -286,13 +256,13 @@ class Reader(Places):
             return Undo(kind="impossible", reason=str(raw["impossible"]))
         value = raw if isinstance(raw, dict) else {"call": raw}
         called = value.get("call")
-        if not isinstance(called, str) or not _OPERATION.match(called):
+        if not isinstance(called, str) or not OPERATION.match(called):
             self.problem(
                 path, f"{raw!r} is not an undo", "name an operation, or write `none` or `impossible`"
             )
             return None
         self.mapping(path, value, "undo")
-        operation = self._operation(path, called)
+        operation = self.operation(path, called)
         environment = self._after(self.step, work)
         system, _, name = called.partition(".")
         given = self.template((*path, "with"), value["with"], environment) if "with" in value else None
@@ -322,214 +292,6 @@ class Reader(Places):
                     f"write undo: {{ call: {undo.name}, with: {{ {name}: ... }} }}",
                 )
 
-    def _alias(self, path: Path, raw: Any, environment: Environment, step: str) -> Mapping[str, Template]:
-        del step
-        found: dict[str, Template] = {}
-        for kind, text in (self.mapping(path, raw, "") or {}).items():
-            template = self.template((*path, kind), text, environment)
-            if template is not None:
-                found[kind] = template
-        return found
-
-    # -- the kinds of work -----------------------------------------------------------------------------
-
-    def _read_call(self, path: Path, value: dict[str, Any]) -> CallWork | None:
-        called = value["call"]
-        if not isinstance(called, str) or not _OPERATION.match(called):
-            self.problem((*path, "call"), f"{called!r} is not an operation", "write it as `system.operation`")
-            return None
-        operation = self._operation((*path, "call"), called)
-        environment = self._scope.environment()
-        given = self.template((*path, "with"), value.get("with", {}), environment)
-        if given is None:
-            return None
-        if operation is not None:
-            self.fits((*path, "with"), given.type, operation.input, called)
-        system, _, name = called.partition(".")
-        via = (
-            self.template((*path, "via"), value["via"], environment, want=STRING)
-            if value.get("via")
-            else None
-        )
-        retry = self._retry((*path, "retry"), value.get("retry"))
-        return CallWork(system=system, operation=name, input=given, via=via, retry=retry)
-
-    def _retry(self, path: Path, raw: Any) -> Retry:
-        if raw is None:
-            return Retry()
-        if raw == "none":
-            return Retry(attempts=1)
-        value = self.mapping(path, raw, "retry") or {}
-        attempts = value.get("attempts", Retry().attempts)
-        if not isinstance(attempts, int) or isinstance(attempts, bool) or not 1 <= attempts <= 1000:
-            self.problem((*path, "attempts"), f"{attempts!r} is not a number of tries", "give 1 to 1000")
-            attempts = Retry().attempts
-        backoff = self.choice(
-            (*path, "backoff"), value.get("backoff", "exponential"), ("exponential", "fixed")
-        )
-        return Retry(
-            attempts=attempts,
-            exponential=backoff == "exponential",
-            first=self._exact((*path, "first"), value.get("first"), Retry().first),
-            most=self._exact((*path, "most"), value.get("most"), Retry().most),
-        )
-
-    def _exact(self, path: Path, raw: Any, default: timedelta) -> timedelta:
-        found = self.duration(path, raw) if raw is not None else None
-        if found is None:
-            return default
-        if found.business:
-            self.problem(path, "tries are not made in business time", "give plain time, as 5s or 10m")
-            return default
-        return found.exact
-
-    def _read_await(self, path: Path, value: dict[str, Any]) -> AwaitWork | None:
-        raw = value["await"]
-        names = [raw] if isinstance(raw, str) else self.sequence((*path, "await"), raw)
-        types = tuple(self._event_name((*path, "await"), name) for name in names)
-        environment = self._scope.environment({"event": event_type(self._catalogue, types)})
-        return AwaitWork(
-            types=types,
-            match=self.condition((*path, "match"), value.get("match"), environment),
-            until=self.condition((*path, "until"), value.get("until"), self._scope.environment()),
-        )
-
-    def _read_person(self, path: Path, value: dict[str, Any], kind: Any) -> PersonWork | None:
-        part = self.mapping((*path, kind), value[kind], kind)
-        if part is None:
-            return None
-        if not isinstance(part.get("role"), str) or not part["role"]:
-            self.problem(
-                (*path, kind), "`role` is missing", "say which role decides: `role: credit-controller`"
-            )
-        environment = self._scope.environment()
-        actions = ActionReader(self)
-        refused = value.get("refused")
-        people = {
-            field: tuple(
-                template
-                for index, text in enumerate(self.sequence((*path, kind, field), part.get(field) or []))
-                if (template := self.template((*path, kind, field, index), text, environment)) is not None
-            )
-            for field in ("not", "candidates")
-        }
-        return PersonWork(
-            kind=kind,
-            role=str(part.get("role") or ""),
-            excluded=people["not"],
-            candidates=people["candidates"],
-            form=self._form((*path, kind, "form"), part.get("form")),
-            content=self.template((*path, "with"), value["with"], environment) if "with" in value else None,
-            refused=actions.many((*path, "refused"), refused, environment, self.step) if refused else (),
-        )
-
-    def _read_approve(self, path: Path, value: dict[str, Any]) -> PersonWork | None:
-        return self._read_person(path, value, "approve")
-
-    def _read_task(self, path: Path, value: dict[str, Any]) -> PersonWork | None:
-        return self._read_person(path, value, "task")
-
-    def _read_wait(self, path: Path, value: dict[str, Any]) -> WaitWork | None:
-        raw = value["wait"]
-        environment = self._scope.environment()
-        at: Path = (*path, "wait")
-        if isinstance(raw, str) and raw.strip().startswith("${"):
-            return WaitWork(until=self.template(at, raw, environment))
-        if not isinstance(raw, dict):
-            return WaitWork(duration=self.length(at, raw, environment))
-        given = {key: raw[key] for key in ("for", "until", "cut_off") if raw.get(key)}
-        self.mapping(at, raw, "wait")
-        if len(given) != 1:
-            self.problem(at, "a wait has one of `for`, `until`, `cut_off`", "keep one of them")
-            return None
-        calendar = raw.get("calendar")
-        return WaitWork(
-            duration=self.length((*at, "for"), given["for"], environment) if "for" in given else None,
-            until=self.template((*at, "until"), given["until"], environment) if "until" in given else None,
-            cut_off=str(given.get("cut_off", "")),
-            calendar=self.expression((*at, "calendar"), calendar, environment) if calendar else None,
-        )
-
-    def _read_choose(self, path: Path, value: dict[str, Any]) -> ChooseWork | None:
-        at: Path = (*path, "choose")
-        table = self.mapping(at, value["choose"], "choose")
-        if table is None:
-            return None
-        environment = self._scope.environment()
-        rules = []
-        for index, raw in enumerate(self.sequence((*at, "rules"), table.get("rules") or [])):
-            rule = self.mapping((*at, "rules", index), raw, "rule") or {}
-            if "give" not in rule:
-                self.problem(
-                    (*at, "rules", index), "a rule must `give` something", "write `{ when: ${ }, give: }`"
-                )
-                continue
-            give = self.template((*at, "rules", index, "give"), rule["give"], environment)
-            when = self.condition((*at, "rules", index, "when"), rule.get("when"), environment)
-            if give is not None:
-                rules.append(Rule(when=when, give=give))
-        if not rules:
-            self.problem(at, "the table has no rules", "add `rules:` with at least one")
-        hit = self.choice((*at, "hit"), table.get("hit", "first"), ("first", "collect"))
-        otherwise = table.get("otherwise")
-        return ChooseWork(
-            collect=hit == "collect",
-            rules=tuple(rules),
-            otherwise=self.template((*at, "otherwise"), otherwise, environment)
-            if "otherwise" in table
-            else None,
-        )
-
-    def _read_emit(self, path: Path, value: dict[str, Any]) -> EmitWork | None:
-        type_ = value["emit"]
-        if not isinstance(type_, str) or not _DOTTED.match(type_):
-            self.problem(
-                (*path, "emit"), f"{type_!r} is not an event type", "write it as `document.what_happened`"
-            )
-            return None
-        environment = self._scope.environment()
-        data = self.template((*path, "data"), value.get("data", {}), environment)
-        shape = self._catalogue.events.get(type_)
-        if data is not None and shape is not None:
-            self.fits((*path, "data"), data.type, shape.data, type_)
-        about = self._alias((*path, "about"), value.get("about") or {}, environment, "")
-        return EmitWork(type=type_, data=data, about=about) if data is not None else None
-
-    def _read_run(self, path: Path, value: dict[str, Any]) -> RunWork | None:
-        name = self.word((*path, "run"), value["run"], _SLUG, "the name of a process")
-        environment = self._scope.environment()
-        each = value.get("each")
-        items = self.expression((*path, "each"), each, environment) if each is not None else None
-        item: Type = DYN
-        if items is not None:
-            if isinstance(items.type, ListOf):
-                item = items.type.item
-            elif items.type != DYN:
-                self.problem((*path, "each"), f"`each` needs a list, and this is {items.type}", "")
-        inner = self._scope.environment({"item": item}) if each is not None else environment
-        document = self.template((*path, "with"), value["with"], inner) if "with" in value else None
-        known = self._catalogue.processes.get(name)
-        if known is not None:
-            given = document.type if document is not None else item if each is not None else DYN
-            self.fits((*path, "with" if document is not None else "run"), given, known.document, name)
-        item_key = value.get("item_key")
-        return RunWork(
-            process=name,
-            document=document,
-            each=items,
-            item_key=self.expression((*path, "item_key"), item_key, inner) if item_key else None,
-            growing=frozenset(p[1] for p in items.paths if len(p) > 1 and p[0] == "steps")
-            if items
-            else frozenset(),
-            keeps_outputs=False,
-        )
-
-    def _read_set(self, path: Path, value: dict[str, Any]) -> SetWork | None:
-        values = self.template((*path, "set"), value["set"], self._scope.environment())
-        return SetWork(values=values) if values is not None else None
-
-    # -- what each step gives --------------------------------------------------------------------------
-
     def _kind(self, name: str, raw: Any) -> str | None:
         path: Path = ("steps", name)
         self.step = name
@@ -549,185 +311,6 @@ class Reader(Places):
         self.problem(path, said, f"give it one of {', '.join(STEP_KINDS)}")
         self.step = ""
         return None
-
-    def _learn(self, document: str, steps: dict[str, Any], kinds: dict[str, str]) -> Scope:
-        shape: Type = self._catalogue.documents.get(document, DYN)
-        variable = variable_of(document)
-        outputs = {name: self._given(kinds[name], steps[name]) for name in steps}
-        for _ in range(4):  # values built from values: a few rounds reach the end of any sensible chain
-            types = {
-                name: step_type(
-                    name,
-                    kinds[name],
-                    outputs[name],
-                    outputs=outputs[name] if kinds[name] == "run" and "each" in steps[name] else None,
-                )
-                for name in steps
-            }
-            scope = Scope(variable, shape, types)
-            learnt = {
-                name: self._built(scope.environment(), kinds[name], steps[name], outputs[name])
-                for name in steps
-            }
-            if {name: str(type_) for name, type_ in learnt.items()} == {
-                n: str(t) for n, t in outputs.items()
-            }:
-                break
-            outputs = learnt
-        return scope
-
-    def _given(self, kind: str, value: dict[str, Any]) -> Type | None:
-        match kind:
-            case "call":
-                operation = self._catalogue.operations.get(str(value["call"]))
-                return operation.output if operation is not None else DYN
-            case "await":
-                raw = value["await"]
-                names = (raw,) if isinstance(raw, str) else tuple(str(one) for one in raw or ())
-                return event_type(self._catalogue, names)
-            case "approve" | "task":
-                part = value[kind] if isinstance(value[kind], dict) else {}
-                form = self._form((), part.get("form"), quiet=True)
-                if kind == "task":
-                    return form or DYN
-                fields = {name: Field(STRING) for name in ("decision", "by", "note")}
-                return Record("Approval", {**fields, "form": Field(form or DYN)})
-            case "run":
-                process = self._catalogue.processes.get(str(value["run"]))
-                return process.output if process is not None else DYN
-            case "wait":
-                return None
-        return DYN
-
-    def _built(
-        self, environment: Environment, kind: str, value: dict[str, Any], known: Type | None
-    ) -> Type | None:
-        """The type of what `set`, `choose` and `emit` build from expressions."""
-        match kind:
-            case "set":
-                parts = [value["set"]]
-            case "emit":
-                parts = [value.get("data", {})]
-            case "choose" if isinstance(value["choose"], dict):
-                table = value["choose"]
-                rules = table.get("rules")
-                parts = (
-                    [r["give"] for r in rules if isinstance(r, dict) and "give" in r]
-                    if isinstance(rules, list)
-                    else []
-                )
-                if "otherwise" in table:
-                    parts.append(table["otherwise"])
-            case _:
-                return known
-        try:
-            types = [environment.template(part).type for part in parts]
-        except Refused:
-            return known
-        if not types or any(str(one) != str(types[0]) for one in types):
-            return DYN
-        collected = kind == "choose" and value["choose"].get("hit") == "collect"
-        return ListOf(types[0]) if collected else types[0]
-
-    def _form(self, path: Path, raw: Any, *, quiet: bool = False) -> Record | None:
-        if raw is None:
-            return None
-        try:
-            form = parse_type(raw, self._catalogue.documents, name="Form")
-        except Refused as error:
-            if not quiet:
-                self.problem(path, f"{error.where}: {error.message}".removeprefix(": "), error.mend)
-            return None
-        if isinstance(form, Record):
-            return form
-        if not quiet:
-            self.problem(path, "a form has named fields", "write `form: { amount: money }`")
-        return None
-
-    def _declare(self, raw: Any) -> None:
-        value = self.mapping(("declare",), raw, "declare") or {}
-        documents: dict[str, Record] = {}
-        for name, notation in (value.get("documents") or {}).items():
-            found = self._type(("declare", "documents", name), notation, name, documents)
-            if isinstance(found, Record):
-                documents[name] = found
-        self._catalogue = self._catalogue.including(documents=documents)
-        events: dict[str, EventShape] = {}
-        for name, raw_event in (value.get("events") or {}).items():
-            part = raw_event if isinstance(raw_event, dict) else {}
-            data = self._type(("declare", "events", name, "data"), part.get("data", "any"), "", documents)
-            events[name] = EventShape(type=name, data=data or DYN, about=dict(part.get("about") or {}))
-        operations: dict[str, OperationShape] = {}
-        for name, raw_operation in (value.get("operations") or {}).items():
-            part = raw_operation if isinstance(raw_operation, dict) else {}
-            path: Path = ("declare", "operations", name)
-            if not _OPERATION.match(name):
-                self.problem(path, f"{name!r} is not an operation", "write it as `system.operation`")
-            operations[name] = OperationShape(
-                name=name,
-                input=self._type((*path, "input"), part.get("input", "any"), "", documents) or DYN,
-                output=self._type((*path, "output"), part.get("output", "any"), "", documents) or DYN,
-                changes=part.get("changes", True) is not False,
-                undo=str(part.get("undo") or ""),
-            )
-        exceptions = frozenset(value.get("exceptions") or {})
-        self._catalogue = self._catalogue.including(
-            events=events, operations=operations, exceptions=exceptions
-        )
-
-    def _type(self, path: Path, notation: Any, name: str, documents: dict[str, Record]) -> Type | None:
-        try:
-            return parse_type(notation, {**self._catalogue.documents, **documents}, name=name)
-        except Refused as error:
-            self.problem(path, f"{error.where}: {error.message}".removeprefix(": "), error.mend)
-            return None
-
-    # -- names -----------------------------------------------------------------------------------------
-
-    def _check_document(self, document: str) -> None:
-        known = self._catalogue.documents
-        if document not in known:
-            mend = (
-                nearest(document, known)
-                or "use a canonical document, or declare it under `declare: documents:`"
-            )
-            self.problem(("document",), f"there is no document `{document}`", mend)
-
-    def _operation(self, path: Path, name: str) -> OperationShape | None:
-        known = self._catalogue.operations
-        if name in known:
-            return known[name]
-        same = [other for other in known if other.partition(".")[0] == name.partition(".")[0]]
-        mend = nearest(name, same or known)
-        if not mend:
-            mend = "connect a system that has it, or declare it under `declare: operations:`"
-        self.problem(path, f"no connector declares the operation `{name}`", mend)
-        return None
-
-    def _event_name(self, path: Path, raw: Any) -> str:
-        if not isinstance(raw, str) or not _DOTTED.match(raw):
-            self.problem(path, f"{raw!r} is not an event type", "write it as `document.what_happened`")
-            return ""
-        if raw not in self._catalogue.events:
-            mend = nearest(raw, self._catalogue.events)
-            more = mend or "declare it under `declare: events:`, or connect a system that gives it"
-            self.problem(path, f"there is no event `{raw}`", more)
-        return raw
-
-    def _names(self, path: Path, raw: Any) -> tuple[str, ...]:
-        if raw is None:
-            return ()
-        return tuple(str(name) for name in ([raw] if isinstance(raw, str) else self.sequence(path, raw)))
-
-    def fits(self, path: Path, actual: Type, wanted: Type, what: str) -> None:
-        """Say so where what is given does not fit what is asked for."""
-        why = assignable(actual, wanted, trusting=True)
-        if why:
-            self.problem(path, f"{what} cannot take this: {why}")
-            return
-        doubt = assignable(actual, wanted)
-        if doubt:
-            self.problem(path, f"{what} may be given nothing: {doubt}", warning=True)
 
 
 def read(source: Source, catalogue: Catalogue) -> tuple[Process | None, Reader]:

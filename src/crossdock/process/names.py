@@ -1,0 +1,127 @@
+"""What a process may name, and what it declares itself: operations, events, documents, forms."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from crossdock.errors import Refused
+from crossdock.expressions import DYN, Record, Type, assignable, parse_type
+from crossdock.process.catalogue import Catalogue, EventShape, OperationShape
+from crossdock.process.places import Places
+from crossdock.process.problems import nearest
+from crossdock.process.source import Path, Source
+
+DOTTED = re.compile(r"[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+\Z")
+OPERATION = re.compile(r"[a-z][a-z0-9_]*[.][a-z][a-z0-9_]*\Z")
+
+
+class Names(Places):
+    """Looks names up in the catalogue, and tells where one is not there."""
+
+    def __init__(self, source: Source, catalogue: Catalogue) -> None:
+        """Read from `source` what may refer to `catalogue` and to what the process itself declares."""
+        super().__init__(source)
+        self.catalogue = catalogue
+
+    def check_document(self, document: str) -> None:
+        """Say so where there is no such document."""
+        known = self.catalogue.documents
+        if document not in known:
+            mend = (
+                nearest(document, known)
+                or "use a canonical document, or declare it under `declare: documents:`"
+            )
+            self.problem(("document",), f"there is no document `{document}`", mend)
+
+    def operation(self, path: Path, name: str) -> OperationShape | None:
+        """The operation of that name, or None and a problem."""
+        known = self.catalogue.operations
+        if name in known:
+            return known[name]
+        same = [other for other in known if other.partition(".")[0] == name.partition(".")[0]]
+        mend = nearest(name, same or known)
+        if not mend:
+            mend = "connect a system that has it, or declare it under `declare: operations:`"
+        self.problem(path, f"no connector declares the operation `{name}`", mend)
+        return None
+
+    def event_name(self, path: Path, raw: Any) -> str:
+        """The name of an event type; a problem where it is none, or unknown."""
+        if not isinstance(raw, str) or not DOTTED.match(raw):
+            self.problem(path, f"{raw!r} is not an event type", "write it as `document.what_happened`")
+            return ""
+        if raw not in self.catalogue.events:
+            mend = nearest(raw, self.catalogue.events)
+            more = mend or "declare it under `declare: events:`, or connect a system that gives it"
+            self.problem(path, f"there is no event `{raw}`", more)
+        return raw
+
+    def names(self, path: Path, raw: Any) -> tuple[str, ...]:
+        """One name or several."""
+        if raw is None:
+            return ()
+        return tuple(str(name) for name in ([raw] if isinstance(raw, str) else self.sequence(path, raw)))
+
+    def fits(self, path: Path, actual: Type, wanted: Type, what: str) -> None:
+        """Say so where what is given does not fit what is asked for."""
+        why = assignable(actual, wanted, trusting=True)
+        if why:
+            self.problem(path, f"{what} cannot take this: {why}")
+            return
+        doubt = assignable(actual, wanted)
+        if doubt:
+            self.problem(path, f"{what} may be given nothing: {doubt}", warning=True)
+
+    def form(self, path: Path, raw: Any, *, quiet: bool = False) -> Record | None:
+        """The fields of a form, where there is one; `quiet` tells no problem."""
+        if raw is None:
+            return None
+        try:
+            form = parse_type(raw, self.catalogue.documents, name="Form")
+        except Refused as error:
+            if not quiet:
+                self.problem(path, f"{error.where}: {error.message}".removeprefix(": "), error.mend)
+            return None
+        if isinstance(form, Record):
+            return form
+        if not quiet:
+            self.problem(path, "a form has named fields", "write `form: { amount: money }`")
+        return None
+
+    def declare(self, raw: Any) -> None:
+        """Take in what the process declares: from here on it can be named."""
+        value = self.mapping(("declare",), raw, "declare") or {}
+        documents: dict[str, Record] = {}
+        for name, notation in (value.get("documents") or {}).items():
+            found = self._type(("declare", "documents", name), notation, name, documents)
+            if isinstance(found, Record):
+                documents[name] = found
+        self.catalogue = self.catalogue.including(documents=documents)
+        events: dict[str, EventShape] = {}
+        for name, raw_event in (value.get("events") or {}).items():
+            part = raw_event if isinstance(raw_event, dict) else {}
+            data = self._type(("declare", "events", name, "data"), part.get("data", "any"), "", documents)
+            events[name] = EventShape(type=name, data=data or DYN, about=dict(part.get("about") or {}))
+        operations: dict[str, OperationShape] = {}
+        for name, raw_operation in (value.get("operations") or {}).items():
+            part = raw_operation if isinstance(raw_operation, dict) else {}
+            path: Path = ("declare", "operations", name)
+            if not OPERATION.match(name):
+                self.problem(path, f"{name!r} is not an operation", "write it as `system.operation`")
+            operations[name] = OperationShape(
+                name=name,
+                input=self._type((*path, "input"), part.get("input", "any"), "", documents) or DYN,
+                output=self._type((*path, "output"), part.get("output", "any"), "", documents) or DYN,
+                changes=part.get("changes", True) is not False,
+                undo=str(part.get("undo") or ""),
+            )
+        exceptions = frozenset(value.get("exceptions") or {})
+        self.catalogue = self.catalogue.including(events=events, operations=operations, exceptions=exceptions)
+
+    def _type(self, path: Path, notation: Any, name: str, documents: dict[str, Record]) -> Type | None:
+        try:
+            return parse_type(notation, {**self.catalogue.documents, **documents}, name=name)
+        except Refused as error:
+            self.problem(path, f"{error.where}: {error.message}".removeprefix(": "), error.mend)
+            return None

@@ -1,0 +1,88 @@
+"""What each step will give, learnt before its expressions are compiled, so that they can be checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crossdock.errors import Refused
+from crossdock.expressions import DYN, STRING, Environment, Field, ListOf, Record, Type
+from crossdock.process.names import Names
+from crossdock.process.scope import Scope, event_type, step_type, variable_of
+
+
+def learn(names: Names, document: str, steps: dict[str, Any], kinds: dict[str, str]) -> Scope:
+    """The scope of a process: its document, and what each of its steps gives."""
+    shape: Type = names.catalogue.documents.get(document, DYN)
+    variable = variable_of(document)
+    outputs = {name: _given(names, kinds[name], steps[name]) for name in steps}
+    for _ in range(4):  # values built from values: a few rounds reach the end of any sensible chain
+        types = {
+            name: step_type(
+                name,
+                kinds[name],
+                outputs[name],
+                outputs=outputs[name] if kinds[name] == "run" and "each" in steps[name] else None,
+            )
+            for name in steps
+        }
+        scope = Scope(variable, shape, types)
+        learnt = {
+            name: _built(scope.environment(), kinds[name], steps[name], outputs[name]) for name in steps
+        }
+        if {name: str(type_) for name, type_ in learnt.items()} == {n: str(t) for n, t in outputs.items()}:
+            break
+        outputs = learnt
+    return scope
+
+
+def _given(names: Names, kind: str, value: dict[str, Any]) -> Type | None:
+    match kind:
+        case "call":
+            operation = names.catalogue.operations.get(str(value["call"]))
+            return operation.output if operation is not None else DYN
+        case "await":
+            raw = value["await"]
+            types = (raw,) if isinstance(raw, str) else tuple(str(one) for one in raw or ())
+            return event_type(names.catalogue, types)
+        case "approve" | "task":
+            part = value[kind] if isinstance(value[kind], dict) else {}
+            form = names.form((), part.get("form"), quiet=True)
+            if kind == "task":
+                return form or DYN
+            fields = {name: Field(STRING) for name in ("decision", "by", "note")}
+            return Record("Approval", {**fields, "form": Field(form or DYN)})
+        case "run":
+            process = names.catalogue.processes.get(str(value["run"]))
+            return process.output if process is not None else DYN
+        case "wait":
+            return None
+    return DYN
+
+
+def _built(environment: Environment, kind: str, value: dict[str, Any], known: Type | None) -> Type | None:
+    """The type of what `set`, `choose` and `emit` build from expressions."""
+    match kind:
+        case "set":
+            parts = [value["set"]]
+        case "emit":
+            parts = [value.get("data", {})]
+        case "choose" if isinstance(value["choose"], dict):
+            table = value["choose"]
+            rules = table.get("rules")
+            parts = (
+                [r["give"] for r in rules if isinstance(r, dict) and "give" in r]
+                if isinstance(rules, list)
+                else []
+            )
+            if "otherwise" in table:
+                parts.append(table["otherwise"])
+        case _:
+            return known
+    try:
+        types = [environment.template(part).type for part in parts]
+    except Refused:
+        return known
+    if not types or any(str(one) != str(types[0]) for one in types):
+        return DYN
+    collected = kind == "choose" and value["choose"].get("hit") == "collect"
+    return ListOf(types[0]) if collected else types[0]
