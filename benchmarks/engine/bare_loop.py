@@ -1,10 +1,10 @@
 """The bare loop: the least SQL for the same rows, written for these orders alone.
 
-The rows are those that the engine leaves for the same orders: the run with its state, which events were seen,
-a line of history for each event with what was decided, and a call in the outbox for as long as it is open.
-One connection, one statement a batch: it takes every answer that has come since the last commit, decides in
-memory and writes all at once; the new calls leave as soon as that is durable, while the next batch is decided.
-It polls, claims and leases nothing, keeps no inbox since it decides at once, and knows one process, one tenant
+The rows are those that the engine leaves for the same orders: the run with its state, which events were
+seen, a line of history for each event with what was decided, and a call in the outbox while it is open. One
+connection, one statement a batch: it takes every answer that has come since the last commit, decides in
+memory and writes all at once; the new calls leave as soon as that is durable, while the next batch is decided. It
+polls, claims and leases nothing, keeps no inbox since it decides at once, and knows one process, one tenant
 and one worker: what an engine costs is what lies above it. After a crash it could go on from its rows.
 """
 
@@ -20,13 +20,14 @@ import aiohttp
 import asyncpg
 import msgspec
 
-from benchmarks.engine.contest import CALLS, TIMEOUT, Result, drive, order, path
+from benchmarks.engine.contest import CALLS, CONNECTIONS, TIMEOUT, Result, drive, order, path
 
 TABLES = """
 create table run (
     tenant int not null, id bigint not null, process text not null, key text not null,
-    generation int not null, seq int not null, status text not null, wake_at timestamptz, changed timestamptz not null,
-    state bytea not null, primary key (tenant, id), unique (tenant, process, key, generation)
+    generation int not null, seq int not null, status text not null, wake_at timestamptz,
+    changed timestamptz not null, state bytea not null,
+    primary key (tenant, id), unique (tenant, process, key, generation)
 ) with (fillfactor = 70);
 create table seen (
     tenant int not null, event uuid not null, at timestamptz not null, primary key (tenant, event)
@@ -88,14 +89,12 @@ class Order:
 class Loop:
     """Decide what has come, commit, call; over and over."""
 
-    def __init__(
-        self, connection: asyncpg.Connection, session: aiohttp.ClientSession, tasks: asyncio.TaskGroup
-    ) -> None:
-        self.tasks = tasks
+    def __init__(self, connection: asyncpg.Connection, session: aiohttp.ClientSession) -> None:
         self.connection = connection
         self.session = session
         self.come: list[tuple[Order, bytes | None]] = []  # an order that begins, or the answer to its call
         self.something = asyncio.Event()
+        self.due: asyncio.Queue[Order] = asyncio.Queue()  # orders whose next call may leave
 
     async def carry(self, number: int) -> None:
         """Carry one order from its release to its end being durable."""
@@ -119,7 +118,7 @@ class Loop:
                 if len(run.outputs) == CALLS:
                     run.ended.set_result(None)
                 else:
-                    self.tasks.create_task(self.call(run, len(run.outputs)))
+                    self.due.put_nowait(run)
 
     def decide(self, taken: list[tuple[Order, bytes | None]]) -> list[list[Any]]:
         """The columns of the batch, in the order of its parameters."""
@@ -158,12 +157,15 @@ class Loop:
             states.append((run.id, run.key, done, "active" if done < CALLS else "completed", encode(state)))
         return [seen, *columns(told, 5), *columns(finished, 2), *columns(called, 5), *columns(states, 5)]
 
-    async def call(self, run: Order, step: int) -> None:
-        """One call; a batch takes its answer."""
-        headers = {"Idempotency-Key": f"{run.key}:s{step}", "Content-Type": "application/json"}
-        async with self.session.post(path(step), data=run.payload, headers=headers) as answer:
-            answer.raise_for_status()
-            self.put(run, await answer.read())
+    async def call(self) -> None:
+        """Make the calls that are due, one after the other; a batch takes their answers. Without end."""
+        while True:
+            run = await self.due.get()
+            step = len(run.outputs)
+            headers = {"Idempotency-Key": f"{run.key}:s{step}", "Content-Type": "application/json"}
+            async with self.session.post(path(step), data=run.payload, headers=headers) as answer:
+                answer.raise_for_status()
+                self.put(run, await answer.read())
 
 
 def columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
@@ -173,16 +175,18 @@ def columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
 async def run(orders: int, in_flight: int, stub_url: str, database_url: str) -> Result:
     """Carry the orders through the bare loop, in this process."""
     connection = await asyncpg.connect(database_url)
-    connector = aiohttp.TCPConnector(limit=100)
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
     try:
         await connection.execute(TABLES)
         async with aiohttp.ClientSession(stub_url, connector=connector, timeout=timeout) as session:
             async with asyncio.TaskGroup() as group:
-                loop = Loop(connection, session, group)
-                work = group.create_task(loop.work())
+                loop = Loop(connection, session)
+                tasks = [group.create_task(loop.work())]
+                tasks += [group.create_task(loop.call()) for _ in range(CONNECTIONS)]
                 result = await drive(orders, in_flight, loop.carry)
-                work.cancel()
+                for task in tasks:
+                    task.cancel()
             return result
     finally:
         await connection.close()

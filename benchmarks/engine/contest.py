@@ -11,6 +11,7 @@ import msgspec
 
 CALLS = 8  # sequential calls for an order
 WARM_UP = 128  # orders before the clock starts
+CONNECTIONS = 100  # to the stub, at most
 TIMEOUT = 30.0  # seconds for one call
 
 

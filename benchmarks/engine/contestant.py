@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 
@@ -13,6 +14,8 @@ def main() -> None:
     name, orders, in_flight, stub_url, database_url = sys.argv[1:]
     module = {"dbos": "dbos_peer", "temporal": "temporal_peer"}.get(name, name)
     run = importlib.import_module(f"benchmarks.engine.{module}").run
+    gc.freeze()  # the same for all: thousands of waiting tasks are walked again and again otherwise
+    gc.set_threshold(50_000, 20, 50)
     result = uvloop.run(run(int(orders), int(in_flight), stub_url, database_url))
     print(msgspec.json.encode(result).decode())
 

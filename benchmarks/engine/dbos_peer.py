@@ -11,12 +11,12 @@ from typing import Any
 import aiohttp
 from dbos import DBOS
 
-from benchmarks.engine.contest import CALLS, TIMEOUT, Result, drive, order, path
+from benchmarks.engine.contest import CALLS, CONNECTIONS, TIMEOUT, Result, drive, order, path
 
 
 async def run(orders: int, in_flight: int, stub_url: str, database_url: str) -> Result:
     """Carry the orders through DBOS, in this process."""
-    connector = aiohttp.TCPConnector(limit=100)
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
     async with aiohttp.ClientSession(stub_url, connector=connector, timeout=timeout) as session:
         DBOS(

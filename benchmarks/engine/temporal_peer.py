@@ -16,7 +16,7 @@ from temporalio import activity, workflow
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
-from benchmarks.engine.contest import CALLS, TIMEOUT, Result, drive, order, path
+from benchmarks.engine.contest import CALLS, CONNECTIONS, TIMEOUT, Result, drive, order, path
 
 QUEUE = "orders"
 
@@ -51,7 +51,7 @@ class Process:
 async def run(orders: int, in_flight: int, stub_url: str, database_url: str) -> Result:
     """Carry the orders through Temporal; its server is a process of its own, its store its memory."""
     del database_url
-    connector = aiohttp.TCPConnector(limit=100)
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
     binary = Path(sys.executable).parent / "temporal"
     async with (
