@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from crossdock.sandbox.amounts import read_plain
 from crossdock.sandbox.clock import stamp
 from crossdock.sandbox.faults import FaultOrder
 
@@ -120,7 +121,7 @@ class Control:
         service = self._service
         data = msgspec.json.decode(await request.read())
         items = data["scripts"] if isinstance(data, dict) and "scripts" in data else [data]
-        scripts = msgspec.convert(items, type=list[service.script_shape], strict=False)  # type: ignore[name-defined]
+        scripts = [read_plain(item, service.script_shape) for item in items]
         for item in scripts:
             service.script(item)
         return {"scripts": len(scripts)}
@@ -156,8 +157,8 @@ def _guard(handler: Callable[[web.Request], Any]) -> Callable[[web.Request], Any
         status = 200
         try:
             payload = await handler(request)
-        except web.HTTPConflict as error:
-            status, payload = 409, {"error": error.text}
+        except (web.HTTPConflict, web.HTTPRequestEntityTooLarge) as error:
+            status, payload = error.status, {"error": error.text}
         except (ValueError, msgspec.DecodeError) as error:
             status, payload = 400, {"error": str(error)}
         return web.Response(body=msgspec.json.encode(payload), status=status, content_type="application/json")

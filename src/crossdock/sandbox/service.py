@@ -15,12 +15,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
 
+from crossdock.sandbox.amounts import read_json, write_json
 from crossdock.sandbox.clock import Clock, stamp
 from crossdock.sandbox.control import Control
 from crossdock.sandbox.faults import Fault, Faults
@@ -31,7 +31,6 @@ BODY_LIMIT = 1 << 20
 BULK_LIMIT = 64 << 20
 
 T = TypeVar("T")
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Rejected(Exception):  # noqa: N818 - an answer, not a fault of ours
@@ -112,7 +111,7 @@ class Route(NamedTuple):
 def decode(body: bytes, shape: type[T]) -> T:
     """JSON as `shape`; Rejected tells malformed from invalid and names the field."""
     try:
-        return msgspec.json.decode(body, type=shape)
+        return read_json(body, shape)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         raise Rejected("invalid", text, place.rstrip("`").lstrip(".")) from None
@@ -185,7 +184,7 @@ class Service:
 
     def encode(self, payload: Any) -> bytes:
         """Bytes of a payload."""
-        return _encode(payload)
+        return write_json(payload)
 
     # What a service uses.
 
@@ -310,8 +309,11 @@ class Service:
         if route.guarded:
             self.authenticate(call)
         limit = BULK_LIMIT if route.setup else BODY_LIMIT
-        if (call.request.content_length or 0) <= limit:
-            call.body = await call.request.read()
+        try:
+            if (call.request.content_length or 0) <= limit:
+                call.body = await call.request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise Rejected("too_large", f"More than {limit} bytes") from None
         if (call.request.content_length or len(call.body)) > limit:
             raise Rejected("too_large", f"More than {limit} bytes")
         if fault and kind == "refuse":
@@ -330,11 +332,6 @@ def _hang_up(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
-
-
-def exact(value: Decimal) -> Decimal:
-    """A quantity without trailing zeros or exponent, as it is written in JSON."""
-    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()
 
 
 def same(one: str, other: str) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from msgspec import Meta, Struct, field
 
+from crossdock.sandbox.amounts import Positive
 from crossdock.sandbox.carriers.journeys import Booking, Carrier, Scan, Shipment
 from crossdock.sandbox.clock import stamp
 from crossdock.sandbox.service import Call, Rejected, Reply, Route, same
@@ -78,7 +79,7 @@ class Consignee(Struct, rename="camel"):
 class Weight(Struct):
     """A weight with its unit."""
 
-    value: Annotated[Decimal, Meta(gt=0)]
+    value: Positive
     unit: Literal["KG", "LB"] = "KG"
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec import structs
 
 from crossdock.sandbox.erp.finance import money, ok
 from crossdock.sandbox.erp.shapes import CreditQuestion, Customer
@@ -83,7 +83,7 @@ class Credit:
 
     def _show(self, customer: Customer) -> dict[str, Any]:
         """A customer on the wire."""
-        shown: dict[str, Any] = msgspec.to_builtins(customer, builtin_types=(Decimal,))
+        shown: dict[str, Any] = structs.asdict(customer)
         shown["base_exposure"] = money(customer.base_exposure)
         shown["exposure"] = money(customer.base_exposure + self.exposure[customer.code])
         if customer.credit_limit is None:

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct
 
+from crossdock.sandbox.amounts import exact, read_plain
 from crossdock.sandbox.clock import stamp
 from crossdock.sandbox.erp.shapes import CENT, NewCreditNote, NewInvoice, NewReturn, Part, ReturnStatus
-from crossdock.sandbox.service import Call, Rejected, Reply, Route, exact
+from crossdock.sandbox.service import Call, Rejected, Reply, Route
 
 if TYPE_CHECKING:
     from crossdock.sandbox.erp.orders import Erp, Order
@@ -175,7 +175,7 @@ class Finance:
         invoice = self._invoice(new.invoice)
         if invoice.status not in {"POSTED", "PAID"}:
             raise Rejected("wrong_state", f"Invoice {invoice.id} is {invoice.status}", "invoice")
-        amount = new.amount
+        amount: Decimal | None = new.amount
         if amount is None and new.lines:
             parts = self._parts(erp.orders[invoice.order], new.lines)
             amount = sum((part for _, _, part in parts), Decimal(0))
@@ -214,7 +214,7 @@ class Finance:
 
     def scripted_return(self, order: Order, body: dict[str, Any]) -> None:
         """A return that the ERP's own people authorise."""
-        self._authorise(msgspec.convert({**body, "order": order.new.number}, NewReturn, strict=False))
+        self._authorise(read_plain({**body, "order": order.new.number}, NewReturn))
 
     def get_return(self, call: Call) -> Reply:
         """One return."""
@@ -265,7 +265,7 @@ class Finance:
         lines = {line.line_no: line for line in order.new.lines}
         if not wanted:
             return [(line, line.quantity, line.amount) for line in lines.values()]
-        parts = []
+        parts: list[tuple[Any, Decimal, Decimal]] = []
         for part in wanted:
             line = lines.get(part.line_no)
             if line is None or part.quantity > line.quantity:

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from crossdock.sandbox.amounts import exact, read_plain
 from crossdock.sandbox.clock import Clock, stamp
 from crossdock.sandbox.erp.credit import Credit
 from crossdock.sandbox.erp.finance import Finance, money, ok
 from crossdock.sandbox.erp.shapes import (
-    Aware,
     Cancel,
     Change,
     Import,
@@ -24,7 +24,7 @@ from crossdock.sandbox.erp.shapes import (
     Script,
     Status,
 )
-from crossdock.sandbox.service import Call, Rejected, Reply, Route, Service, exact
+from crossdock.sandbox.service import Call, Rejected, Reply, Route, Service
 from crossdock.sandbox.webhooks import Sealed
 
 MOST_FOUND = 200
@@ -347,11 +347,11 @@ class Erp(Service):
         for action in item.actions:
             given = dict(action)
             do, at, hours = given.pop("do", ""), given.pop("at", None), given.pop("after_hours", 0)
-            when = self.now + timedelta(hours=float(hours)) if at is None else msgspec.convert(at, Aware)
+            when = self.now + timedelta(hours=float(hours)) if at is None else read_plain(at, datetime)
             perform = {
                 "release": lambda order, _: self.release(order),
-                "cancel": lambda order, body: self.cancel(order, msgspec.convert(body, Cancel).reason),
-                "change": lambda order, body: self.change(order, msgspec.convert(body, Change, strict=False)),
+                "cancel": lambda order, body: self.cancel(order, read_plain(body, Cancel).reason),
+                "change": lambda order, body: self.change(order, read_plain(body, Change)),
                 "return": self.finance.scripted_return,
             }.get(do)
             if perform is None:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-Positive = Annotated[Decimal, Meta(gt=0)]
-NotNegative = Annotated[Decimal, Meta(ge=0)]
+from crossdock.sandbox.amounts import NotNegative, Positive
+
 Aware = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -33,7 +33,7 @@ class Customer(Struct):
     language: str = "en"
     currency: str = "USD"
     credit_limit: NotNegative | None = None
-    base_exposure: NotNegative = Decimal(0)
+    base_exposure: NotNegative = NotNegative(0)
     blocked: bool = False
     payment_days: Annotated[int, Meta(ge=0)] = 30
 
@@ -47,7 +47,7 @@ class Line(Struct):
     unit_price: NotNegative
     description: str = ""
     uom: str = "PCE"
-    weight_kg: NotNegative = Decimal(0)
+    weight_kg: NotNegative = NotNegative(0)
 
     @property
     def amount(self) -> Decimal:
@@ -132,7 +132,7 @@ class Part(Struct):
     """A quantity of an order line."""
 
     line_no: int
-    quantity: Annotated[Decimal, Meta(gt=0)]
+    quantity: Positive
 
 
 class NewInvoice(Struct):
@@ -151,7 +151,7 @@ class NewCreditNote(Struct):
     reference: str = ""
     reason: str = ""
     lines: list[Part] = field(default_factory=list)
-    amount: Annotated[Decimal, Meta(gt=0)] | None = None
+    amount: Positive | None = None
 
 
 class NewReturn(Struct):

@@ -12,8 +12,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from crossdock.sandbox.amounts import Positive, exact
 from crossdock.sandbox.clock import Clock, stamp
-from crossdock.sandbox.service import Call, Rejected, Reply, Route, Service, exact
+from crossdock.sandbox.service import Call, Rejected, Reply, Route, Service
 from crossdock.sandbox.webhooks import Sealed
 from crossdock.sandbox.wms.returns import Returns
 from crossdock.sandbox.wms.shapes import NewLine, NewPick, Pack, Script, StockCount
@@ -220,9 +221,9 @@ class Wms(Service):
             fate = luck.random()
             if script is None and not self.calm and pick.open > 1:
                 if fate < 0.02:  # short: the rest comes as a back-order
-                    packs[0].quantity = max(Decimal(1), (pick.open * 6) // 10)
+                    packs[0].quantity = Positive(max(Decimal(1), (pick.open * 6) // 10))
                 elif fate < 0.145:  # two parts
-                    packs[0].quantity = max(Decimal(1), pick.open // 2)
+                    packs[0].quantity = Positive(max(Decimal(1), pick.open // 2))
                     packs.append(Pack(after_hours=luck.uniform(12, 30)))
         whens = [
             now + timedelta(hours=pack.after_hours or 0) if pack.at is None else pack.at for pack in packs

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from crossdock.sandbox.service import Call, Rejected, Reply, Route, exact
+from crossdock.sandbox.amounts import exact
+from crossdock.sandbox.service import Call, Rejected, Reply, Route
 from crossdock.sandbox.wms.shapes import NewReturn, Script
 
 if TYPE_CHECKING:

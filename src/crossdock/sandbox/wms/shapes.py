@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-Positive = Annotated[Decimal, Meta(gt=0)]
-NotNegative = Annotated[Decimal, Meta(ge=0)]
+from crossdock.sandbox.amounts import NotNegative, Positive
+
 Aware = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -20,7 +19,7 @@ class NewLine(Struct, rename="camel"):
     line_ref: Name
     sku: Name
     qty: Positive
-    unit_weight_kg: NotNegative = Decimal("0.1")
+    unit_weight_kg: NotNegative = NotNegative("0.1")
 
 
 class NewPick(Struct, rename="camel"):
@@ -65,7 +64,7 @@ class Script(Struct, forbid_unknown_fields=True, kw_only=True):
     order: str = ""
     start_after_hours: float = 1
     packs: list[Pack] = field(default_factory=list)
-    short: NotNegative = Decimal(0)
+    short: NotNegative = NotNegative(0)
     return_: str = field(default="", name="return")
     received_after_hours: float = 48
     inspected_after_hours: float = 72
