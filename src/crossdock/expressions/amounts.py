@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import decimal
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ _EXACT = decimal.Context(
     traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow, decimal.DivisionByZero],
 )
 _ROUNDING = decimal.Context(prec=60, rounding=decimal.ROUND_HALF_UP, traps=[decimal.InvalidOperation])
+EMPTY: Mapping[str, str] = {"value": "0", "unit": ""}
 _PARTS = (("amount", "currency", "money"), ("value", "unit", "a quantity"))
 
 _COMPARE: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
@@ -219,3 +220,60 @@ def _quantized(value: Decimal, digits: int) -> Decimal:
         return value.quantize(Decimal(1).scaleb(-digits), context=_ROUNDING)
     except decimal.DecimalException:
         raise EvaluationError("the number is too large to round") from None
+
+
+def reported(events: Sequence[object]) -> Any:
+    """The total quantity over `events`, in their one unit; the empty quantity where there are none.
+
+    Of each event (its `data`, where it has one) the first of these counts: `quantity`; of its `shipment`,
+    else of itself: `quantity`, `lines[].quantity`, `packages[].contents[].quantity`. An event that reports
+    none is refused: not known is not zero.
+    """
+    result: Any = dict(EMPTY)
+    for index, event in enumerate(events):
+        body = (
+            event.get("data")
+            if isinstance(event, Mapping) and isinstance(event.get("data"), Mapping)
+            else event
+        )
+        found = list(_quantities(body))
+        if not found:
+            raise EvaluationError(
+                f"event {index} reports no quantity", mend="map the partner's event to quantity or lines"
+            )
+        for quantity in found:
+            result = added("add", result, quantity)
+    return result
+
+
+def _quantities(body: object) -> Iterator[object]:
+    if not isinstance(body, Mapping):
+        return
+    if body.get("quantity") is not None:
+        yield body["quantity"]
+        return
+    for holder in (body.get("shipment"), body):
+        if not isinstance(holder, Mapping):
+            continue
+        if holder.get("quantity") is not None:
+            yield holder["quantity"]
+            return
+        found = [*_each(holder.get("lines"))]
+        if not found:
+            packages = holder.get("packages") or ()
+            found = [
+                q
+                for package in packages
+                if isinstance(package, Mapping)
+                for q in _each(package.get("contents"))
+            ]
+        if found:
+            yield from found
+            return
+
+
+def _each(lines: object) -> Iterator[object]:
+    if isinstance(lines, list | tuple):
+        for line in lines:
+            if isinstance(line, Mapping) and line.get("quantity") is not None:
+                yield line["quantity"]

@@ -12,16 +12,18 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 from google.protobuf.message import DecodeError
 
-from crossdock.expressions import bind, functions, wording
+from crossdock.expressions import functions
+from crossdock.expressions.check import wording
+from crossdock.expressions.check.messages import Messages
+from crossdock.expressions.check.rewrite import Rewritten, rewrite
+from crossdock.expressions.check.syntax import syntax
+from crossdock.expressions.check.tree import Const, Entries, Node, children, nullable, read, shape
 from crossdock.expressions.errors import EvaluationError, ExpressionError
 from crossdock.expressions.functions import written
-from crossdock.expressions.lower import Lowering
-from crossdock.expressions.messages import Messages
-from crossdock.expressions.plan import Plan, Program
-from crossdock.expressions.rewrite import Rewritten, rewrite
-from crossdock.expressions.syntax import syntax
+from crossdock.expressions.run.getters import Getter
+from crossdock.expressions.run.lower import Lowering
+from crossdock.expressions.run.plan import Plan, Program
 from crossdock.expressions.template import Template
-from crossdock.expressions.tree import Const, Entries, Node, children, nullable, read, shape
 from crossdock.expressions.types import Type
 
 LONGEST = 4000
@@ -168,7 +170,7 @@ def _refuse_foreign(node: Node, text: str) -> None:
 def _programs(messages: Messages) -> Program:
     """How a plan makes a CEL program of a node."""
 
-    def program(plan: Plan, node: Node, local: frozenset[str]) -> bind.Getter:
+    def program(plan: Plan, node: Node, local: frozenset[str]) -> Getter:
         lowering = Lowering(syntax(), plan, local)
         lowered = syntax().write_parsed(lowering.lowered(node))
         evaluate = _runtime().deserialize(lowered).eval

@@ -12,9 +12,8 @@ from typing import Any
 from cel_expr_python import cel
 
 from crossdock.expressions import amounts
+from crossdock.expressions.check.messages import signature
 from crossdock.expressions.errors import EvaluationError
-from crossdock.expressions.messages import signature
-from crossdock.expressions.reported import reported
 from crossdock.expressions.types import (
     BOOL,
     DECIMAL,
@@ -237,7 +236,7 @@ def _over_list(name: str, run: Callable[..., Any], doc: str) -> Function:
 
 def _report(name: str, done: str) -> Function:
     doc = f"The total quantity that these events report as {done}; the empty quantity if there are none."
-    return Function(name, (Overload((_EVENTS,), QUANTITY, reported),), doc)
+    return Function(name, (Overload((_EVENTS,), QUANTITY, amounts.reported),), doc)
 
 
 FUNCTIONS: tuple[Function, ...] = (

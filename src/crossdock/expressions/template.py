@@ -1,4 +1,4 @@
-"""YAML values with expressions in them: one that stands alone keeps its type, within a text it becomes text."""
+"""YAML values with expressions in them: one alone keeps its type, within a text it becomes text."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from crossdock.expressions.messages import PARTS, Messages
+from crossdock.expressions.check.messages import PARTS, Messages
 from crossdock.expressions.types import DYN, STRING, Field, ListOf, MapOf, Record, Scalar, Type
 
 

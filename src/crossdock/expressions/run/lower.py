@@ -13,10 +13,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from crossdock.expressions.bind import Getter
-from crossdock.expressions.plan import SYMBOLS, Plan
-from crossdock.expressions.syntax import Syntax
-from crossdock.expressions.tree import Call, Const, Entries, Ident, Items, Loop, Node, Select, nullable, path
+from crossdock.expressions.check.syntax import Syntax
+from crossdock.expressions.check.tree import (
+    Call,
+    Const,
+    Entries,
+    Ident,
+    Items,
+    Loop,
+    Node,
+    Select,
+    nullable,
+    path,
+)
+from crossdock.expressions.run.getters import Getter
+from crossdock.expressions.run.plan import SYMBOLS, Plan
 from crossdock.expressions.types import DOUBLE, DURATION, TIMESTAMP, ListOf, MapOf, Scalar, Type
 
 _FROM_JSON = {TIMESTAMP: "timestamp", DURATION: "duration", DOUBLE: "double"}

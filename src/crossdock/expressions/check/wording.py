@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from crossdock.expressions.check.messages import Messages
+from crossdock.expressions.check.rewrite import Rewritten
 from crossdock.expressions.errors import EvaluationError, ExpressionError
-from crossdock.expressions.messages import Messages
-from crossdock.expressions.rewrite import Rewritten
 from crossdock.expressions.types import Record
 
 _RAW = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
@@ -264,7 +264,7 @@ def failed(raw: str, unbound: Mapping[str, EvaluationError], messages: Messages)
     plain = _trimmed(raw)
     if found := _UNBOUND.search(plain):
         cause = unbound.get(found.group(1))
-        return cause if cause else EvaluationError(f"there is no {found.group(1)!r} here")
+        return cause or EvaluationError(f"there is no {found.group(1)!r} here")
     if found := _RUNTIME.search(plain):
         target, function, types = found.groups()
         words = [_word(t, messages) for t in ([target] if target else []) + _split(types or "")]

@@ -3,7 +3,7 @@
     order.total >= money(...)       ours on values from outside                      Python
     order.customer.name == "x"      paths and plain comparisons                      Python
     sum(order.lines.map(l, l.n))    ours over what CEL gives                         Python over CEL
-    order.lines.all(l, l.p > x)     on money: a macro whose steps are ours           Python (loops.py)
+    order.lines.all(l, l.p > x)     on money: a macro whose steps are ours           Python (getters.py)
     all else                        one CEL program; what Python has to give it is bound by name (lower.py)
 
 The runtime never calls back into Python: our functions stay on this side, and values cross once.
@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from crossdock.expressions import bind, functions, logic, loops
-from crossdock.expressions.bind import Getter
+from crossdock.expressions import functions
+from crossdock.expressions.check.tree import Call, Const, Entries, Ident, Items, Loop, Node, Select, children
 from crossdock.expressions.functions import IN, IN_TIMES, SAME
-from crossdock.expressions.tree import Call, Const, Entries, Ident, Items, Loop, Node, Select, children
+from crossdock.expressions.run import getters
+from crossdock.expressions.run.getters import Getter
 from crossdock.expressions.types import (
     BOOL,
     DECIMAL,
@@ -108,12 +109,14 @@ class Plan:
         symbol = SYMBOLS.get(node.function, node.function)
         if symbol in ("_&&_", "_||_", "!_", "_?_:_"):
             return True
-        if symbol not in logic.EQUALITY and symbol not in logic.ORDER:
+        if symbol not in getters.EQUALITY and symbol not in getters.ORDER:
             return False
         left, right = (arg.type for arg in node.args)
-        if symbol in logic.EQUALITY and any(isinstance(a, Const) and a.value is None for a in node.args):
+        if symbol in getters.EQUALITY and any(isinstance(a, Const) and a.value is None for a in node.args):
             return True
-        return left == right and left in ((INT, STRING, BOOL) if symbol in logic.EQUALITY else (INT, STRING))
+        return left == right and left in (
+            (INT, STRING, BOOL) if symbol in getters.EQUALITY else (INT, STRING)
+        )
 
     def _ours(self, node: Call) -> Callable[..., Any] | None:
         """What runs a call, if it is one of ours."""
@@ -142,19 +145,19 @@ class Plan:
 
     def _python(self, node: Node, local: frozenset[str]) -> Getter:
         if isinstance(node, Const):
-            return bind.constant(node.value)
+            return getters.constant(node.value)
         if isinstance(node, Items):
-            return bind.listed(tuple(self.getter(item, local) for item in node.items))
+            return getters.listed(tuple(self.getter(item, local) for item in node.items))
         if isinstance(node, Entries):
             pairs = ((key.value, self.getter(v, local)) for key, v in node.entries if isinstance(key, Const))
-            return bind.mapped(tuple(pairs))
+            return getters.mapped(tuple(pairs))
         if isinstance(node, Loop):
             return self._loop(node, local)
         if isinstance(node, Call):
             run = self._ours(node)
             if run is not None:
-                getter = bind.call(run, tuple(self.getter(arg, local) for arg in node.args))
-                return bind.constant(getter({})) if self._literal(node) else getter
+                getter = getters.call(run, tuple(self.getter(arg, local) for arg in node.args))
+                return getters.constant(getter({})) if self._literal(node) else getter
             if self._plain(node):
                 return self._operator(node, tuple(self.getter(arg, local) for arg in node.args))
         return self._path(node, local)
@@ -162,12 +165,12 @@ class Plan:
     def _operator(self, node: Call, args: tuple[Getter, ...]) -> Getter:
         symbol = SYMBOLS.get(node.function, node.function)
         if symbol == "!_":
-            return logic.negated(args[0])
+            return getters.negated(args[0])
         if symbol == "_?_:_":
-            return logic.chosen(*args)
+            return getters.chosen(*args)
         if symbol in ("_&&_", "_||_"):
-            return logic.connected(args[0], args[1], by=symbol == "_||_")
-        return logic.compared(logic.EQUALITY.get(symbol) or logic.ORDER[symbol], args[0], args[1])
+            return getters.connected(args[0], args[1], by=symbol == "_||_")
+        return getters.compared(getters.EQUALITY.get(symbol) or getters.ORDER[symbol], args[0], args[1])
 
     def _loop(self, node: Loop, local: frozenset[str]) -> Getter:
         """The macro that a loop was: its step says which."""
@@ -182,11 +185,11 @@ class Plan:
             added = step.args[1]
             symbol = SYMBOLS.get(step.function, step.function)
             if symbol == "_+_" and isinstance(added, Items) and len(added.items) == 1:
-                return loops.gathered(node.var, items, condition, self.getter(added.items[0], inner))
+                return getters.gathered(node.var, items, condition, self.getter(added.items[0], inner))
             if symbol == "_+_" and condition is not None:
-                return loops.counted(node.var, items, condition)
+                return getters.counted(node.var, items, condition)
             if symbol in ("_&&_", "_||_"):
-                return loops.decided(node.var, items, self.getter(added, inner), by=symbol == "_||_")
+                return getters.decided(node.var, items, self.getter(added, inner), by=symbol == "_||_")
         raise NotImplementedError(f"a macro of an unknown form: {step}")
 
     def _path(self, node: Node, local: frozenset[str]) -> Getter:
@@ -200,26 +203,26 @@ class Plan:
                 names.append(step.key)
             self.paths.add(tuple(names))
         if isinstance(node, Select) and node.test:
-            return bind.prober(steps)
-        return bind.picker(steps, _EMPTY.get(type(node.type)))
+            return getters.prober(steps)
+        return getters.picker(steps, _EMPTY.get(type(node.type)))
 
-    def _steps(self, node: Node, local: frozenset[str]) -> tuple[bind.Step, ...] | None:
+    def _steps(self, node: Node, local: frozenset[str]) -> tuple[getters.Step, ...] | None:
         """The path that a node is, if it begins outside or at a variable of a Python loop."""
-        steps: list[bind.Step] = []
+        steps: list[getters.Step] = []
         while True:
             if isinstance(node, Ident):
                 if node.name not in local and node.name not in self.variables:
                     return None
-                return (bind.Step(node.name, optional=False), *reversed(steps))
+                return (getters.Step(node.name, optional=False), *reversed(steps))
             if isinstance(node, Select) and not (steps and node.test):
                 known = node.declared is not None and isinstance(node.type, ListOf | MapOf)
-                steps.append(bind.Step(node.field, optional=node.absent or known))
+                steps.append(getters.Step(node.field, optional=node.absent or known))
                 node = node.operand
             elif isinstance(node, Call) and node.function == "_[_]" and isinstance(node.args[1], Const):
                 key = node.args[1].value
                 if isinstance(key, bool) or not isinstance(key, str | int):
                     return None
-                steps.append(bind.Step(key, optional=False))
+                steps.append(getters.Step(key, optional=False))
                 node = node.args[0]
             else:
                 return None

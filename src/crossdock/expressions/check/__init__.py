@@ -1,0 +1,1 @@
+"""From text to a checked tree: types as messages, operators as functions, errors in our words."""
