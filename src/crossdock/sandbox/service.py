@@ -221,7 +221,10 @@ class Service:
         )
 
     def post_webhook(self, event: str, message_id: str, lane: str, payload: Any) -> None:
-        """Send a webhook about `lane`."""
+        """Send a webhook about `lane`, if anybody listens."""
+        if self.webhooks.url is None:
+            self.webhooks.counts["unsubscribed"] += 1
+            return
         self.webhooks.send(
             Message(message_id, event, lane, self.encode(payload), self.content_type, self.now)
         )

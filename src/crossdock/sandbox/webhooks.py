@@ -59,7 +59,7 @@ class Webhooks:
     """The sender of one service."""
 
     def __init__(self, owner: str, clock: Clock, faults: Faults, sign: Sign, secret: str) -> None:
-        """Begin without a receiver: what is sent before `configure` is dropped and counted."""
+        """Begin without a receiver; what happens before there is one is not sent later."""
         self.url: str | None = None
         self.secret = secret
         self.counts: Counter[str] = Counter()
@@ -76,9 +76,6 @@ class Webhooks:
 
     def send(self, message: Message) -> None:
         """Take a message for delivery, as the faults in force would have it."""
-        if self.url is None:
-            self.counts["unsubscribed"] += 1
-            return
         fault = self._faults.for_webhook(message.event)
         kind = fault.order.fault if fault else ""
         if kind == "lost_webhook" or self._waiting >= MOST_WAITING:

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 from crossdock.sandbox.carriers.journeys import Booking, Carrier, Scan, Shipment
 from crossdock.sandbox.service import Call, Rejected, Reply, Route, same
@@ -69,7 +69,6 @@ class Label(Struct):
     pcs: Annotated[list[Piece], Meta(min_length=1, max_length=99)]
     day: date | None = None
     tz: str = "UTC"
-    more: dict[str, str] = field(default_factory=dict)
 
 
 class Quayline(Carrier):
