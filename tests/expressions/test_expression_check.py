@@ -118,7 +118,9 @@ def test_the_type_of_an_expression_is_ours(env: Environment, text: str, type_: s
         ("event.data.k", False),
     ],
 )
-def test_an_expression_knows_whether_it_may_give_nothing(env: Environment, text: str, nullable: bool) -> None:
+def test_an_expression_knows_whether_it_may_give_nothing(
+    env: Environment, text: str, *, nullable: bool
+) -> None:
     assert env.compile(text).nullable is nullable
 
 

@@ -138,7 +138,7 @@ def test_an_expression_comes_to(env: Environment, values: dict[str, Any], text: 
         ("order.total + money(1, 'EUR')", "cannot add USD and EUR"),
         ("order.quantity > quantity(1, 'KGM')", "cannot compare EA and KGM"),
         ("order.customer.name + 'x'", "cannot add nothing and a string"),
-        ("order.customer.name < 'x'", "cannot compare nothing with a string"),
+        ("order.customer.name < 'x'", "cannot compare nothing with the string 'x'"),
         ("order.due < now", "cannot compare nothing with a timestamp"),
         ("order.lines.all(l, l.price > money(1, 'USD'))",
          "money, a quantity or a decimal is needed, not nothing"),
@@ -161,7 +161,7 @@ def test_an_expression_comes_to(env: Environment, values: dict[str, Any], text: 
         ("packed([{'note': 'x'}])", "event 0 reports no quantity"),
         ("packed([{'quantity': {'value': 1.5, 'unit': 'EA'}}])", "a decimal is needed, not a number with a fraction"),
         ("event.data.items[0] > order.total", "money or a quantity is needed, this map is neither"),
-        ("decimal('1e50') * decimal('1e50') + decimal('0.1')", "the result does not fit into 60 digits exactly"),
+        ("order.weight * decimal('1e50') + decimal('1e-20')", "the result does not fit into 60 digits exactly"),
         ("text(order.customer.name)", "nothing cannot stand in a text"),
     ],
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 from hypothesis import given, settings
@@ -39,13 +39,14 @@ def eur(amount: Decimal) -> dict[str, str]:
 @given(amounts, amounts, ints, amounts)
 def test_money_reckons_as_decimals_do(x: Decimal, y: Decimal, n: int, d: Decimal) -> None:
     values: dict[str, Any] = {"x": eur(x), "y": eur(y), "a": n, "d": str(d)}
-    assert Decimal(SUM.evaluate(values)["amount"]) == x + y
-    assert Decimal(DIFFERENCE.evaluate(values)["amount"]) == x - y
-    assert Decimal(PRODUCT.evaluate(values)["amount"]) == x * n
-    assert Decimal(SCALED.evaluate(values)["amount"]) == x * d
-    assert Decimal(TOTAL.evaluate(values)["amount"]) == x + y + x
-    for text, compiled in ORDER.items():
-        assert compiled.evaluate(values) is eval(f"x {text} y", {"x": x, "y": y})
+    with localcontext(Context(prec=100)):
+        assert Decimal(SUM.evaluate(values)["amount"]) == x + y
+        assert Decimal(DIFFERENCE.evaluate(values)["amount"]) == x - y
+        assert Decimal(PRODUCT.evaluate(values)["amount"]) == x * n
+        assert Decimal(SCALED.evaluate(values)["amount"]) == x * d
+        assert Decimal(TOTAL.evaluate(values)["amount"]) == x + y + x
+        for text, compiled in ORDER.items():
+            assert compiled.evaluate(values) is eval(f"x {text} y", {"x": x, "y": y})
 
 
 @st.composite

@@ -136,11 +136,11 @@ def test_problems_have_paths_and_plain_words(values: dict[str, Any]) -> None:
     order["lines"] = [{"item": 7, "quantity": ea(1)}, "x", {"item": "A"}]
     del order["number"]
     assert problems(order, ORDER) == [
-        "number: missing; string is needed",
+        "number: missing; a string is needed",
         'total: money ({"amount": "12.50", "currency": "EUR"}) is needed, not a map',
         "lines[0].item: a string is needed, not an int (7)",
-        "lines[1]: OrderLine is needed, not a string ('x')",
-        "lines[2].quantity: missing; quantity is needed",
+        "lines[1]: an OrderLine is needed, not a string ('x')",
+        "lines[2].quantity: missing; a quantity is needed",
         "due: an instant with its zone (2026-11-23T10:00:00Z) is needed, not a string ('tomorrow')",
         "count: an int is needed, not a bool (True)",
     ]

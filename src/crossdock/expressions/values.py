@@ -59,7 +59,7 @@ def _problems(value: object, type_: Type, path: str) -> Iterator[tuple[str, str]
         for index, item in enumerate(value):
             yield from _problems(item, type_.item, f"{path}[{index}]")
     elif not isinstance(value, Mapping):
-        yield path, f"{type_} is needed, not {_kind(value)}"
+        yield path, f"{_described(type_)} is needed, not {_kind(value)}"
     elif isinstance(type_, MapOf):
         for key, item in value.items():
             yield from _problems(item, type_.value, f"{path}.{key}" if path else str(key))
@@ -70,7 +70,7 @@ def _problems(value: object, type_: Type, path: str) -> Iterator[tuple[str, str]
             if given is not None:
                 yield from _problems(given, field.type, inner)
             elif not field.optional and field.type != DYN:
-                yield inner, f"missing; {field.type} is needed"
+                yield inner, f"missing; {_described(field.type)} is needed"
             elif not field.optional and key not in value:
                 yield inner, "missing"
 

@@ -106,8 +106,9 @@ def refused(text: str, raw: str, names: Names, rewritten: Rewritten | None) -> E
 
 def _at_name(raw: str, text: str, offset: int) -> int:
     """Where the name stands that is meant: CEL points at the dot or the parenthesis beside it."""
-    if _FIELD.search(raw) and text[offset : offset + 1] == ".":
-        return offset + 1
+    if found := _FIELD.search(raw):
+        named = re.compile(rf"\.\s*{re.escape(found.group(1))}\b").search(text, offset)
+        return named.end() - len(found.group(1)) if named else offset
     if _UNDECLARED.search(raw) and text[offset : offset + 1] in (".", "("):
         before = re.search(r"[A-Za-z_][A-Za-z0-9_]*(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)*\s*$", text[:offset])
         if before and text[offset] == ".":
