@@ -282,6 +282,22 @@ async def test_a_lost_shipment_falls_silent_and_a_silent_one_speaks_again(
     assert silent[2]["dt"] - silent[1]["dt"] >= 3 * 86_400
 
 
+async def test_a_delay_moves_the_promised_day_to_that_of_the_delivery(
+    sandbox: Sandbox, receiver: Receiver
+) -> None:
+    await sandbox.listen(receiver, "farrow")
+    events = [{"kind": "in_transit", "after_hours": 20}, {"kind": "delayed", "after_hours": 30}]
+    script = {"order": "SO-1", "pickup_after_hours": 2, "delivered_after_hours": 240, "events": events}
+    await sandbox.control("farrow", "/script", script)
+    number("farrow", await book(sandbox, "farrow"))
+    await sandbox.advance(days=12)
+    promised = [hook.json["data"]["estimatedDelivery"] for hook in receiver.hooks]
+    delivered = receiver.hooks[-1].json["data"]["proofOfDelivery"]["deliveredAt"]
+    assert len(set(promised[:3])) == 1
+    assert promised[3:] == [delivered[:10]] * 2
+    assert promised[0] < promised[3]
+
+
 async def test_luck_depends_on_the_reference_alone_and_delivers_almost_all(sandbox: Sandbox) -> None:
     await sandbox.control("farrow", "/configure", {"calm": False})
     seen = []

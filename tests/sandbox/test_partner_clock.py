@@ -108,6 +108,32 @@ async def test_a_reset_forgets_documents_ledger_and_plans(sandbox: Sandbox) -> N
     assert (await sandbox.call("wms", "POST", "/api/pickOrders", pick())).status == 201
 
 
+async def test_a_webhook_that_is_refused_waits_for_its_next_round(
+    sandbox: Sandbox, receiver: Receiver
+) -> None:
+    await sandbox.listen(receiver, "wms")
+    receiver.status = 400
+    await sandbox.call("wms", "POST", "/api/pickOrders", pick())
+    answer = await sandbox.advance(hours=1)
+    assert (len(receiver.hooks), answer["pending"]) == (1, 1)
+
+
+async def test_a_secret_that_cannot_sign_and_a_script_that_makes_no_sense_are_refused(
+    sandbox: Sandbox,
+) -> None:
+    secret = await sandbox.raw("farrow", "POST", "/configure", json={"secret": "whsec_x"})
+    assert secret.status == 400
+    for script in (
+        {"order": "SO-1", "actions": [{"do": "explode"}]},
+        {"order": "SO-1", "actions": [{"do": "change", "lines": [{"line_no": 1}]}]},
+    ):
+        assert (await sandbox.raw("erp", "POST", "/script", json=script)).status == 400
+    both = await sandbox.raw("wms", "POST", "/script", json={"order": "SO-1", "return": "RMA-1"})
+    assert both.json == {"error": "a script is about an order or about a return"}
+    assert (await sandbox.raw("postbox", "POST", "/script", json={})).status == 400
+    assert (await sandbox.raw("erp", "GET", "/clock")).json["next"] is None
+
+
 async def started(*arguments: str) -> tuple[asyncio.subprocess.Process, Any]:
     running = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -106,7 +108,10 @@ class Clock:
         while (due := self.next()) is not None and due <= to:
             entry = heapq.heappop(self._heap)
             self._now = entry.at
-            entry.action()
+            try:
+                entry.action()
+            except Exception:  # noqa: BLE001 - what was planned badly must not stop all the rest
+                traceback.print_exc(file=sys.stderr)
             ran += 1
             if ran % YIELD_EVERY == 0:
                 await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from crossdock.sandbox.amounts import read_plain
 from crossdock.sandbox.clock import stamp
 from crossdock.sandbox.faults import FaultOrder
+from crossdock.sandbox.webhooks import Sealed
 
 if TYPE_CHECKING:
     from crossdock.sandbox.service import Service
@@ -132,6 +133,7 @@ class Control:
         if given.webhook_url is not msgspec.UNSET:
             service.webhooks.url = given.webhook_url
         if given.secret is not msgspec.UNSET:
+            service.sign(given.secret, Sealed("", "", b"", 0))  # ValueError for one that cannot sign
             service.webhooks.secret = given.secret
         if given.calm is not msgspec.UNSET:
             service.calm = given.calm

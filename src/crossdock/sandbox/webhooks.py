@@ -22,6 +22,7 @@ from crossdock.sandbox.faults import Faults
 WIDTH = 8  # lanes at a time
 MOST_WAITING = 10_000
 QUICK_TRIES = (0.0, 0.1, 0.4)  # real seconds before each
+WORTH_A_QUICK_TRY = frozenset({408, 429})  # of the statuses that blame the sender
 ROUNDS = (60, 300, 900, 3600)  # seconds on the service's clock; then LATER
 LATER = 4 * 3600
 MOST_ROUNDS = 24
@@ -204,21 +205,24 @@ class Webhooks:
         for wait in QUICK_TRIES:
             if wait:
                 await asyncio.sleep(wait)
-            while await self._post(message):
+            while 200 <= (status := await self._post(message)) < 300:
                 message.copies -= 1
                 if message.copies <= 0:
                     return True
+            if 400 <= status < 500 and status not in WORTH_A_QUICK_TRY:
+                break
         return False
 
-    async def _post(self, message: Message) -> bool:
+    async def _post(self, message: Message) -> int:
+        """The status of the answer, 0 for none."""
         if self.url is None or self.session is None:
-            return False
+            return 0
         sealed = Sealed(message.id, message.event, message.body, int(time.time()))
         headers = self._sign(self.secret, sealed)
         headers["Content-Type"] = message.content_type
         try:
             async with self.session.post(self.url, data=message.body, headers=headers) as answer:
                 await answer.read()
-                return 200 <= answer.status < 300
+                return answer.status
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return False
+            return 0

@@ -41,6 +41,7 @@ TEXTS = {
 }
 SIGNERS = ("M. Okafor", "L. Svensson", "T. Nguyen", "A. Moreau", "R. Patel", "J. Kowalska")
 MINUTE = timedelta(minutes=1)
+FASTEST = timedelta(hours=6)  # from pick-up to delivery, where no script says otherwise
 
 
 class Event(Struct, forbid_unknown_fields=True):
@@ -259,6 +260,8 @@ class Carrier(Service):
         for at, event in journey.events:
 
             def happen(event: Event = event) -> None:
+                if event.kind == "delayed" and journey.delivered is not None:
+                    shipment.due = max(shipment.due, shipment.local(journey.delivered).date())
                 self.scan(shipment, event.kind, reason=event.reason, text=event.text, place=event.place)
 
             shipment.call_off.append(self.plan(at, happen))
@@ -270,12 +273,6 @@ class Carrier(Service):
         shipment.call_off.insert(0, self.plan(journey.pickup, lambda: self.scan(shipment, "picked_up")))
         if journey.delivered is not None:
             shipment.call_off.append(self.plan(journey.delivered, deliver))
-        if journey.delay:
-
-            def postpone() -> None:
-                shipment.due += journey.delay
-
-            shipment.call_off.append(self.plan(journey.delayed_at - MINUTE, postpone))
 
 
 class Journey:
@@ -286,25 +283,23 @@ class Journey:
     ) -> None:
         """Lay out the journey from a script, else from luck."""
         self.events: list[tuple[datetime, Event]] = []
-        self.delay = timedelta(0)
-        self.delayed_at = now
         plain = script or Script()
         noon = datetime.combine(shipment.day, time(12), shipment.zone).astimezone(UTC)
         pickup = max(now, noon) + timedelta(hours=luck.uniform(2, 6))
         self.pickup = max(now, _when(plain.pickup_at, plain.pickup_after_hours, now) or pickup)
         delivered = _when(plain.delivered_at, plain.delivered_after_hours, now)
         local = datetime.combine(shipment.due, time(9), shipment.zone) + timedelta(hours=luck.uniform(0, 7))
-        arrival = max(delivered or local.astimezone(UTC), self.pickup + MINUTE)
+        usual = max(local.astimezone(UTC), self.pickup + FASTEST)
+        arrival = max(delivered or usual, self.pickup + MINUTE)
         self.signed_by = plain.signed_by or luck.choice(SIGNERS)
         self.damaged, self.short = plain.damaged, plain.short
         silent, lost = plain.silent_days, plain.lost
         fate = 1.0 if script or calm else luck.random()
         if fate < 0.08:
-            self.delay = timedelta(days=luck.choice((1, 1, 2, 3)))
-            self.delayed_at = self.pickup + (arrival - self.pickup) / 2
-            arrival += self.delay
             reason: Reason = luck.choice(("weather", "missort", "operational", "customs"))
-            self.events.append((self.delayed_at, Event("delayed", reason=reason, text=f"Delayed: {reason}")))
+            told = self.pickup + (arrival - self.pickup) / 2
+            self.events.append((told, Event("delayed", reason=reason, text=f"Delayed: {reason}")))
+            arrival += timedelta(days=luck.choice((1, 1, 2, 3)))
         elif fate < 0.11:
             self.events.append((arrival, Event("attempted", reason="not_home")))
             arrival += timedelta(days=1)

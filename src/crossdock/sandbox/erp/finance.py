@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from crossdock.sandbox.amounts import exact, read_plain
+from crossdock.sandbox.amounts import exact
 from crossdock.sandbox.clock import stamp
 from crossdock.sandbox.erp.shapes import CENT, NewCreditNote, NewInvoice, NewReturn, Part, ReturnStatus
 from crossdock.sandbox.service import Call, Rejected, Reply, Route
@@ -212,9 +212,9 @@ class Finance:
         self._erp.did(call, new.order, reference=new.reference, id=made["number"], kind="return", change=1)
         return ok(made)
 
-    def scripted_return(self, order: Order, body: dict[str, Any]) -> None:
+    def scripted_return(self, _order: Order, new: NewReturn) -> None:
         """A return that the ERP's own people authorise."""
-        self._authorise(read_plain({**body, "order": order.new.number}, NewReturn))
+        self._authorise(new)
 
     def get_return(self, call: Call) -> Reply:
         """One return."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
@@ -21,6 +23,7 @@ from crossdock.sandbox.erp.shapes import (
     Import,
     Login,
     NewOrder,
+    NewReturn,
     Script,
     Status,
 )
@@ -344,25 +347,32 @@ class Erp(Service):
 
     def script(self, item: Script) -> None:
         """Plan what the ERP's own people will do to an order."""
+        planned: list[tuple[datetime, Callable[[Order], None]]] = []
         for action in item.actions:
+            act: Callable[[Order], None]
             given = dict(action)
             do, at, hours = given.pop("do", ""), given.pop("at", None), given.pop("after_hours", 0)
             when = self.now + timedelta(hours=float(hours)) if at is None else read_plain(at, datetime)
-            perform = {
-                "release": lambda order, _: self.release(order),
-                "cancel": lambda order, body: self.cancel(order, read_plain(body, Cancel).reason),
-                "change": lambda order, body: self.change(order, read_plain(body, Change)),
-                "return": self.finance.scripted_return,
-            }.get(do)
-            if perform is None:
+            if do == "release":
+                act = self.release
+            elif do == "cancel":
+                act = partial(self.cancel, reason=read_plain(given, Cancel).reason)
+            elif do == "change":
+                act = partial(self.change, change=read_plain(given, Change))
+            elif do == "return":
+                new = read_plain({**given, "order": item.order}, NewReturn)
+                act = partial(self.finance.scripted_return, new=new)
+            else:
                 raise ValueError(f"do is one of release, cancel, change, return, not {do!r}")
+            planned.append((when, act))
+        for when, act in planned:
 
-            def run(perform: Any = perform, body: dict[str, Any] = given) -> None:
-                self.act(lambda: perform(self.order(item.order), body))
+            def run(act: Callable[[Order], None] = act) -> None:
+                self.act(lambda: act(self.order(item.order)))
 
             self.plan(when, run)
 
-    def act(self, action: Any) -> None:
+    def act(self, action: Callable[[], None]) -> None:
         """Run something planned; what the order's state refuses by then does not happen."""
         try:
             action()
