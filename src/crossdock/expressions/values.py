@@ -119,7 +119,7 @@ def _kind(value: object) -> str:
 
 
 def _article(name: str) -> str:
-    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+    return f"an {name}" if name[0] in "aeiouAEIO" else f"a {name}"
 
 
 _NOTHING = "may be nothing where a value is needed; give a fallback: default(..., ...)"
