@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import decimal
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from crossdock.expressions.errors import EvaluationError
 
+_PLACES = 60
 _EXACT = decimal.Context(
-    prec=60,
+    prec=_PLACES,
     rounding=decimal.ROUND_HALF_UP,
     traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow, decimal.DivisionByZero],
 )
-_ROUNDING = decimal.Context(prec=60, rounding=decimal.ROUND_HALF_UP, traps=[decimal.InvalidOperation])
+_ROUNDING = decimal.Context(prec=_PLACES, rounding=decimal.ROUND_HALF_UP, traps=[decimal.InvalidOperation])
 EMPTY: Mapping[str, str] = {"value": "0", "unit": ""}
 _PARTS = (("amount", "currency", "money"), ("value", "unit", "a quantity"))
 
@@ -47,7 +48,30 @@ def number(value: object) -> Decimal:
         raise EvaluationError(f"{value!r} is not a decimal") from None
     if not found.is_finite():
         raise EvaluationError(f"{value!r} is not a number to reckon with")
+    if found.adjusted() >= _PLACES or found.as_tuple().exponent < -_PLACES:  # type: ignore[operator]
+        raise EvaluationError(f"the number has more than {_PLACES} digits before or after the point")
     return found
+
+
+def whole(value: object) -> int:
+    """An integer, where the types did not make sure of it."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise EvaluationError(f"an int is needed, not {kind(value)}")
+    return value
+
+
+def word(value: object) -> str:
+    """A string, where the types did not make sure of it."""
+    if not isinstance(value, str):
+        raise EvaluationError(f"a string is needed, not {kind(value)}")
+    return value
+
+
+def items(value: object) -> Sequence[Any]:
+    """A list, where the types did not make sure of it."""
+    if not isinstance(value, list | tuple):
+        raise EvaluationError(f"a list is needed, not {kind(value)}")
+    return value
 
 
 def text(value: Decimal) -> str:
@@ -169,10 +193,10 @@ def divided(value: object, by: object, digits: int) -> Any:
     return built(_quantized(_ROUNDING.divide(a, b), digits), unit, form)
 
 
-def total(values: Iterable[object], zero: Any) -> Any:
+def total(values: object, zero: Any) -> Any:
     """The sum of money, quantities, decimals or integers; `zero` where there are none."""
     result = zero
-    for index, value in enumerate(values):
+    for index, value in enumerate(items(values)):
         if value is None:
             raise EvaluationError(f"item {index} of the list is nothing where a number is needed")
         if isinstance(value, int) and isinstance(result, int) and not isinstance(value, bool):
@@ -184,10 +208,10 @@ def total(values: Iterable[object], zero: Any) -> Any:
     return result
 
 
-def extreme(values: Iterable[object], *, largest: bool) -> Any:
+def extreme(values: object, *, largest: bool) -> Any:
     """The least or largest of a list of money, quantities, decimals, numbers or strings."""
     best: Any = None
-    for value in values:
+    for value in items(values):
         if value is None:
             raise EvaluationError("an item of the list is nothing where a value is needed")
         if best is None or _before(best, value) is largest:
@@ -214,7 +238,7 @@ def _exactly(operation: Callable[[Decimal, Decimal], Decimal], a: Decimal, b: De
 
 
 def _quantized(value: Decimal, digits: int) -> Decimal:
-    if not 0 <= digits <= 20:
+    if not 0 <= whole(digits) <= 20:
         raise EvaluationError(f"cannot round to {digits} places", mend="give 0 to 20")
     try:
         return value.quantize(Decimal(1).scaleb(-digits), context=_ROUNDING)
@@ -222,7 +246,7 @@ def _quantized(value: Decimal, digits: int) -> Decimal:
         raise EvaluationError("the number is too large to round") from None
 
 
-def reported(events: Sequence[object]) -> Any:
+def reported(events: object) -> Any:
     """The total quantity over `events`, in their one unit; the empty quantity where there are none.
 
     Of each event (its `data`, where it has one) the first of these counts: `quantity`; of its `shipment`,
@@ -230,7 +254,7 @@ def reported(events: Sequence[object]) -> Any:
     none is refused: not known is not zero.
     """
     result: Any = dict(EMPTY)
-    for index, event in enumerate(events):
+    for index, event in enumerate(items(events)):
         body = (
             event.get("data")
             if isinstance(event, Mapping) and isinstance(event.get("data"), Mapping)

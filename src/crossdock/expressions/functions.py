@@ -117,21 +117,23 @@ def as_text(value: object) -> str:
 
 def _date(value: object, zone: str) -> str:
     try:
-        return instant(value).astimezone(zoneinfo.ZoneInfo(zone)).date().isoformat()
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return instant(value).astimezone(zoneinfo.ZoneInfo(amounts.word(zone))).date().isoformat()
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OverflowError):
         raise EvaluationError(f"unknown time zone {zone!r}", mend="write it as Europe/Berlin") from None
 
 
 def _seconds(each: int, count: int) -> str:
-    return f"{each * count}s"
+    return f"{each * amounts.whole(count)}s"
 
 
 def _built(number: str, unit: str, value: object, code: str) -> Any:
-    return {number: amounts.text(amounts.number(value)), unit: code}
+    return {number: amounts.text(amounts.number(value)), unit: amounts.word(code)}
 
 
 def _contained_instant(value: object, items: Sequence[object]) -> bool:
-    return value is not None and any(item is not None and instant(item) == instant(value) for item in items)
+    return value is not None and any(
+        item is not None and instant(item) == instant(value) for item in amounts.items(items)
+    )
 
 
 def _compare(name: str) -> Function:
@@ -321,7 +323,7 @@ IN = "@in_exact"
 IN_TIMES = "@in_times"
 _HIDDEN: Mapping[str, Callable[..., Any]] = {
     SAME: amounts.same,
-    IN: lambda value, items: any(amounts.same(value, item) for item in items),
+    IN: lambda value, items: any(amounts.same(value, item) for item in amounts.items(items)),
     IN_TIMES: _contained_instant,
 }
 
