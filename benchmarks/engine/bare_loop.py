@@ -3,9 +3,10 @@
 The rows are those that the engine leaves for the same orders: the run with its state, which events were
 seen, a line of history for each event with what was decided, and a call in the outbox while it is open. One
 connection, one statement a batch: it takes every answer that has come since the last commit, decides in
-memory and writes all at once; the new calls leave as soon as that is durable, while the next batch is decided. It
-polls, claims and leases nothing, keeps no inbox since it decides at once, and knows one process, one tenant
-and one worker: what an engine costs is what lies above it. After a crash it could go on from its rows.
+memory and writes all at once; the new calls leave as soon as that is durable, while the next batch is
+decided. It polls, claims and leases nothing, keeps no inbox since it decides at once, and knows one process,
+one tenant and one worker: what an engine costs is what lies above it. After a crash it could go on from its
+rows.
 """
 
 from __future__ import annotations
