@@ -2,6 +2,7 @@
 -- the other tables in the order of their keys.
 --
 --   process_version, process_current   what may run, and which version new runs take
+--   reference                          settings and calendars: versions, since a replay needs the one it used
 --   run, alias                         the cases, and the names by which events find them
 --   inbox                              events that wait to be decided; consumed by the decision
 --   aside                              events of runs that a broken decision has stopped
@@ -36,6 +37,16 @@ create table crossdock.process_current (
   primary key (tenant, name)
 );
 call crossdock.protect('crossdock.process_current');
+
+create table crossdock.reference (
+  tenant  integer not null,
+  version integer not null,
+  at      timestamptz not null default crossdock.now(),
+  by      text not null default '',
+  data    bytea not null,             -- JSON: {"settings": ..., "calendars": {name: ...}}
+  primary key (tenant, version)
+);
+call crossdock.protect('crossdock.reference');
 
 create table crossdock.run (
   tenant      integer not null,
@@ -282,12 +293,13 @@ create table crossdock.repair_item (
   run     bigint not null,
   step    text not null default '',
   exception text not null default '',
+  inbox   bigint,                     -- the event that repairs it; gone from there when it was decided
   sent    timestamptz,
-  outcome text,                       -- mended | again | ended | gone
+  outcome text,                       -- mended | held | ended | stopped
   detail  text not null default '',
   primary key (tenant, repair, n)
 );
-create index repair_item_run on crossdock.repair_item (tenant, run) where outcome is null;
+create index repair_item_open on crossdock.repair_item (tenant, repair, n) where outcome is null;
 call crossdock.protect('crossdock.repair_item');
 
 create table crossdock.blob (

@@ -1,0 +1,136 @@
+"""Outside systems as the engine sees them: how fast they may be called, and whether they are stopped.
+
+A connection that is stopped keeps its calls: they wait, in order, and are counted. When it starts again, they
+leave at the rate that is given, until what had waited has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import msgspec
+
+from crossdock.errors import NotFound
+from crossdock.store import Database, Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A tenant's connection to a system, and how its calls stand."""
+
+    name: str
+    system: str
+    connector: str
+    settings: Mapping[str, Any]
+    concurrency: int | None  # calls at one time, over all workers
+    rate: float | None  # calls a second, over all workers
+    stopped: datetime | None
+    stopped_by: str
+    drain_rate: float | None
+    failures: int
+    open_until: datetime | None  # the breaker: nothing leaves before
+    waiting: int  # calls that have not left
+    out: int  # calls that are out
+    oldest: datetime | None  # since when the oldest of those that wait is due
+
+
+_PUT: LiteralString = """
+insert into crossdock.connection as c (tenant, name, system, connector, settings, concurrency, rate)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (tenant, name) do update set system = excluded.system, connector = excluded.connector,
+  settings = excluded.settings, concurrency = excluded.concurrency, rate = excluded.rate
+"""
+
+_STOP: LiteralString = """
+update crossdock.connection set stopped = coalesce(stopped, crossdock.now()), stopped_by = $3, stand_still = $4
+where ($1::int is null or tenant = $1) and ($2::text is null or name = $2) and ($5::text is null or system = $5)
+"""
+
+_START: LiteralString = """
+update crossdock.connection set stopped = null, stopped_by = '', stand_still = false, drain_rate = $3,
+  failures = 0, opened = 0, open_until = null
+where ($1::int is null or tenant = $1) and ($2::text is null or name = $2) and ($4::text is null or system = $4)
+  and stopped is not null
+"""
+
+_LIST: LiteralString = """
+select c.name, c.system, c.connector, c.settings, c.concurrency, c.rate, c.stopped, c.stopped_by, c.drain_rate,
+       c.failures, c.open_until, coalesce(o.waiting, 0) as waiting, coalesce(o.out, 0) as out, o.oldest
+from crossdock.connection c
+left join (
+  select connection, count(*) filter (where status in ('ready', 'queued'))::int as waiting,
+         count(*) filter (where status = 'leased')::int as out,
+         min(due) filter (where status in ('ready', 'queued')) as oldest
+  from crossdock.outbox group by connection
+) o on o.connection = c.name
+order by c.name
+"""
+
+
+class Connections:
+    """Set, stop and start connections, and see how they stand."""
+
+    def __init__(self, database: Database) -> None:
+        """Of that database."""
+        self._database = database
+
+    async def put(
+        self,
+        tenant: Tenant,
+        name: str,
+        *,
+        system: str,
+        connector: str,
+        settings: Mapping[str, Any] | None = None,
+        concurrency: int | None = None,
+        rate: float | None = None,
+    ) -> None:
+        """Set a connection, new or not. Settings hold no secrets."""
+        async with self._database.engine() as transaction:
+            await transaction.execute(
+                _PUT,
+                tenant.id,
+                name,
+                system,
+                connector,
+                msgspec.json.encode(settings or {}),
+                concurrency,
+                rate,
+            )
+
+    async def stop(
+        self, tenant: Tenant | None, name: str | None = None, *, system: str | None = None, by: str = "",
+        deadlines_run: bool = True,
+    ) -> int:  # fmt: skip
+        """Let no call leave: of one connection, of a system, of one tenant or (None) of all. Gives how many.
+
+        With `deadlines_run` false, deadlines of the runs that wait for it do not fire before it starts again.
+        """
+        async with self._database.engine() as transaction:
+            done = await transaction.execute(
+                _STOP, tenant.id if tenant else None, name, by, not deadlines_run, system
+            )
+        if not done:
+            raise NotFound(f"there is no connection {name or system}", mend="see the connections")
+        return done
+
+    async def start(
+        self,
+        tenant: Tenant | None,
+        name: str | None = None,
+        *,
+        system: str | None = None,
+        drain_rate: float | None = None,
+    ) -> int:
+        """Let calls leave again, those that waited in their order, `drain_rate` a second. Gives how many."""
+        async with self._database.engine() as transaction:
+            return await transaction.execute(_START, tenant.id if tenant else None, name, drain_rate, system)
+
+    async def of(self, tenant: Tenant) -> list[Connection]:
+        """All connections of a tenant, with their calls counted."""
+        async with self._database.of(tenant) as transaction:
+            rows = await transaction.fetch(_LIST)
+        return [Connection(**{**dict(row), "settings": msgspec.json.decode(row["settings"])}) for row in rows]

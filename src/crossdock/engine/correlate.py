@@ -1,0 +1,493 @@
+"""Which runs an event is for: those it names, those it starts, none yet, or none ever.
+
+    named     a live alias of a run stands in `about`, and the run's process wants the type      -> its inbox
+    started   a process starts on it, for a key that has no live run                             -> a new run
+    parked    nobody has a use for it yet: kept with its keys until an alias claims it           -> parked
+    refused   it starts a process whose run for that key has ended and may not be run again      -> quarantine
+
+All events of one transaction are routed together, in a handful of statements. Two transactions may meet: one
+parks an event while the other claims its alias, and neither sees the other. `rejoin` brings such pairs together
+a moment later; nothing is lost meanwhile, since the parked row is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, LiteralString
+
+import msgspec
+
+from crossdock.engine.library import Library, Published
+from crossdock.errors import CrossdockError
+from crossdock.process import Process, starts
+from crossdock.process.messages import ALIAS_REFUSED, Event
+from crossdock.process.state import ENDED_RUN
+from crossdock.store import EngineTransaction
+
+Fate = Literal["routed", "parked", "quarantined", "unwanted"]
+encode_event = msgspec.json.Encoder().encode
+decode_event = msgspec.json.Decoder(Event).decode
+
+_LOOK: LiteralString = """
+select 0 as what, k.n, a.run, r.version, r.generation, r.status, r.error is not null as stopped
+from unnest($1::int[], $2::int[], $3::text[], $4::text[]) as k(n, tenant, kind, value)
+join crossdock.alias a on a.tenant = k.tenant and a.kind = k.kind and a.value = k.value and a.live
+join crossdock.run r on r.tenant = a.tenant and r.id = a.run
+union all
+select 1, k.n, r.id, r.version, r.generation, r.status, r.error is not null
+from unnest($5::int[], $6::int[], $7::text[], $8::text[]) as k(n, tenant, process, key)
+cross join lateral (
+  select r.* from crossdock.run r
+  where r.tenant = k.tenant and r.process = k.process and r.key = k.key order by r.generation desc limit 1
+) r
+union all
+select 2, k.n, p.parked, null, null, null, null
+from unnest($5::int[], $6::int[], $9::text[], $8::text[]) as k(n, tenant, kind, value)
+join crossdock.parked_key p on p.tenant = k.tenant and p.kind = k.kind and p.value = k.value
+"""
+
+# Waits for another transaction that starts a run of the same key; in the order of the keys, so that two never
+# wait for each other.
+_START: LiteralString = """
+insert into crossdock.run (tenant, version, process, key, generation, parent, parent_step, parent_item,
+                           parent_redo)
+select k.tenant, k.version, k.process, k.key, k.generation, nullif(k.parent, 0), k.step, k.item, k.redo
+from unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::text[], $8::text[],
+            $9::int[]) as k(tenant, version, process, key, generation, parent, step, item, redo)
+order by k.tenant, k.process, k.key
+on conflict do nothing returning tenant, id, process, key, generation
+"""
+
+CLAIM: LiteralString = """
+insert into crossdock.alias (tenant, run, process, kind, value)
+select * from unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+  as k(tenant, run, process, kind, value)
+order by k.tenant, k.kind, k.value, k.process
+on conflict do nothing returning tenant, run, kind, value
+"""
+
+_HOLDERS: LiteralString = """
+select k.n, a.run, r.process, r.key, r.generation
+from unnest($1::int[], $2::int[], $3::text[], $4::text[], $5::text[]) as k(n, tenant, kind, value, process)
+join crossdock.alias a on a.tenant = k.tenant and a.kind = k.kind and a.value = k.value
+  and a.process = k.process and a.live
+join crossdock.run r on r.tenant = a.tenant and r.id = a.run
+"""
+
+PUT: LiteralString = """
+insert into crossdock.inbox (tenant, run, event)
+select * from unnest($1::int[], $2::bigint[], $3::bytea[])
+"""
+
+PUT_ASIDE: LiteralString = """
+insert into crossdock.aside (tenant, run, id, event)
+select k.tenant, k.run, nextval('crossdock.inbox_id'), k.event
+from unnest($1::int[], $2::bigint[], $3::bytea[]) as k(tenant, run, event)
+"""
+
+_PARK: LiteralString = """
+insert into crossdock.parked (tenant, type, event)
+select * from unnest($1::int[], $2::text[], $3::bytea[]) returning id
+"""
+
+_PARK_KEYS: LiteralString = """
+insert into crossdock.parked_key (tenant, kind, value, parked)
+select * from unnest($1::int[], $2::text[], $3::text[], $4::bigint[]) on conflict do nothing
+"""
+
+_QUARANTINE: LiteralString = """
+insert into crossdock.quarantine (tenant, type, reason, event)
+select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[])
+"""
+
+_PARKED: LiteralString = """
+select p.tenant, p.id, p.type, p.event, k.run, r.version
+from unnest($1::int[], $2::text[], $3::text[], $4::bigint[]) as k(tenant, kind, value, run)
+join crossdock.run r on r.tenant = k.tenant and r.id = k.run
+join crossdock.parked_key x on x.tenant = k.tenant and x.kind = k.kind and x.value = k.value
+join crossdock.parked p on p.tenant = x.tenant and p.id = x.parked
+where p.dismissed is null
+order by p.id for update of p
+"""
+
+_UNPARK: LiteralString = """
+with gone as (
+  delete from crossdock.parked_key x using unnest($1::int[], $2::bigint[]) as k(tenant, id)
+  where x.tenant = k.tenant and x.parked = k.id
+)
+delete from crossdock.parked p using unnest($1::int[], $2::bigint[]) as k(tenant, id)
+where p.tenant = k.tenant and p.id = k.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """A run by its number."""
+
+    tenant: int
+    run: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentRef:
+    """Which child of which run a new run is; `answer` makes the event that tells the parent it was not."""
+
+    run: int
+    step: str
+    item: str
+    redo: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """One event on its way; `fate` and `runs` are known after routing."""
+
+    tenant: int
+    event: Event
+    bytes: bytes
+    quiet: bool = False  # not parked when no process has a use for its type
+    fate: Fate = "unwanted"
+    reason: str = ""
+    runs: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Start:
+    item: Item
+    published: Published
+    process: Process
+    version: int
+    key: str
+    parent: ParentRef | None = None
+    generation: int = 1
+    parked: bool = False
+
+
+@dataclass(slots=True)
+class Routing:
+    """Routes events within one transaction. Add them, then `run` once."""
+
+    transaction: EngineTransaction
+    library: Library
+    now: datetime
+    items: list[Item] = field(default_factory=list)
+    refused_children: list[tuple[Item, ParentRef, str]] = field(default_factory=list)
+    touched: set[RunRef] = field(default_factory=set)  # runs that have something to decide now
+    _starts: list[_Start] = field(default_factory=list)
+    _inbox: list[tuple[int, int, bytes]] = field(default_factory=list)
+    _aside: list[tuple[int, int, bytes]] = field(default_factory=list)
+
+    async def add(self, tenant: int, event: Event, *, quiet: bool = False) -> Item:
+        """An event for whoever has a use for it."""
+        item = Item(tenant=tenant, event=event, bytes=encode_event(event), quiet=quiet)
+        self.items.append(item)
+        shelf = await self.library.refresh(self.transaction, tenant)
+        for published in shelf.starting.get(event.type, ()):
+            process = shelf.processes[published.id]
+            try:
+                key = starts(process, event, shelf.references[shelf.reference])
+            except CrossdockError as error:
+                item.fate, item.reason = "quarantined", str(error)
+                continue
+            if key is not None:
+                self._add_start(item, published, key)
+        return item
+
+    async def add_child(self, tenant: int, process: str, event: Event, parent: ParentRef) -> None:
+        """Start a run for a parent; what stands against it is in `refused_children` after."""
+        item = Item(tenant=tenant, event=event, bytes=encode_event(event))
+        shelf = await self.library.refresh(self.transaction, tenant)
+        published = shelf.published.get(process)
+        if published is None:
+            self.refused_children.append((item, parent, f"no process {process} is published"))
+            return
+        try:
+            key = starts(shelf.processes[published.id], event, shelf.references[shelf.reference])
+        except CrossdockError as error:
+            self.refused_children.append((item, parent, str(error)))
+            return
+        if key is None:
+            self.refused_children.append((item, parent, f"{process} does not start with that document"))
+            return
+        self._add_start(item, published, key, parent)
+
+    def _add_start(self, item: Item, published: Published, key: str, parent: ParentRef | None = None) -> None:
+        version = published.version_for(key)
+        process = self.library.shelf_of(item.tenant).processes[version]
+        start = _Start(
+            item=item, published=published, process=process, version=version, key=key, parent=parent
+        )
+        self._starts.append(start)
+
+    def tell(self, tenant: int, run: int, event: Event) -> None:
+        """An event for one run, which is there."""
+        self._inbox.append((tenant, run, encode_event(event)))
+        self.touched.add(RunRef(tenant, run))
+
+    async def run(self) -> None:
+        """Find out what becomes of each, and write it."""
+        if self.items or self._starts:
+            await self._look()
+        for item in self.items:
+            if item.fate == "unwanted" and item.runs:
+                item.fate = "routed"
+            elif item.fate == "unwanted" and not (item.quiet and not self._known(item)):
+                item.fate = "parked"
+        await self._write()
+
+    def _known(self, item: Item) -> bool:
+        """Whether any process of the tenant has a use for the type."""
+        return any(p.wants(item.event.type) for p in self.library.shelf_of(item.tenant).processes.values())
+
+    async def _look(self) -> None:
+        numbers: list[int] = []
+        about: list[tuple[int, str, str]] = []
+        for n, item in enumerate(self.items):
+            for kind, value in item.event.about.items():
+                numbers.append(n)
+                about.append((item.tenant, kind, value))
+        starts_ = self._starts
+        rows = await self.transaction.fetch(
+            _LOOK,
+            numbers,
+            [a[0] for a in about],
+            [a[1] for a in about],
+            [a[2] for a in about],
+            list(range(len(starts_))),
+            [s.item.tenant for s in starts_],
+            [s.process.name for s in starts_],
+            [s.key for s in starts_],
+            [s.process.kind for s in starts_],
+        )
+        live: dict[int, tuple[int, bool]] = {}
+        for row in rows:
+            if row["what"] == 0:
+                item = self.items[row["n"]]
+                process = await self.library.process(self.transaction, item.tenant, row["version"])
+                if process.wants(item.event.type):
+                    self._give(item, row["run"], stopped=row["stopped"])
+            elif row["what"] == 1:
+                start = starts_[row["n"]]
+                if row["status"] not in ENDED_RUN:
+                    live[row["n"]] = (row["run"], row["stopped"])
+                else:
+                    start.generation = row["generation"] + 1
+            else:
+                starts_[row["n"]].parked = True
+        await self._start([s for n, s in enumerate(starts_) if not self._meets_live(s, live.get(n))])
+
+    def _give(self, item: Item, run: int, *, stopped: bool = False) -> None:
+        if run not in item.runs:
+            item.runs.add(run)
+            if stopped:
+                self._aside.append((item.tenant, run, item.bytes))
+            else:
+                self._inbox.append((item.tenant, run, item.bytes))
+                self.touched.add(RunRef(item.tenant, run))
+
+    def _meets_live(self, start: _Start, live: tuple[int, bool] | None) -> bool:
+        """Whether the start is settled without a new run."""
+        item = start.item
+        if live is not None:
+            if start.parent is None:
+                self._give(item, live[0], stopped=live[1])
+            else:
+                why = f"a run of {start.process.name} for {start.key} is live already"
+                self.refused_children.append((item, start.parent, why))
+            return True
+        if start.generation > 1 and start.parent is None and start.process.again != "allow":
+            item.fate = "quarantined"
+            item.reason = (
+                f"the run of {start.process.name} for {start.key} has ended, and the process does not say "
+                "`again: allow`"
+            )
+            return True
+        return False
+
+    async def _start(self, starts_: list[_Start]) -> None:
+        first: dict[tuple[int, str, str], _Start] = {}
+        for start in starts_:
+            first.setdefault((start.item.tenant, start.process.name, start.key), start)
+        if not first:
+            return
+        chosen = list(first.values())
+        rows = await self.transaction.fetch(
+            _START,
+            [s.item.tenant for s in chosen],
+            [s.version for s in chosen],
+            [s.process.name for s in chosen],
+            [s.key for s in chosen],
+            [s.generation for s in chosen],
+            [s.parent.run if s.parent else 0 for s in chosen],
+            [s.parent.step if s.parent else "" for s in chosen],
+            [s.parent.item if s.parent else "" for s in chosen],
+            [s.parent.redo if s.parent else 0 for s in chosen],
+        )
+        ids = {(row["tenant"], row["process"], row["key"]): row["id"] for row in rows}
+        own: list[tuple[int, int, str, str, str]] = []
+        seek: list[tuple[int, str, str, int]] = []
+        again: list[_Start] = []
+        for start in starts_:
+            name = (start.item.tenant, start.process.name, start.key)
+            run = ids.get(name)
+            if run is None:
+                again.append(start)  # another transaction was first
+            elif first[name] is start:
+                self._give(start.item, run)
+                own.append((start.item.tenant, run, start.process.name, start.process.kind, start.key))
+                if start.parked:
+                    seek.append((start.item.tenant, start.process.kind, start.key, run))
+            else:
+                self._meets_live(start, (run, False))
+        await claim(self, own)
+        self._name_in_batch({(o[0], o[3], o[4]): (o[1], ids_process) for o, ids_process in _with(own, first)})
+        if seek:
+            await unpark(self, seek)
+        if again:
+            await self._meet_again(again)
+
+    def _name_in_batch(self, names: dict[tuple[int, str, str], tuple[int, Process]]) -> None:
+        """Events of this batch that name a run which this batch has started."""
+        for item in self.items:
+            for kind, value in item.event.about.items():
+                found = names.get((item.tenant, kind, value))
+                if found is not None and found[1].wants(item.event.type):
+                    self._give(item, found[0])
+
+    async def _meet_again(self, starts_: list[_Start]) -> None:
+        rows = await self.transaction.fetch(
+            _LOOK,
+            *([], [], [], []),
+            list(range(len(starts_))),
+            [s.item.tenant for s in starts_],
+            [s.process.name for s in starts_],
+            [s.key for s in starts_],
+            [s.process.kind for s in starts_],
+        )
+        for row in rows:
+            if row["what"] == 1:
+                self._meets_live(starts_[row["n"]], (row["run"], row["stopped"]))
+
+    async def _write(self) -> None:
+        if self._inbox:
+            await self.transaction.execute(PUT, *_columns(self._inbox, 3))
+        if self._aside:
+            await self.transaction.execute(PUT_ASIDE, *_columns(self._aside, 3))
+        parked = [item for item in self.items if item.fate == "parked"]
+        if parked:
+            rows = await self.transaction.fetch(
+                _PARK,
+                [item.tenant for item in parked],
+                [item.event.type for item in parked],
+                [item.bytes for item in parked],
+            )
+            keys = [
+                (item.tenant, kind, value, row["id"])
+                for item, row in zip(parked, rows, strict=True)
+                for kind, value in item.event.about.items()
+            ]
+            await self.transaction.execute(_PARK_KEYS, *_columns(keys, 4))
+        refused = [item for item in self.items if item.fate == "quarantined"]
+        if refused:
+            await self.transaction.execute(
+                _QUARANTINE,
+                [item.tenant for item in refused],
+                [item.event.type for item in refused],
+                [item.reason for item in refused],
+                [item.bytes for item in refused],
+            )
+
+
+def _with(
+    own: list[tuple[int, int, str, str, str]], first: dict[tuple[int, str, str], _Start]
+) -> Iterable[tuple[tuple[int, int, str, str, str], Process]]:
+    return ((one, first[one[0], one[2], one[4]].process) for one in own)
+
+
+def _columns(rows: Iterable[tuple[object, ...]], width: int) -> list[list[object]]:
+    columns: list[list[object]] = [[] for _ in range(width)]
+    for row in rows:
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    return columns
+
+
+async def claim(routing: Routing, wanted: list[tuple[int, int, str, str, str]]) -> None:
+    """Write aliases (tenant, run, process, kind, value); a run that may not have one is told who holds it."""
+    if not wanted:
+        return
+    rows = await routing.transaction.fetch(CLAIM, *_columns(wanted, 5))
+    got = {(row["tenant"], row["run"], row["kind"], row["value"]) for row in rows}
+    missing = [w for w in wanted if (w[0], w[1], w[3], w[4]) not in got]
+    if not missing:
+        return
+    holders = {
+        row["n"]: row
+        for row in await routing.transaction.fetch(
+            _HOLDERS,
+            list(range(len(missing))),
+            [m[0] for m in missing],
+            [m[3] for m in missing],
+            [m[4] for m in missing],
+            [m[2] for m in missing],
+        )
+    }
+    for n, (tenant, run, _process, kind, value) in enumerate(missing):
+        holder = holders.get(n)
+        if holder is not None and holder["run"] == run:
+            continue  # it is its own already
+        name = f"{holder['process']}/{holder['key']}/{holder['generation']}" if holder else "another run"
+        routing.tell(
+            tenant,
+            run,
+            Event(
+                id=f"{run}/alias/{kind}/{value}",
+                source="engine/alias",
+                type=ALIAS_REFUSED,
+                time=routing.now,
+                received=routing.now,
+                now=routing.now,
+                data={"kind": kind, "value": value, "holder": name},
+            ),
+        )
+
+
+async def unpark(routing: Routing, names: list[tuple[int, str, str, int]]) -> int:
+    """Give parked events that name (tenant, kind, value) to its run, where that has a use for them."""
+    found = await routing.transaction.fetch(_PARKED, *_columns(names, 4))
+    taken: set[tuple[int, int]] = set()
+    for row in found:
+        process = await routing.library.process(routing.transaction, row["tenant"], row["version"])
+        if process.wants(row["type"]):
+            routing._inbox.append((row["tenant"], row["run"], row["event"]))  # noqa: SLF001 - one module
+            routing.touched.add(RunRef(row["tenant"], row["run"]))
+            taken.add((row["tenant"], row["id"]))
+    if taken:
+        await routing.transaction.execute(_UNPARK, *_columns(sorted(taken), 2))
+    return len(taken)
+
+
+_REJOIN: LiteralString = """
+select a.tenant, a.kind, a.value, a.run, p.id
+from crossdock.parked p
+join crossdock.parked_key x on x.tenant = p.tenant and x.parked = p.id
+join crossdock.alias a on a.tenant = x.tenant and a.kind = x.kind and a.value = x.value and a.live
+where p.stored > statement_timestamp() - interval '10 minutes' and p.dismissed is null
+  and p.id > $1
+order by p.id limit 1000
+"""
+
+
+async def rejoin(routing: Routing, after: int) -> int:
+    """Bring together parked events and aliases that came at the same moment and missed each other.
+
+    Looks at a thousand of the last ten minutes, those numbered above `after`; gives where to go on (0: anew).
+    """
+    rows = await routing.transaction.fetch(_REJOIN, after)
+    names = {(row["tenant"], row["kind"], row["value"], row["run"]) for row in rows}
+    if names:
+        await unpark(routing, sorted(names))
+        await routing.run()
+    return rows[-1]["id"] if len(rows) == 1000 else 0

@@ -1,0 +1,139 @@
+"""Finding work by looking: runs with undecided events, deadlines that are due. The truth behind all hints.
+
+Tenants are walked through by index, one probe each, so a backlog of one costs the others nothing; of each tenant
+some runs are taken, from where the last look ended. Nothing is locked: whoever claims a run finds out whether
+there is still something to decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import LiteralString
+
+from crossdock.engine.correlate import RunRef
+from crossdock.store import Database
+
+MOST_TENANTS = 256
+_EACH = 64
+
+_PENDING: LiteralString = """
+with recursive t as (
+  (select tenant from crossdock.inbox where tenant > $1 order by tenant limit 1)
+  union all
+  select n.tenant from t cross join lateral (
+    select i.tenant from crossdock.inbox i where i.tenant > t.tenant order by i.tenant limit 1) n
+)
+select tenant from t limit $2
+"""
+
+# The index holds a row for each event; a step of the walk skips all events of one run.
+_RUNS: LiteralString = """
+select k.tenant, r.run
+from unnest($1::int[], $2::bigint[]) as k(tenant, after)
+cross join lateral (
+  with recursive r as (
+    (select run from crossdock.inbox where tenant = k.tenant and run > k.after order by run limit 1)
+    union all
+    select n.run from r cross join lateral (
+      select i.run from crossdock.inbox i where i.tenant = k.tenant and i.run > r.run order by i.run limit 1) n
+  )
+  select run from r limit $3
+) r
+"""
+
+_DUE: LiteralString = """
+with recursive t as (
+  (select tenant from crossdock.run where wake_at is not null and tenant > $1 order by tenant limit 1)
+  union all
+  select n.tenant from t cross join lateral (
+    select r.tenant from crossdock.run r where r.wake_at is not null and r.tenant > t.tenant
+    order by r.tenant limit 1) n
+), some as (select tenant from t limit $2)
+select some.tenant, d.id as run, d.wake_at <= c.now as due, d.wake_at, c.now
+from some cross join lateral (select crossdock.now() as now) c
+cross join lateral (
+  (select r.id, r.wake_at from crossdock.run r
+   where r.tenant = some.tenant and r.wake_at <= c.now
+     and not exists (
+       select 1 from crossdock.connection n
+       join crossdock.outbox o on o.tenant = n.tenant and o.connection = n.name and o.run = r.id
+       where n.tenant = r.tenant and n.stopped is not null and n.stand_still)
+   order by r.wake_at limit $3)
+) d
+"""
+
+
+@dataclass(slots=True)
+class Finder:
+    """Looks for work on behalf of one worker."""
+
+    database: Database
+    _pending_after: int = 0
+    _due_after: int = 0
+    _runs_after: dict[int, int] = field(default_factory=dict)
+
+    async def pending(self) -> list[RunRef]:
+        """Runs with undecided events, some of each tenant."""
+        async with self.database.engine() as transaction:
+            tenants = [
+                row["tenant"] for row in await transaction.fetch(_PENDING, self._pending_after, MOST_TENANTS)
+            ]
+            self._pending_after = tenants[-1] if len(tenants) == MOST_TENANTS else 0
+            if not tenants:
+                self._runs_after.clear()
+                return []
+            rows = await transaction.fetch(
+                _RUNS, tenants, [self._runs_after.get(tenant, 0) for tenant in tenants], _EACH
+            )
+        found = [RunRef(row["tenant"], row["run"]) for row in rows]
+        last: dict[int, list[int]] = {tenant: [] for tenant in tenants}
+        for ref in found:
+            last[ref.tenant].append(ref.run)
+        for tenant, runs in last.items():
+            self._runs_after[tenant] = runs[-1] if len(runs) == _EACH else 0
+        return found
+
+    async def due(self) -> list[RunRef]:
+        """Runs with a deadline that has passed, some of each tenant."""
+        async with self.database.engine() as transaction:
+            rows = await transaction.fetch(_DUE, self._due_after, MOST_TENANTS, _EACH)
+        self._due_after = rows[-1]["tenant"] if len({row["tenant"] for row in rows}) >= MOST_TENANTS else 0
+        return [RunRef(row["tenant"], row["run"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """Whether anything is under way, and when the next thing falls due by the engine's clock."""
+
+    busy: bool
+    next_due: datetime | None
+    now: datetime
+
+
+_IDLE: LiteralString = """
+select crossdock.now() as now,
+  exists (select 1 from crossdock.inbox i join crossdock.run r on r.tenant = i.tenant and r.id = i.run
+          where r.error is null)
+  or exists (select 1 from crossdock.run where wake_at <= crossdock.now())
+  or exists (select 1 from crossdock.repair where status in ('trial', 'running'))
+  or exists (select 1 from crossdock.outbox o join crossdock.connection n
+             on n.tenant = o.tenant and n.name = o.connection
+             where o.status in ('leased', 'reported')
+                or (o.status = 'ready' and o.due <= crossdock.now() and n.stopped is null)) as busy,
+  least((select min(wake_at) from crossdock.run where wake_at is not null),
+        (select min(o.due) from crossdock.outbox o join crossdock.connection n
+         on n.tenant = o.tenant and n.name = o.connection
+         where o.status = 'ready' and n.stopped is null)) as next_due
+"""
+
+
+async def idle_until(database: Database) -> Idle:
+    """Look whether anything can go on now; if not, when. For whoever drives a virtual clock.
+
+    Looks at all open rows: not for a clock that runs by itself under load.
+    """
+    async with database.engine() as transaction:
+        row = await transaction.row(_IDLE)
+    assert row is not None  # noqa: S101 - an aggregate gives one row
+    return Idle(busy=row["busy"], next_due=row["next_due"], now=row["now"])

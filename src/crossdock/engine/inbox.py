@@ -1,0 +1,276 @@
+"""The one door: events come in, and are acknowledged when they are kept.
+
+`put` answers after the commit; what it answered for is never lost. The same source and id again changes
+nothing. Calls that come at the same time share a transaction: the first goes at once, the others gather while
+it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, LiteralString
+
+import msgspec
+
+from crossdock.engine.correlate import Routing, RunRef, decode_event
+from crossdock.engine.library import Library
+from crossdock.errors import NotFound, Refused, Unreachable
+from crossdock.process.messages import Actor, Event
+from crossdock.store import Database, EngineTransaction, Tenant
+
+LARGEST_EVENT = 4 * 2**20  # bytes of JSON
+MOST_KEYS = 200  # business keys that one event names
+_BATCH = 500
+
+_SEEN: LiteralString = """
+insert into crossdock.seen (tenant, event)
+select distinct * from unnest($1::int[], $2::uuid[]) as k(tenant, event) order by 1, 2
+on conflict do nothing returning tenant, event
+"""
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An event as a door lets it in: `messages.Event` without the engine's own times."""
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    data: Any = None
+    about: dict[str, str] = {}
+    actor: Actor | None = None
+    trusted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of an event. `duplicate`: it was accepted before, and this changes nothing."""
+
+    fate: Literal["routed", "parked", "quarantined", "duplicate", "unwanted"]
+    runs: tuple[int, ...] = ()
+    reason: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class _Delivery:
+    tenant: int
+    arrivals: Sequence[Arrival]
+    run: int | None
+    done: asyncio.Future[list[Receipt]]
+
+
+@dataclass(slots=True)
+class Inbox:
+    """Takes events in. `hear` is told which runs have something to decide (a hint for a worker near by)."""
+
+    database: Database
+    library: Library
+    hear: Callable[[Iterable[RunRef]], None] | None = None
+    _waiting: list[_Delivery] = field(default_factory=list)
+    _flushing: asyncio.Task[None] | None = None
+
+    async def put(self, tenant: Tenant, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        """Keep events for whatever runs they concern; a receipt for each, after the commit.
+
+        Raises `Refused` for an event that is too large or names too much, `Unreachable` when the database
+        does not answer: then nothing was acknowledged, and the same events may be put again.
+        """
+        for arrival in arrivals:
+            _refuse_excess(arrival)
+        return await self._deliver(tenant, arrivals, None)
+
+    async def tell(self, tenant: Tenant, run: int, arrival: Arrival) -> Receipt:
+        """Keep an event for that run alone: a decision, a repair. Raises `NotFound`, and as `put` does."""
+        _refuse_excess(arrival)
+        (receipt,) = await self._deliver(tenant, [arrival], run)
+        return receipt
+
+    async def _deliver(self, tenant: Tenant, arrivals: Sequence[Arrival], run: int | None) -> list[Receipt]:
+        if not arrivals:
+            return []
+        delivery = _Delivery(tenant.id, arrivals, run, asyncio.get_running_loop().create_future())
+        self._waiting.append(delivery)
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+        return await asyncio.shield(delivery.done)
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            batch: list[_Delivery] = []
+            size = 0
+            while self._waiting and (not batch or size + len(self._waiting[0].arrivals) <= _BATCH):
+                batch.append(self._waiting.pop(0))
+                size += len(batch[-1].arrivals)
+            await self._keep_or_halve(batch)
+
+    async def _keep_or_halve(self, batch: list[_Delivery]) -> None:
+        """Keep a batch; one delivery at fault must not refuse the others."""
+        try:
+            receipts = await self._keep(batch)
+        except Exception as error:  # noqa: BLE001 - handed to those who wait
+            if len(batch) > 1 and not isinstance(error, Unreachable):
+                await self._keep_or_halve(batch[: len(batch) // 2])
+                await self._keep_or_halve(batch[len(batch) // 2 :])
+                return
+            for delivery in batch:
+                if not delivery.done.done():
+                    delivery.done.set_exception(error)
+            return
+        for delivery, receipt in zip(batch, receipts, strict=True):
+            if not delivery.done.done():
+                delivery.done.set_result(receipt)
+
+    async def _keep(self, batch: list[_Delivery]) -> list[list[Receipt]]:
+        async with self.database.engine() as transaction:
+            now: datetime = await transaction.value("select crossdock.now()")
+            routing = Routing(transaction, self.library, now)
+            fresh = await _fresh(transaction, batch)
+            items: list[list[Any]] = []
+            for delivery in batch:
+                if delivery.run is not None:
+                    await _require(transaction, delivery.tenant, delivery.run)
+                mine: list[Any] = []
+                for arrival in delivery.arrivals:
+                    name = (delivery.tenant, name_of(arrival.source, arrival.id))
+                    if name not in fresh:
+                        mine.append(None)
+                        continue
+                    fresh.discard(name)
+                    event = await self._event(transaction, delivery.tenant, arrival, now)
+                    if delivery.run is None:
+                        mine.append(await routing.add(delivery.tenant, event))
+                    else:
+                        routing.tell(delivery.tenant, delivery.run, event)
+                        mine.append(delivery.run)
+                items.append(mine)
+            await routing.run()
+            if routing.touched:
+                await transaction.execute("select pg_notify('crossdock', 'inbox')")
+        if self.hear is not None:
+            self.hear(routing.touched)
+        return [[_receipt(item) for item in mine] for mine in items]
+
+    async def _event(
+        self, transaction: EngineTransaction, tenant: int, arrival: Arrival, now: datetime
+    ) -> Event:
+        shelf = await self.library.refresh(transaction, tenant)
+        return Event(
+            id=arrival.id,
+            source=arrival.source,
+            type=arrival.type,
+            time=arrival.time,
+            received=now,
+            now=now,
+            data=arrival.data,
+            about=arrival.about,
+            actor=arrival.actor,
+            trusted=arrival.trusted,
+            reference=shelf.reference,
+        )
+
+    async def dismiss(self, tenant: Tenant, parked: int) -> None:
+        """Say that a parked event needs no run; it stays visible as dismissed. Raises `NotFound`."""
+        async with self.database.engine() as transaction:
+            done = await transaction.execute(
+                "with k as (delete from crossdock.parked_key where tenant = $1 and parked = $2) "
+                "update crossdock.parked set dismissed = crossdock.now() "
+                "where tenant = $1 and id = $2 and dismissed is null",
+                tenant.id,
+                parked,
+            )
+        if not done:
+            raise NotFound(f"there is no parked event {parked}", mend="see the parked events")
+
+    async def attach(self, tenant: Tenant, parked: int, run: int) -> None:
+        """Give a parked event to a run by hand. Raises `NotFound`."""
+        async with self.database.engine() as transaction:
+            await _require(transaction, tenant.id, run)
+            event = await transaction.value(
+                "with k as (delete from crossdock.parked_key where tenant = $1 and parked = $2) "
+                "delete from crossdock.parked where tenant = $1 and id = $2 returning event",
+                tenant.id,
+                parked,
+            )
+            if event is None:
+                raise NotFound(f"there is no parked event {parked}", mend="see the parked events")
+            now: datetime = await transaction.value("select crossdock.now()")
+            routing = Routing(transaction, self.library, now)
+            routing.tell(tenant.id, run, decode_event(event))
+            await routing.run()
+        if self.hear is not None:
+            self.hear(routing.touched)
+
+    async def release(self, tenant: Tenant, quarantined: int) -> Receipt:
+        """Route a quarantined event again, after what stood against it was mended. Raises `NotFound`."""
+        async with self.database.engine() as transaction:
+            data = await transaction.value(
+                "update crossdock.quarantine set released = crossdock.now() "
+                "where tenant = $1 and id = $2 and released is null returning event",
+                tenant.id,
+                quarantined,
+            )
+            if data is None:
+                raise NotFound(f"there is no quarantined event {quarantined}", mend="see the quarantine")
+            now: datetime = await transaction.value("select crossdock.now()")
+            routing = Routing(transaction, self.library, now)
+            item = await routing.add(tenant.id, decode_event(data))
+            await routing.run()
+        if self.hear is not None:
+            self.hear(routing.touched)
+        return _receipt(item)
+
+
+def name_of(source: str, id_: str) -> uuid.UUID:
+    """What an event is known by: one value for its source and id."""
+    digest = hashlib.blake2b(f"{len(source)}:{source}{id_}".encode(), digest_size=16).digest()
+    return uuid.UUID(bytes=digest)
+
+
+def _refuse_excess(arrival: Arrival) -> None:
+    if len(arrival.about) > MOST_KEYS:
+        raise Refused(
+            f"the event names {len(arrival.about)} keys; {MOST_KEYS} is the most",
+            where=arrival.id,
+            mend="send an event for each document",
+        )
+    try:
+        size = len(msgspec.json.encode(arrival.data))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Refused(f"the event's data is not JSON: {error}", where=arrival.id, mend="mend it") from error
+    if size > LARGEST_EVENT:
+        raise Refused(
+            f"the event has {size:,} bytes; {LARGEST_EVENT:,} is the most",
+            where=arrival.id,
+            mend="send large documents by reference, or in parts",
+        )
+
+
+async def _fresh(transaction: EngineTransaction, batch: list[_Delivery]) -> set[tuple[int, uuid.UUID]]:
+    """Which of the events were never accepted before; from now on they were."""
+    tenants: list[int] = []
+    names: list[uuid.UUID] = []
+    for delivery in batch:
+        for arrival in delivery.arrivals:
+            tenants.append(delivery.tenant)
+            names.append(name_of(arrival.source, arrival.id))
+    rows = await transaction.fetch(_SEEN, tenants, names)
+    return {(row["tenant"], row["event"]) for row in rows}
+
+
+async def _require(transaction: EngineTransaction, tenant: int, run: int) -> None:
+    found = await transaction.value("select 1 from crossdock.run where tenant = $1 and id = $2", tenant, run)
+    if found is None:
+        raise NotFound(f"there is no run {run}", mend="see the runs")
+
+
+def _receipt(item: Any) -> Receipt:
+    if item is None:
+        return Receipt(fate="duplicate")
+    if isinstance(item, int):
+        return Receipt(fate="routed", runs=(item,))
+    return Receipt(fate=item.fate, runs=tuple(sorted(item.runs)), reason=item.reason)

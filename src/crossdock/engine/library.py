@@ -1,0 +1,220 @@
+"""What runs: the published processes of each tenant, and the settings and calendars that decisions use.
+
+Both are versioned rows that never change, so what was read once stays right; only which one is current is read
+again, every second. A run stays on the version it began with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from crossdock.errors import NotFound
+from crossdock.process import Process
+from crossdock.process.calendar import Calendar
+from crossdock.process.turn import Plain, Reference
+from crossdock.store import Database, EngineTransaction, Tenant
+
+FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Which versions of a process new runs take: `id`, and for a share of them (0 to 1) `next_id`."""
+
+    name: str
+    id: int
+    next_id: int | None = None
+    share: float = 0.0
+
+    def version_for(self, key: str) -> int:
+        """The version of a new run with that key: always the same one while the share stays."""
+        if self.next_id is None or not self.share:
+            return self.id
+        place = int.from_bytes(hashlib.blake2b(f"{self.name}/{key}".encode(), digest_size=4).digest(), "big")
+        return self.next_id if place < self.share * 2**32 else self.id
+
+
+@dataclass(slots=True)
+class Shelf:
+    """What is known of one tenant."""
+
+    name: str
+    read_at: float = -1e9
+    published: dict[str, Published] = field(default_factory=dict)
+    starting: dict[str, tuple[Published, ...]] = field(default_factory=dict)  # by event type
+    processes: dict[int, Process] = field(default_factory=dict)
+    connections: dict[str, tuple[str, ...]] = field(default_factory=dict)  # names by system, in order
+    reference: int = 0
+    references: dict[int, Reference] = field(default_factory=dict)
+
+    def connection(self, system: str, via: str) -> str | None:
+        """The connection that a call of `system` takes: the one it names, else the one for the system."""
+        names = self.connections.get(system, ())
+        if via:
+            return via if via in names else None
+        return names[0] if names else None
+
+
+class Library:
+    """Processes and reference data by tenant, read from the database and kept."""
+
+    def __init__(self, database: Database, read: Callable[[str], Process]) -> None:
+        """`read` compiles the text of a process against all that is installed."""
+        self._database = database
+        self._read = read
+        self._shelves: dict[int, Shelf] = {}
+
+    async def publish(
+        self, tenant: Tenant, source: str, *, by: str = "", share: float = 1.0
+    ) -> tuple[Process, int]:
+        """Make a version known and current, or current for a `share` of new runs. Publishing twice is one.
+
+        Gives the process and the number of its version. Raises what reading the text raises.
+        """
+        process = self._read(source)
+        async with self._database.engine() as transaction:
+            number: int = await transaction.value(
+                "insert into crossdock.process_version (tenant, name, version, source, published_by) "
+                "values ($1, $2, $3, $4, $5) on conflict (tenant, name, version) "
+                "do update set source = excluded.source returning id",
+                tenant.id,
+                process.name,
+                process.version,
+                source,
+                by,
+            )
+            await transaction.execute(
+                "insert into crossdock.process_current as c (tenant, name, id) values ($1, $2, $3) "
+                "on conflict (tenant, name) do update set "
+                "id = case when $4::real >= 1 then excluded.id else c.id end, "
+                "next_id = case when $4 >= 1 then null else excluded.id end, "
+                "share = case when $4 >= 1 then 0 else $4 end",
+                tenant.id,
+                process.name,
+                number,
+                share,
+            )
+        self.shelf_of(tenant.id, tenant.name).read_at = -1e9
+        return process, number
+
+    async def roll_back(self, tenant: Tenant, name: str, version: str) -> None:
+        """Let new runs take an older version again, all of them. Raises `NotFound`."""
+        async with self._database.engine() as transaction:
+            done = await transaction.execute(
+                "update crossdock.process_current c set id = v.id, next_id = null, share = 0 "
+                "from crossdock.process_version v where c.tenant = $1 and c.name = $2 "
+                "and v.tenant = c.tenant and v.name = c.name and v.version = $3",
+                tenant.id,
+                name,
+                version,
+            )
+        if not done:
+            raise NotFound(f"{name} has no version {version}", mend="see its versions")
+        self.shelf_of(tenant.id, tenant.name).read_at = -1e9
+
+    async def set_reference(
+        self, tenant: Tenant, *, settings: Mapping[str, Any], calendars: Mapping[str, Any], by: str = ""
+    ) -> int:
+        """Settings and calendars (plain data, by name) from now on; gives the number of this version."""
+        for name, data in calendars.items():
+            Calendar.parse(data, where=name)
+        async with self._database.engine() as transaction:
+            version: int = await transaction.value(
+                "insert into crossdock.reference (tenant, version, by, data) "
+                "select $1, coalesce(max(version), 0) + 1, $2, $3 from crossdock.reference where tenant = $1 "
+                "returning version",
+                tenant.id,
+                by,
+                msgspec.json.encode({"settings": settings, "calendars": calendars}),
+            )
+        self.shelf_of(tenant.id, tenant.name).read_at = -1e9
+        return version
+
+    def shelf_of(self, tenant: int, name: str = "") -> Shelf:
+        """What is known of a tenant so far."""
+        shelf = self._shelves.get(tenant)
+        if shelf is None:
+            shelf = self._shelves[tenant] = Shelf(name)
+        return shelf
+
+    async def refresh(self, transaction: EngineTransaction, tenant: int) -> Shelf:
+        """What is known of a tenant, not older than a second."""
+        shelf = self.shelf_of(tenant)
+        now = time.monotonic()
+        if now - shelf.read_at < FRESH_SECONDS:
+            return shelf
+        found = await transaction.row(
+            "select name, (select max(version) from crossdock.reference r where r.tenant = t.tenant) as version "
+            "from crossdock.tenant t where tenant = $1",
+            tenant,
+        )
+        if found is None:
+            raise NotFound(f"there is no tenant number {tenant}", mend="see the tenants")
+        shelf.name = found["name"]
+        shelf.reference = found["version"] or 0
+        await self.reference(transaction, tenant, shelf.reference)
+        rows = await transaction.fetch(
+            "select name, id, next_id, share from crossdock.process_current where tenant = $1 order by name",
+            tenant,
+        )
+        published = {row["name"]: Published(**dict(row)) for row in rows}
+        if published != shelf.published:
+            starting: dict[str, list[Published]] = {}
+            for one in published.values():
+                process = await self.process(transaction, tenant, one.id)
+                if one.next_id is not None:
+                    await self.process(transaction, tenant, one.next_id)
+                for start in process.start:
+                    if one not in starting.setdefault(start.on, []):
+                        starting[start.on].append(one)
+            shelf.published = published
+            shelf.starting = {type_: tuple(found) for type_, found in starting.items()}
+        systems: dict[str, tuple[str, ...]] = {}
+        for row in await transaction.fetch(
+            "select name, system from crossdock.connection where tenant = $1 order by name <> system, name",
+            tenant,
+        ):
+            systems[row["system"]] = (*systems.get(row["system"], ()), row["name"])
+        shelf.connections = systems
+        shelf.read_at = now
+        return shelf
+
+    async def process(self, transaction: EngineTransaction, tenant: int, number: int) -> Process:
+        """The process version of that number. Raises `NotFound`, and what reading its text raises."""
+        shelf = self.shelf_of(tenant)
+        process = shelf.processes.get(number)
+        if process is None:
+            source = await transaction.value(
+                "select source from crossdock.process_version where tenant = $1 and id = $2", tenant, number
+            )
+            if source is None:
+                raise NotFound(f"there is no process version {number}", mend="see the versions")
+            process = shelf.processes[number] = self._read(source)
+        return process
+
+    async def reference(self, transaction: EngineTransaction, tenant: int, version: int) -> Reference:
+        """Settings and calendars of that version; 0 is before any were set."""
+        shelf = self.shelf_of(tenant)
+        reference = shelf.references.get(version)
+        if reference is None:
+            data = await transaction.value(
+                "select data from crossdock.reference where tenant = $1 and version = $2", tenant, version
+            )
+            if data is None and version:
+                raise NotFound(f"there is no reference data {version}", mend="see its versions")
+            content = msgspec.json.decode(data) if data else {"settings": {}, "calendars": {}}
+            if not shelf.name:
+                shelf.name = await transaction.value(
+                    "select name from crossdock.tenant where tenant = $1", tenant
+                )
+            reference = shelf.references[version] = Plain(
+                {"id": shelf.name, "name": shelf.name, "settings": content["settings"]},
+                {name: Calendar.parse(one, where=name) for name, one in content["calendars"].items()},
+            )
+        return reference

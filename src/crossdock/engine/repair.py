@@ -1,0 +1,391 @@
+"""Repair: of one run, or of all that have the same cause.
+
+A repair of many is a row with a frozen set: selected by cause, counted before anything happens. A few go first
+(the trial); when a person has seen what became of them, the rest follows at a rate. Each item has its outcome.
+It lives in the database, so it goes on whatever restarts. What repairs a run is an event like any other.
+
+    trial ──► waiting ──► running ──► done         stopped: by a person, at any time; what was sent stays sent
+
+A run that a broken decision has stopped has its events set aside; `release` lets it try them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, LiteralString
+
+import msgspec
+
+from crossdock.engine.correlate import RunRef, encode_event
+from crossdock.engine.library import Library
+from crossdock.errors import Conflict, NotFound, Refused
+from crossdock.process import decode_state
+from crossdock.process.messages import (
+    RUN_CANCEL,
+    STEP_REDO,
+    STEP_RETRY,
+    STEP_SKIP,
+    STEP_SUPPLY,
+    Actor,
+    Event,
+)
+from crossdock.process.state import ENDED_RUN, ENDED_STEP
+from crossdock.store import Database, EngineTransaction, Tenant
+
+Act = Literal["retry", "supply", "skip", "redo", "cancel", "release"]
+_TYPES: dict[str, str] = {
+    "retry": STEP_RETRY,
+    "supply": STEP_SUPPLY,
+    "skip": STEP_SKIP,
+    "redo": STEP_REDO,
+    "cancel": RUN_CANCEL,
+}
+MOST_ITEMS = 1_000_000
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the runs of a repair have in common; what is empty does not matter. `error`: a part of the text."""
+
+    process: str = ""
+    step: str = ""
+    exception: str = ""  # its type
+    connection: str = ""
+    error: str = ""
+    runs: tuple[int, ...] = ()
+    stopped: bool = False  # runs that a broken decision has stopped, instead of runs with open exceptions
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is done to each: `step` where it is not the step of the exception, `output` for supply."""
+
+    act: Act
+    step: str = ""
+    note: str = ""
+    output: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a repair stands: how many are in the set, were sent, and came to which outcome."""
+
+    id: int
+    status: str
+    counted: int
+    sent: int
+    outcomes: Mapping[str, int]
+
+
+_SELECT: LiteralString = """
+select x.run, x.step, x.id as exception
+from crossdock.exception x
+where x.tenant = $1 and x.closed is null
+  and ($2 = '' or x.process = $2) and ($3 = '' or x.step = $3) and ($4 = '' or x.type = $4)
+  and ($5 = '' or x.connection = $5) and ($6 = '' or position(lower($6) in lower(x.message)) > 0)
+  and ($7::bigint[] = '{}' or x.run = any ($7))
+order by x.opened, x.id limit $8
+"""
+
+_SELECT_STOPPED: LiteralString = """
+select r.id as run, '' as step, '' as exception
+from crossdock.run r
+where r.tenant = $1 and r.status = 'held' and r.error is not null
+  and ($2 = '' or r.process = $2) and ($3 = '' or position(lower($3) in lower(r.error)) > 0)
+  and ($4::bigint[] = '{}' or r.id = any ($4))
+order by r.id limit $5
+"""
+
+_ITEMS: LiteralString = """
+insert into crossdock.repair_item (tenant, repair, n, run, step, exception)
+select $1, $2, k.n, k.run, k.step, k.exception
+from unnest($3::bigint[], $4::text[], $5::text[]) with ordinality as k(run, step, exception, n)
+"""
+
+_OPEN: LiteralString = """
+select tenant, id, by, action, status, trial, rate, counted, sent,
+       extract(epoch from statement_timestamp() - last)::float8 as since
+from crossdock.repair where status in ('trial', 'running')
+order by last for update skip locked limit 20
+"""
+
+_NEXT: LiteralString = """
+select n, run, step, exception from crossdock.repair_item
+where tenant = $1 and repair = $2 and sent is null order by n limit $3
+"""
+
+_SEND: LiteralString = """
+with k as (
+  select k.n, k.run, k.event, nextval('crossdock.inbox_id') as id
+  from unnest($3::int[], $4::bigint[], $5::bytea[]) as k(n, run, event)
+), i as (
+  insert into crossdock.inbox (tenant, run, id, event) select $1, run, id, event from k
+)
+update crossdock.repair_item t set sent = crossdock.now(), inbox = k.id
+from k where t.tenant = $1 and t.repair = $2 and t.n = k.n
+"""
+
+_SENT: LiteralString = """
+update crossdock.repair set sent = sent + $3, last = statement_timestamp(),
+  status = case when sent + $3 >= counted then 'done' when status = 'trial' and sent + $3 >= trial then 'waiting'
+           else status end
+where tenant = $1 and id = $2
+"""
+
+_JUDGE: LiteralString = """
+select t.tenant, t.repair, t.n, t.step, r.status, r.error, r.state
+from crossdock.repair_item t join crossdock.run r on r.tenant = t.tenant and r.id = t.run
+where t.outcome is null and t.sent is not null
+  and not exists (select 1 from crossdock.inbox i where i.tenant = t.tenant and i.run = t.run and i.id = t.inbox)
+limit 500
+"""
+
+_JUDGED: LiteralString = """
+update crossdock.repair_item t set outcome = k.outcome, detail = k.detail
+from unnest($1::int[], $2::bigint[], $3::int[], $4::text[], $5::text[]) as k(tenant, repair, n, outcome, detail)
+where t.tenant = k.tenant and t.repair = k.repair and t.n = k.n
+"""
+
+_RELEASE: LiteralString = """
+with a as (
+  delete from crossdock.aside where tenant = $1 and run = $2 and ($3 or error is null)
+  returning tenant, run, id, event
+), i as (
+  insert into crossdock.inbox (tenant, run, id, event) select tenant, run, id, event from a
+), d as (
+  delete from crossdock.aside where tenant = $1 and run = $2 and not $3 and error is not null
+  returning tenant, error, event
+)
+insert into crossdock.quarantine (tenant, type, reason, event) select tenant, 'aside', error, event from d
+"""
+
+
+class Repairs:
+    """Repairs of many runs, and the release of stopped ones."""
+
+    def __init__(self, database: Database, library: Library) -> None:
+        """Of that database."""
+        self._database = database
+        self._library = library
+
+    async def count(self, tenant: Tenant, cause: Cause) -> int:
+        """How many a repair of that cause would touch now."""
+        async with self._database.engine() as transaction:
+            return len(await _select(transaction, tenant, cause))
+
+    async def begin(
+        self, tenant: Tenant, cause: Cause, action: Action, *, by: str, trial: int = 3, rate: float = 10.0
+    ) -> Progress:
+        """Freeze the set of that cause and send the first `trial`; the rest waits for `proceed`.
+
+        `rate` is runs a second of the real clock. Raises `Refused` when nothing has that cause.
+        """
+        async with self._database.engine() as transaction:
+            found = await _select(transaction, tenant, cause)
+            if not found:
+                raise Refused("nothing has that cause", mend="widen the filter; see the open exceptions")
+            id_: int = await transaction.value(
+                "insert into crossdock.repair (tenant, by, action, filter, trial, rate, counted, status) "
+                "values ($1, $2, $3, $4, $5, $6, $7, $8) returning id",
+                tenant.id,
+                by,
+                msgspec.json.encode(action),
+                msgspec.json.encode(cause),
+                trial,
+                rate,
+                len(found),
+                "trial" if trial else "running",
+            )
+            await transaction.execute(
+                _ITEMS,
+                tenant.id,
+                id_,
+                [row["run"] for row in found],
+                [row["step"] for row in found],
+                [row["exception"] for row in found],
+            )
+        return Progress(
+            id=id_, status="trial" if trial else "running", counted=len(found), sent=0, outcomes={}
+        )
+
+    async def proceed(self, tenant: Tenant, repair: int) -> None:
+        """The trial was right: send the rest. Raises `Conflict` when it does not wait for that."""
+        await self._turn(tenant, repair, "running", ("waiting", "stopped"))
+
+    async def stop(self, tenant: Tenant, repair: int) -> None:
+        """Send no more. Raises `Conflict` when it has ended."""
+        await self._turn(tenant, repair, "stopped", ("trial", "waiting", "running"))
+
+    async def _turn(self, tenant: Tenant, repair: int, to: str, of: tuple[str, ...]) -> None:
+        async with self._database.engine() as transaction:
+            done = await transaction.execute(
+                "update crossdock.repair set status = $3, last = statement_timestamp() "
+                "where tenant = $1 and id = $2 and status = any ($4)",
+                tenant.id,
+                repair,
+                to,
+                list(of),
+            )
+        if not done:
+            raise Conflict(f"repair {repair} is not {' or '.join(of)}", mend="see its progress")
+
+    async def progress(self, tenant: Tenant, repair: int) -> Progress:
+        """Where it stands. Raises `NotFound`."""
+        async with self._database.of(tenant) as transaction:
+            row = await transaction.row(
+                "select status, counted, sent from crossdock.repair where id = $1", repair
+            )
+            if row is None:
+                raise NotFound(f"there is no repair {repair}", mend="see the repairs")
+            outcomes = await transaction.fetch(
+                "select coalesce(outcome, 'open') as outcome, count(*)::int as n from crossdock.repair_item "
+                "where repair = $1 and sent is not null group by 1",
+                repair,
+            )
+        return Progress(
+            id=repair,
+            status=row["status"],
+            counted=row["counted"],
+            sent=row["sent"],
+            outcomes={one["outcome"]: one["n"] for one in outcomes},
+        )
+
+    async def release(self, tenant: Tenant, run: int, *, again: bool = True) -> None:
+        """Let a stopped run go on: with the event that stopped it, or without (that goes to quarantine).
+
+        Raises `Conflict` when the run is not stopped.
+        """
+        async with self._database.engine() as transaction:
+            await _release(transaction, tenant.id, run, again=again)
+
+    async def go_on(self) -> set[RunRef]:
+        """Send what is due of the repairs that are under way, and see what became of what was sent."""
+        touched: set[RunRef] = set()
+        async with self._database.engine() as transaction:
+            for repair in await transaction.fetch(_OPEN):
+                touched |= await self._send(transaction, repair)
+        await self._judge()
+        return touched
+
+    async def _send(self, transaction: EngineTransaction, repair: Any) -> set[RunRef]:
+        if repair["status"] == "trial":
+            most = repair["trial"] - repair["sent"]
+        else:
+            most = min(int(repair["since"] * repair["rate"]), 1000)
+        items = await transaction.fetch(_NEXT, repair["tenant"], repair["id"], most)
+        if not items:
+            return set()
+        now = await transaction.value("select crossdock.now()")
+        action = msgspec.json.decode(repair["action"], type=Action)
+        if action.act == "release":
+            for item in items:
+                await _release(transaction, repair["tenant"], item["run"], again=True, lenient=True)
+            await transaction.execute(
+                "update crossdock.repair_item set sent = crossdock.now() "
+                "where tenant = $1 and repair = $2 and n = any ($3::int[])",
+                repair["tenant"],
+                repair["id"],
+                [item["n"] for item in items],
+            )
+        else:
+            events = [
+                encode_event(
+                    Event(
+                        id=f"repair/{repair['id']}/{item['n']}",
+                        source="engine/repair",
+                        type=_TYPES[action.act],
+                        time=now,
+                        received=now,
+                        now=now,
+                        data=_data(action, item["step"]),
+                        actor=Actor(id=repair["by"]),
+                    )
+                )
+                for item in items
+            ]
+            await transaction.execute(
+                _SEND,
+                repair["tenant"],
+                repair["id"],
+                [item["n"] for item in items],
+                [item["run"] for item in items],
+                events,
+            )
+        await transaction.execute(_SENT, repair["tenant"], repair["id"], len(items))
+        return {RunRef(repair["tenant"], item["run"]) for item in items}
+
+    async def _judge(self) -> None:
+        async with self._database.engine() as transaction:
+            rows = await transaction.fetch(_JUDGE)
+            judged = [
+                (row["tenant"], row["repair"], row["n"], *verdict)
+                for row in rows
+                if (verdict := _verdict(row)) is not None
+            ]
+            if judged:
+                await transaction.execute(_JUDGED, *zip(*judged, strict=True))
+
+
+def _verdict(row: Any) -> tuple[str, str] | None:
+    """What became of a run after its repair was decided; None while its step is still at work."""
+    if row["error"] is not None:
+        return "stopped", row["error"]
+    if row["status"] in ENDED_RUN:
+        return "ended", row["status"]
+    if row["state"] is None:
+        return None
+    if not row["step"]:
+        return ("held", "") if row["status"] == "held" else ("mended", row["status"])
+    step = decode_state(row["state"]).steps.get(row["step"])
+    if step is None or step.status in ENDED_STEP:
+        return "mended", step.status if step is not None else "no such step"
+    return ("held", step.reason) if step.status == "held" else None
+
+
+def _data(action: Action, step: str) -> dict[str, Any]:
+    if action.act == "cancel":
+        return {"reason": action.note or "cancelled by a repair"}
+    data: dict[str, Any] = {"step": action.step or step, "note": action.note}
+    if action.act == "supply":
+        data["output"] = action.output
+    return data
+
+
+async def _select(transaction: EngineTransaction, tenant: Tenant, cause: Cause) -> list[Any]:
+    if cause.stopped:
+        return await transaction.fetch(
+            _SELECT_STOPPED, tenant.id, cause.process, cause.error, list(cause.runs), MOST_ITEMS
+        )
+    return await transaction.fetch(
+        _SELECT,
+        tenant.id,
+        cause.process,
+        cause.step,
+        cause.exception,
+        cause.connection,
+        cause.error,
+        list(cause.runs),
+        MOST_ITEMS,
+    )
+
+
+async def _release(
+    transaction: EngineTransaction, tenant: int, run: int, *, again: bool, lenient: bool = False
+) -> None:
+    row = await transaction.row(
+        "select state from crossdock.run where tenant = $1 and id = $2 and error is not null for update",
+        tenant,
+        run,
+    )
+    if row is None:
+        if lenient:
+            return
+        raise Conflict(f"run {run} is not stopped", mend="see the stopped runs")
+    state = decode_state(row["state"]) if row["state"] is not None else None
+    await transaction.execute(
+        "update crossdock.run set error = null, status = $3, wake_at = $4 where tenant = $1 and id = $2",
+        tenant,
+        run,
+        state.status if state else "active",
+        state.wake if state else None,
+    )
+    await transaction.execute(_RELEASE, tenant, run, again)

@@ -1,0 +1,255 @@
+"""A worker: decides, calls, and tidies up. Any number of them, in any number of processes.
+
+    look    finds runs with events or deadlines (hints make it look sooner)        ──► agenda
+    decide  takes from the agenda, a batch at a time                               ──► calls of ours, and hints
+    call    carries out what this worker has leased                                ──► outcomes, to the agenda
+    lease   leases calls that nobody was given at once                             ──► calls of ours
+    tidy    leases that ran out, lanes without a head, parked events, repairs, partitions
+
+Workers know nothing of each other; what they share is in the database. One that is killed leaves leases, which
+run out, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from crossdock.engine.agenda import Agenda
+from crossdock.engine.correlate import RunRef
+from crossdock.engine.decide import Decider
+from crossdock.engine.find import Finder
+from crossdock.engine.library import Library
+from crossdock.engine.outbox import Caller, LeasedCall, Outbox, Outcome, Room, outcome_event
+from crossdock.engine.tidy import Tidier
+from crossdock.errors import Unreachable
+from crossdock.process.messages import CallEnded
+from crossdock.store import Database
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How a worker works. Times are seconds of the real clock."""
+
+    lease: float = 60.0  # how long a call may take, and how long until others may ask what became of it
+    most_calls: int = 2048  # out at one time; no connection gets more than half
+    batch: int = 256  # runs decided in one transaction ...
+    shared_batch: int = 48  # ... and when several tenants have work, so that none waits long for another's
+    deciders: int = 2  # one decides while the other's transaction commits
+    look: float = 0.25  # between looks when nothing is found
+    tidy: float = 1.0
+    drain: float = 20.0  # for calls that are out when the worker stops
+
+
+class Worker:
+    """Runs until it is stopped; `hear` takes hints from whoever puts events in near by."""
+
+    def __init__(
+        self, database: Database, library: Library, caller: Caller, pace: Pace | None = None
+    ) -> None:
+        """Carry calls out through `caller`."""
+        self._database = database
+        self._caller = caller
+        self.pace = pace or Pace()
+        self.owner = secrets.randbits(62)
+        lease = timedelta(seconds=self.pace.lease)
+        self._room = Room(self.pace.most_calls)
+        self._outbox = Outbox(database, owner=self.owner, lease=lease)
+        self._decider = Decider(
+            database, library, self._outbox, room=self._room, owner=self.owner, lease=lease
+        )
+        self._finder = Finder(database)
+        self._tidier = Tidier(database, library, self._outbox)
+        self._agenda = Agenda()
+        self._look_now = asyncio.Event()
+        self._lease_now = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._answers: dict[tuple[int, str], list[bool]] = defaultdict(list)
+        self._troubled: set[tuple[int, str]] = set()
+        self.decisions = 0  # decided by this worker so far
+
+    def hear(self, runs: Iterable[RunRef]) -> None:
+        """These runs may have something to decide."""
+        self._agenda.add(runs)
+
+    def stop(self) -> None:
+        """Take nothing new; `run` returns when what is out has come back, or after `drain` seconds."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        async with self._database.hints(lambda _: self._look_now.set()):
+            tasks = [
+                *(asyncio.create_task(self._forever(self._decide)) for _ in range(self.pace.deciders)),
+                asyncio.create_task(self._forever(self._look)),
+                asyncio.create_task(self._forever(self._lease)),
+                asyncio.create_task(self._forever(self._tidy)),
+            ]
+            stopping = asyncio.create_task(self._stopping.wait())
+            try:
+                done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {stopping}:
+                    task.result()
+                await self._drain()
+            finally:
+                for task in (*tasks, stopping, *self._calls):
+                    task.cancel()
+                await asyncio.gather(*tasks, stopping, *self._calls, return_exceptions=True)
+            await self._hand_over()
+
+    async def _forever(self, turn: Callable[[], Awaitable[None]]) -> None:
+        """One turn after the other; while the database is away, wait and try again."""
+        pause = 0.1
+        while True:
+            try:
+                await turn()
+                pause = 0.1
+            except Unreachable as error:
+                log.warning("worker.database_away", error=error.message, pause=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+
+    async def _drain(self) -> None:
+        """No new calls; those that are out come back and are decided."""
+        self._room.most = 0
+        until = time.monotonic() + self.pace.drain
+        while (self._calls or len(self._agenda)) and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+
+    async def _hand_over(self) -> None:
+        """Outcomes that were not decided go into the inbox for others."""
+        left = self._agenda.outcomes()
+        if left:
+            with contextlib.suppress(Unreachable):
+                await self._report(left)
+
+    # -- decide ----------------------------------------------------------------------------------------
+
+    async def _decide(self) -> None:
+        await self._agenda.wait()
+        most = self.pace.batch if self._agenda.tenants < 2 else self.pace.shared_batch
+        outcomes, runs = self._agenda.take(most)
+        try:
+            decided = await self._decider.decide(outcomes, runs)
+        except BaseException:
+            self._agenda.done(runs)
+            self._agenda.add(runs)
+            for outcome in outcomes:
+                self._agenda.add_outcome(outcome)
+            raise
+        self._agenda.done(runs)
+        self.decisions += decided.decisions
+        self._agenda.add(decided.touched)
+        for call in decided.leased:
+            self._begin(call)
+        if decided.waiting:
+            self._lease_now.set()
+        if decided.busy:
+            await self._report(decided.busy)
+            self._look_now.set()
+
+    async def _report(self, outcomes: list[Outcome]) -> None:
+        async with self._database.engine() as transaction:
+            now = await transaction.value("select crossdock.now()")
+        await self._outbox.report([(outcome, outcome_event(outcome, now, 0)) for outcome in outcomes])
+
+    # -- call ------------------------------------------------------------------------------------------
+
+    def _begin(self, leased: LeasedCall) -> None:
+        task = asyncio.create_task(self._call(leased))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _call(self, leased: LeasedCall) -> None:
+        try:
+            async with asyncio.timeout(leased.seconds):
+                ended = await self._caller.call(leased)
+        except TimeoutError:
+            ended = CallEnded(
+                command=leased.command, outcome="unknown", reason=f"no answer within {leased.seconds:g} s"
+            )
+        except Exception as error:
+            log.exception("worker.caller_failed", connection=leased.connection, command=leased.command)
+            ended = CallEnded(
+                command=leased.command, outcome="unknown", reason=f"{type(error).__name__}: {error}"
+            )
+        finally:
+            self._room.give(leased.tenant, leased.connection)
+        self._note(leased, ended)
+        self._agenda.add_outcome(Outcome(leased=leased, ended=ended))
+
+    def _note(self, leased: LeasedCall, ended: CallEnded) -> None:
+        """Keep what the breaker has to know: failures, and the first success after them."""
+        name = (leased.tenant, leased.connection)
+        failed = ended.outcome in ("unreachable", "unknown") and ended.retry_after is None
+        if failed or name in self._troubled:
+            self._answers[name].append(failed)
+            if failed:
+                self._troubled.add(name)
+        if not failed or self._room.free_for(*name) <= 1:
+            self._lease_soon(name)
+
+    def _lease_soon(self, name: tuple[int, str]) -> None:
+        """Calls may be waiting for the place that this one leaves."""
+        if name in self._outbox.limited:
+            self._lease_now.set()
+
+    # -- lease -----------------------------------------------------------------------------------------
+
+    async def _lease(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.pace.look):
+                await self._lease_now.wait()
+        self._lease_now.clear()
+        if self._answers:
+            await self._tell_breakers()
+        free = self._room.most - self._room.out
+        if free <= 0 or self._stopping.is_set():
+            return
+        leased = await self._outbox.lease(self._room, min(free, self.pace.batch))
+        for call in leased:
+            self._begin(call)
+        if leased:
+            self._lease_now.set()
+
+    async def _tell_breakers(self) -> None:
+        answers, self._answers = self._answers, defaultdict(list)
+        try:
+            await self._outbox.heard(answers)
+        except Unreachable:
+            for name, failed in answers.items():
+                self._answers[name] += failed
+            raise
+        self._troubled -= {name for name, failed in answers.items() if not all(failed)}
+
+    # -- look and tidy ---------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        found: list[RunRef] = []
+        if len(self._agenda) < self.pace.batch:
+            found = await self._finder.pending() + await self._finder.due()
+            self._agenda.add(found)
+        if found:
+            await asyncio.sleep(0.01)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.pace.look):
+                await self._look_now.wait()
+        self._look_now.clear()
+
+    async def _tidy(self) -> None:
+        touched = await self._tidier.turn()
+        self._agenda.add(touched)
+        self._lease_now.set()
+        await asyncio.sleep(self.pace.tidy)
