@@ -19,10 +19,10 @@ from typing import Literal, LiteralString
 
 import msgspec
 
-from crossdock.engine.library import Library, Published
+from crossdock.engine.library import Library, Published, Shelf
 from crossdock.errors import CrossdockError
 from crossdock.process import Process, starts
-from crossdock.process.messages import ALIAS_REFUSED, Event
+from crossdock.process.messages import ALIAS_REFUSED, RUN_START, Event
 from crossdock.process.state import ENDED_RUN
 from crossdock.store import EngineTransaction
 
@@ -184,7 +184,7 @@ class Routing:
         item = Item(tenant=tenant, event=event, bytes=encode_event(event), quiet=quiet)
         self.items.append(item)
         shelf = await self.library.refresh(self.transaction, tenant)
-        for published in shelf.starting.get(event.type, ()):
+        for published in _starting(item, shelf):
             process = shelf.processes[published.id]
             try:
                 key = starts(process, event, shelf.references[shelf.reference])
@@ -398,6 +398,19 @@ class Routing:
                 [item.reason for item in refused],
                 [item.bytes for item in refused],
             )
+
+
+def _starting(item: Item, shelf: Shelf) -> tuple[Published, ...]:
+    """What the event may start: the processes that name its type, or the one that a start by hand names."""
+    event = item.event
+    if event.type != RUN_START:
+        return shelf.starting.get(event.type, ())
+    name = event.data.get("process", "") if isinstance(event.data, dict) else ""
+    published = shelf.published.get(name)
+    if published is None:
+        item.fate, item.reason = "quarantined", f"no process {name!r} is published"
+        return ()
+    return (published,)
 
 
 def _with(

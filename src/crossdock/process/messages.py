@@ -32,7 +32,7 @@ STEP_RETRY = "step.retry"  # data: {"step", "note"}         try a failed call ag
 STEP_SUPPLY = "step.supply"  # data: {"step", "output", "note"}   the result, found out by hand
 STEP_SKIP = "step.skip"  # data: {"step", "note"}
 STEP_REDO = "step.redo"  # data: {"step", "note"}
-RUN_START = "run.start"  # data: {"document"}: a start by hand or by a parent run
+RUN_START = "run.start"  # data: {"document", "process"}: a start by hand or by a parent run
 RUN_CANCEL = "run.cancel"  # data: {"reason"}
 
 
