@@ -49,12 +49,12 @@ with recursive t as (
   select n.tenant from t cross join lateral (
     select r.tenant from crossdock.run r where r.wake_at is not null and r.tenant > t.tenant
     order by r.tenant limit 1) n
-), some as (select tenant from t limit $2)
-select some.tenant, d.id as run, d.wake_at <= c.now as due, d.wake_at, c.now
-from some cross join lateral (select crossdock.now() as now) c
+), s as (select tenant from t limit $2)
+select s.tenant, d.id as run, d.wake_at <= c.now as due, d.wake_at, c.now
+from s cross join lateral (select crossdock.now() as now) c
 cross join lateral (
   (select r.id, r.wake_at from crossdock.run r
-   where r.tenant = some.tenant and r.wake_at <= c.now
+   where r.tenant = s.tenant and r.wake_at <= c.now
      and not exists (
        select 1 from crossdock.connection n
        join crossdock.outbox o on o.tenant = n.tenant and o.connection = n.name and o.run = r.id

@@ -78,6 +78,7 @@ class Worker:
         self._answers: dict[tuple[int, str], list[bool]] = defaultdict(list)
         self._troubled: set[tuple[int, str]] = set()
         self.decisions = 0  # decided by this worker so far
+        self.faults = 0  # turns that failed by a fault of ours
 
     def hear(self, runs: Iterable[RunRef]) -> None:
         """These runs may have something to decide."""
@@ -117,6 +118,11 @@ class Worker:
                 pause = 0.1
             except Unreachable as error:
                 log.warning("worker.database_away", error=error.message, pause=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+            except Exception:  # a fault of ours in one turn must not end all others
+                self.faults += 1
+                log.exception("worker.turn_failed", turn=turn.__name__)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
 
