@@ -20,7 +20,8 @@ _encode = msgspec.json.Encoder().encode
 
 _TASKS: LiteralString = """
 insert into crossdock.task as t (tenant, id, run, step, status, role, opened, due, ended, data)
-select k.tenant, k.id, k.run, k.step, k.status, k.role, $1, k.due, case when k.status <> 'open' then $1 end, k.data
+select k.tenant, k.id, k.run, k.step, k.status, k.role, $1::timestamptz, k.due,
+  case when k.status <> 'open' then $1::timestamptz end, k.data
 from unnest($2::int[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
             $9::bytea[]) as k(tenant, id, run, step, status, role, due, data)
 on conflict (tenant, id) do update set
@@ -34,7 +35,8 @@ _EXCEPTIONS: LiteralString = """
 insert into crossdock.exception as x (tenant, id, run, process, step, type, severity, owner, connection, message,
                                       count, opened, repeated, closed, data)
 select k.tenant, k.id, k.run, k.process, k.step, k.type, k.severity, k.owner, k.connection, k.message,
-       k.count, $1, case when k.count > 1 then $1 end, case when k.closed then $1 end, k.data
+       k.count, $1::timestamptz, case when k.count > 1 then $1::timestamptz end,
+       case when k.closed then $1::timestamptz end, k.data
 from unnest($2::int[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
             $10::text[], $11::text[], $12::int[], $13::bool[], $14::bytea[])
   as k(tenant, id, run, process, step, type, severity, owner, connection, message, count, closed, data)
