@@ -1,11 +1,24 @@
 """How we call out: what a connector is, which there are, and the runtime that talks for them.
 
-A connector imports `crossdock.connect.contract` (and `sign_in`, `signatures`); everything else imports from
-here.
+A connector imports `crossdock.connect.contract`, `sign_in` and `signatures`; all else imports from here.
 """
 
+from crossdock.connect.call import Calls
 from crossdock.connect.contract import Connector
+from crossdock.connect.keeper import FileKeeper, Keeper
+from crossdock.connect.lines import Lines
 from crossdock.connect.registry import Registry
 from crossdock.connect.systems import catalogue, contracts
+from crossdock.connect.wire import Wire
 
-__all__ = ["Connector", "Registry", "catalogue", "contracts"]
+__all__ = [
+    "Calls",
+    "Connector",
+    "FileKeeper",
+    "Keeper",
+    "Lines",
+    "Registry",
+    "Wire",
+    "catalogue",
+    "contracts",
+]

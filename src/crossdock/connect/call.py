@@ -1,0 +1,171 @@
+"""Calls to outside systems, for the engine: found out if in doubt, made, and how they ended in kinds.
+
+    done         the talk returned, and what it returned fits
+    refused      they said no (4xx and what connectors read as no), or it cannot be called at all
+    unreachable  certainly nothing was changed: no connection, 429, 503, anything that failed while only
+    asking unknown      something that changes was sent, and what became of it is not known
+    withdrawn    it was taken back, and was found never to have been done
+
+In doubt (an earlier try may have done it) the operation's `find` goes first. Where there is none, an
+operation whose repeat does no harm is repeated, and any other goes to a person: unknown, and not resolvable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from typing import Any
+
+from crossdock.connect.contract import Context, RefusedByPartner, Talk
+from crossdock.connect.fit import misfit, plain
+from crossdock.connect.lines import Line, Lines, Ready
+from crossdock.connect.wire import Progress, Wire
+from crossdock.engine import LeasedCall
+from crossdock.errors import CrossdockError, Refused, UnknownOutcome, Unreachable
+from crossdock.process.messages import CallEnded
+
+
+class Calls:
+    """Carries calls out: the engine's `Caller`."""
+
+    def __init__(self, lines: Lines, wire: Wire) -> None:
+        """Over these connections."""
+        self._lines = lines
+        self._wire = wire
+
+    async def call(self, leased: LeasedCall) -> CallEnded:
+        """Call, and say how it ended. Never raises for what the other side does."""
+        call = leased.call
+        try:
+            line = await self._lines.line(leased.tenant, leased.connection)
+        except Refused as error:
+            return _refused(leased, str(error), "no_connection")
+        except Unreachable as error:
+            return _ended(leased, "unreachable", error.message, retry_after=error.retry_after)
+        ready = line.operations.get((call.system, call.operation))
+        if ready is None:
+            return _refused(
+                leased, f"{line.connector.name} has no {call.system}.{call.operation}", "no_operation"
+            )
+        data = call.input
+        if not ready.input_fits(data) and (problem := misfit(data, ready.shape.input)):
+            return _refused(leased, f"{ready.shape.name} cannot be called so: {problem}", "invalid_input")
+        context = Context(
+            settings=line.settings,
+            key=short_key(leased.key),
+            tenant=leased.tenant,
+            connection=leased.connection,
+            attempt=leased.attempt,
+        )
+        if leased.only_find or (leased.find_first and ready.shape.changes):
+            found = await self._find(leased, line, ready, context)
+            if found is not None:
+                return found
+        return await self._do(leased, line, ready, context)
+
+    async def _do(self, leased: LeasedCall, line: Line, ready: Ready, context: Context) -> CallEnded:
+        progress = Progress(changes=ready.shape.changes)
+        seconds = min(ready.operation.timeout, leased.seconds)
+        retry_after = None
+        try:
+            async with asyncio.timeout(seconds):
+                output = await self._wire.talk(line, ready.operation.do(leased.call.input, context), progress)
+            return _done(leased, ready, output)
+        except TimeoutError:
+            reason = f"{line.name} did not answer within {seconds:g} s"
+        except Unreachable as error:
+            reason, retry_after = error.message, error.retry_after
+        except UnknownOutcome as error:
+            reason = error.message
+        except Refused as error:
+            code = error.code if isinstance(error, RefusedByPartner) else ""
+            return _refused(leased, line.hide(error.message), code)
+        except Exception as error:  # noqa: BLE001 - a connector reads what others send; nothing may escape it
+            reason = f"{line.connector.name} could not read the answer: {type(error).__name__}: {error}"
+            if not progress.asked:
+                reason = f"{line.connector.name} could not ask: {type(error).__name__}: {error}"
+                return _refused(leased, line.hide(reason), "connector_failed")
+        outcome = "unknown" if progress.touched else "unreachable"
+        return _ended(
+            leased, outcome, line.hide(reason), retry_after=retry_after, resolvable=_resolvable(ready)
+        )
+
+    async def _find(self, leased: LeasedCall, line: Line, ready: Ready, context: Context) -> CallEnded | None:
+        """How the call ended long ago; None where it was not done and shall be."""
+        if not ready.shape.changes:
+            return _ended(leased, "withdrawn")
+        if ready.operation.find is None:
+            if not leased.only_find and _resolvable(ready):
+                return None
+            reason = f"{ready.shape.name} may have been done, and {line.connector.name} cannot look it up"
+            return _ended(leased, "unknown", reason, resolvable=False)
+        seconds = min(ready.operation.timeout, leased.seconds / 2)
+        retry_after = None
+        try:
+            async with asyncio.timeout(seconds):
+                talk = ready.operation.find(leased.call.input, context)
+                output = await self._wire.talk(line, talk, Progress(changes=False))
+            if output is not None:
+                return _done(leased, ready, output)
+            return _ended(leased, "withdrawn") if leased.only_find else None
+        except TimeoutError:
+            reason = f"no answer within {seconds:g} s"
+        except Unreachable as error:
+            reason, retry_after = error.message, error.retry_after
+        except CrossdockError as error:
+            reason = error.message
+        except Exception as error:  # noqa: BLE001 - as above
+            reason = f"{type(error).__name__}: {error}"
+        reason = line.hide(f"it may have been done, and looking it up failed: {reason}")
+        return _ended(leased, "unknown", reason, retry_after=retry_after)
+
+    async def ask(self, tenant: int, connection: str, talk: Talk, data: Any, *, seconds: float = 20.0) -> Any:
+        """Lead a talk that only asks, outside of any process: health, a page of a feed. Raises as it does."""
+        line = await self._lines.line(tenant, connection)
+        context = Context(settings=line.settings, tenant=tenant, connection=connection)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._wire.talk(line, talk(data, context), Progress(changes=False))
+        except TimeoutError:
+            raise Unreachable(f"{connection} did not answer within {seconds:g} s") from None
+
+
+def short_key(key: str) -> str:
+    """A key of any length as 26 letters and digits that partners' fields can hold."""
+    digest = hashlib.blake2b(key.encode(), digest_size=15, person=b"crossdock-call").digest()
+    return "XD" + base64.b32encode(digest).decode()
+
+
+def _resolvable(ready: Ready) -> bool:
+    """Whether an unknown outcome can be found out, or a repeat does no harm."""
+    return ready.operation.find is not None or ready.operation.idempotency in ("key", "natural")
+
+
+def _done(leased: LeasedCall, ready: Ready, output: Any) -> CallEnded:
+    if not ready.output_fits(output):
+        output = plain(output)
+        if problem := misfit(output, ready.shape.output):
+            raise UnknownOutcome(f"the answer does not fit {ready.shape.name}: {problem}")
+    return CallEnded(command=leased.command, outcome="done", output=output)
+
+
+def _refused(leased: LeasedCall, reason: str, code: str) -> CallEnded:
+    return CallEnded(command=leased.command, outcome="refused", reason=reason, code=code)
+
+
+def _ended(
+    leased: LeasedCall,
+    outcome: Any,
+    reason: str = "",
+    *,
+    retry_after: float | None = None,
+    resolvable: bool = True,
+) -> CallEnded:
+    return CallEnded(
+        command=leased.command,
+        outcome=outcome,
+        reason=reason,
+        retry_after=retry_after,
+        resolvable=resolvable,
+    )
