@@ -1,0 +1,42 @@
+"""The command line: one module a group of commands, each starting what `assemble` builds."""
+
+from __future__ import annotations
+
+import typer
+
+from crossdock.cli.check import check
+from crossdock.cli.demo import demo
+from crossdock.cli.doctor import doctor
+from crossdock.cli.runs import cancel, events, replay, retry, run, runs
+from crossdock.cli.sandbox import sandbox
+from crossdock.cli.serving import serve, worker
+from crossdock.cli.try_ import try_
+
+__all__ = ["main"]
+
+_app = typer.Typer(
+    name="crossdock",
+    help="Orders, deliveries, returns and claims across ERP, warehouse, transport and carriers.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+_app.command()(demo)
+_app.command()(serve)
+_app.command()(worker)
+_app.command()(check)
+_app.command("try")(try_)
+_app.command()(run)
+_app.command()(runs)
+_app.command()(events)
+_app.command()(retry)
+_app.command()(cancel)
+_app.command()(replay)
+_app.command()(sandbox)
+_app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    _app()

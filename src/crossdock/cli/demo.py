@@ -1,0 +1,233 @@
+"""`crossdock demo`: the main job on real orders, from nothing to a summary, with pages to look at meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from crossdock.assemble import opened
+from crossdock.cli.output import console, errors, say_json, table, told
+from crossdock.cli.place import HERE, settings_in
+from crossdock.cli.serving import pages
+from crossdock.demo.director import Director
+from crossdock.demo.orders import DemoOrder, load
+from crossdock.demo.partners import partners
+from crossdock.demo.stand_in import NAME, StandIn
+from crossdock.demo.summary import summary
+from crossdock.demo.tally import Tally
+
+_MOST_ORDERS = 4965
+_SETTINGS = {"approval_limit": "1000000"}
+_CALENDARS = {
+    name: {"name": name, "zone": "UTC", "hours": {"mon-fri": "08:00-18:00"}}
+    for name in ("default", "RDC", "DIRECT")
+}
+
+
+def demo(
+    orders: Annotated[int, typer.Option(help="So many real orders", min=1, max=_MOST_ORDERS)] = 300,
+    leave: Annotated[
+        bool, typer.Option("--exit", help="End after the summary; status 0 if the ledgers agree")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="The summary as one JSON object on the last line")
+    ] = False,
+    port: Annotated[int | None, typer.Option(help="Where the pages are served; 0 takes a free port")] = None,
+    data: Annotated[Path | None, typer.Option(help="Keep the database in this directory")] = None,
+    processes: Annotated[
+        Path | None, typer.Option(help="A folder of processes that replace packaged ones")
+    ] = None,
+    patience: Annotated[
+        float | None,
+        typer.Option(help="Seconds that an approval waits for you before the stand-in decides it"),
+    ] = None,
+) -> None:
+    """Play order to cash on real orders (SCMS, 2006-2015) against seven sandbox systems.
+
+    Open the page it names, and decide approvals and exceptions while it runs; what you leave, a stand-in decides.
+    """
+    interactive = sys.stdout.isatty() and not json
+    leave = leave or not interactive
+    waits = patience if patience is not None else 0.0 if leave else 4.0
+    with told(json=json), contextlib.ExitStack() as stack:
+        place = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crossdock-demo-")))
+        holds = asyncio.run(
+            _play(place, orders, port, processes, patience=waits, leave=leave, json=json, live=interactive)
+        )
+    if not holds:
+        raise SystemExit(1)
+
+
+async def _play(
+    place: Path,
+    count: int,
+    port: int | None,
+    processes: Path | None,
+    *,
+    patience: float,
+    leave: bool,
+    json: bool,
+    live: bool,
+) -> bool:
+    played = load(count)
+    start = played[0].released - timedelta(hours=2)
+    _say(json, f"Setting up in {place} ...")
+    given: dict[str, Any] = {"data": str(place), "processes": str(processes) if processes else None}
+    settings = settings_in(HERE, **given)
+    async with contextlib.AsyncExitStack() as stack:
+        system = await stack.enter_async_context(opened(settings, set_up=True))
+        await system.clock.set(start, rate=0)
+        await system.library.set_reference(system.tenant, settings=_SETTINGS, calendars=_CALENDARS, by="demo")
+        sandbox = await stack.enter_async_context(partners(start))
+        await system.connect(sandbox.connections(), where="demo")
+        url = await stack.enter_async_context(pages(system, port=port, fallback=True))
+        await sandbox.prepare(played, f"{url}/hooks/{system.tenant.name}")
+        await stack.enter_async_context(system.worker())
+        _say(json, f"Pages: {url}   (runs, the desk with approvals and exceptions)")
+        tally = Tally(system.database, system.tenant)
+        screen = stack.enter_context(_Screen(tally, played, live=live))
+        director = Director(
+            system=system,
+            partners=sandbox,
+            stand_in=StandIn(system.history, system.inbox, system.tenant, patience),
+            tally=tally,
+            orders=played,
+            show=screen.show,
+        )
+        began = time.monotonic()
+        await director.play()
+        result = await summary(sandbox, tally, played, time.monotonic() - began)
+        screen.close()
+        if json:
+            say_json(result)
+        else:
+            _print(result)
+        if not leave:
+            console.print(f"\nThe pages stay up: [bold]{url}[/bold]   Ctrl-C ends.")
+            await _until_interrupted()
+        return bool(result["ledger"]["holds"])
+
+
+async def _until_interrupted() -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+
+
+def _say(json: bool, words: str) -> None:
+    (errors if json else console).print(words, highlight=False)
+
+
+class _Screen(contextlib.AbstractContextManager["_Screen"]):
+    """A live table in a terminal, a line now and then elsewhere."""
+
+    def __init__(self, tally: Tally, orders: list[DemoOrder], *, live: bool) -> None:
+        self._tally = tally
+        self._total = len(orders)
+        self._live = Live(console=console, refresh_per_second=8, transient=False) if live else None
+        self._told = 0.0
+
+    def __enter__(self) -> _Screen:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the last picture standing."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def show(self, now: datetime) -> None:
+        """Draw where things stand."""
+        tally = self._tally
+        if self._live is not None:
+            self._live.update(self._picture(now))
+        elif time.monotonic() - self._told > 5:
+            self._told = time.monotonic()
+            errors.print(
+                f"{now:%Y-%m-%d %H:%M}  orders {len(tally.orders)}  shipments {len(tally.shipped)}  "
+                f"delivered {len(tally.delivered)}  invoiced {len(tally.invoiced)}  "
+                f"open {len(tally.open_exceptions)}",
+                highlight=False,
+            )
+
+    def _picture(self, now: datetime) -> Group:
+        tally = self._tally
+        grid = Table(box=None, pad_edge=False, show_header=False)
+        grid.add_column(style="dim")
+        grid.add_column(justify="right", style="bold")
+        grid.add_column(width=32)
+        done = len(tally.invoiced | tally.cancelled)
+        for name, number in (
+            ("orders in", len(tally.orders)),
+            ("picked and packed", len(tally.packed)),
+            ("shipments booked", len(tally.shipped)),
+            ("shipments delivered", len(tally.delivered)),
+            ("invoiced", len(tally.invoiced)),
+            ("cancelled", len(tally.cancelled)),
+        ):
+            grid.add_row(
+                name, str(number), ProgressBar(total=self._total, completed=min(number, self._total))
+            )
+        people = sum(count for who, count in tally.decided_by.items() if who != NAME)
+        grid.add_row("exceptions open", str(len(tally.open_exceptions)), "")
+        grid.add_row("decided by people", str(people), "")
+        grid.add_row(f"decided by the {NAME}", str(tally.decided_by.get(NAME, 0)), "")
+        head = Text(f"{now:%A %d %B %Y, %H:%M} UTC on the demo's clock", style="bold cyan")
+        foot = Text(f"{done} of {self._total} orders at their end", style="dim")
+        return Group(head, grid, foot)
+
+
+def _print(result: dict[str, Any]) -> None:
+    orders, ledger = result["orders"], result["ledger"]
+    console.print()
+    table("Orders", list(orders), [list(orders.values())], empty="")
+    table(
+        "Exceptions by type",
+        ["type", "raised"],
+        list(result["exceptions"].items()),
+        empty="No exceptions.",
+    )
+    cycle = result["cycle_time"]
+    if cycle["count"]:
+        console.print(
+            f"Release to invoice: half within {cycle['p50_hours'] / 24:.1f} days, "
+            f"nine in ten within {cycle['p90_hours'] / 24:.1f} days"
+        )
+    touches = result["manual_touches"]
+    console.print(
+        f"Manual touches: {touches['per_order']} an order ({touches['by_people']} by people, "
+        f"{touches['by_stand_in']} by the {NAME}); {touches['orders_untouched']} orders went through untouched"
+    )
+    console.print(
+        f"{result['events_decided']} events decided, {result['calls_answered']} calls answered "
+        f"in {result['seconds']} s"
+    )
+    if ledger["holds"]:
+        console.print(
+            f"[bold green]The partners' ledgers agree[/bold green]: {ledger['picked']} picks, "
+            f"{ledger['booked']} bookings, {ledger['invoiced']} invoices, each once."
+        )
+    else:
+        console.print("[bold red]The partners' ledgers do not agree:[/bold red]")
+        for line in ledger["wrong"]:
+            console.print(f"  {line}")

@@ -1,0 +1,345 @@
+"""`crossdock run | runs | events | retry | cancel | replay`: what there is, and acting on it."""
+
+from __future__ import annotations
+
+import getpass
+import json as json_library
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import msgspec
+import typer
+
+from crossdock.assemble import System
+from crossdock.cli.output import console, say_json, status, table
+from crossdock.cli.place import HERE, Directory, Json, with_system
+from crossdock.engine import Arrival
+from crossdock.engine import replay as replay_run
+from crossdock.engine.history import RunDetail, RunRow
+from crossdock.engine.repair import Action, Cause
+from crossdock.errors import Conflict, NotFound, Refused
+from crossdock.installed import read_text
+from crossdock.model import DOCUMENTS, parse_document, to_json
+from crossdock.process.messages import RUN_CANCEL, RUN_START, STEP_RETRY, Actor
+
+Name = Annotated[str, typer.Argument(help="The run: its key, an alias (tracking number ...), or process/key")]
+
+
+def run(
+    process: Annotated[str, typer.Argument(help="The process by name")],
+    document: Annotated[
+        Path, typer.Option("--document", "-d", help="Its document: a JSON file, - for standard input")
+    ],
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Start a run of a process by hand. Refused where a run of that key is live."""
+
+    async def act(system: System) -> None:
+        number = (await _published(system)).get(process)
+        if number is None:
+            names = ", ".join(sorted(await _published(system)))
+            raise NotFound(f"there is no process {process}", mend=f"there is: {names}")
+        loaded = await _process(system, number)
+        value = _read_json(document)
+        if loaded.document in DOCUMENTS:
+            value = to_json(parse_document(loaded.document, value))
+        key = loaded.key.evaluate({loaded.variable: value, "tenant": {"id": system.tenant.name}})
+        for row in await system.history.find(system.tenant, str(key)):
+            if row.process == process and row.ended is None:
+                raise Conflict(
+                    f"a run of {process} for {key} is live already",
+                    where=str(document),
+                    mend=f"look at it: crossdock runs {key}",
+                )
+        arrival = Arrival(
+            id=str(uuid4()),
+            source="cli",
+            type=RUN_START,
+            time=datetime.now(UTC),
+            data={"process": process, "document": value},
+            actor=_actor(),
+        )
+        (receipt,) = await system.inbox.put(system.tenant, [arrival])
+        if receipt.fate != "routed":
+            raise Refused(
+                receipt.reason or f"nothing came of it: {receipt.fate}", mend="see crossdock events"
+            )
+        if json:
+            say_json({"process": process, "key": key, "run": receipt.runs[0]})
+        else:
+            console.print(f"started [bold]{process}/{key}[/bold]; a worker goes on with it (crossdock serve)")
+
+    with_system(directory, act, json=json)
+
+
+def runs(
+    name: Annotated[str | None, typer.Argument(help="One run in detail: its key or an alias")] = None,
+    process: Annotated[str | None, typer.Option(help="Only of this process")] = None,
+    state: Annotated[
+        str | None, typer.Option("--status", help="active, held, cancelling, completed ...")
+    ] = None,
+    most: Annotated[int, typer.Option(help="So many at most", min=1, max=10_000)] = 50,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """List runs, newest first, or show one with all that happened in it."""
+
+    async def act(system: System) -> None:
+        if name is not None:
+            detail = await system.history.run(system.tenant, (await _find(system, name)).id)
+            _show_json(detail) if json else _show(detail)
+            return
+        found = await system.history.runs(
+            system.tenant, process=process, statuses=[state] if state else None, most=most
+        )
+        if json:
+            for row in found:
+                say_json(asdict(row))
+            return
+        table(
+            "Runs",
+            ["process", "key", "gen", "status", "since", "next"],
+            [
+                (r.process, r.key, r.generation, status(r.status), _time(r.created), _time(r.wake_at))
+                for r in found
+            ],
+            empty="No runs yet. Start one: crossdock run PROCESS --document FILE, or see crossdock demo.",
+        )
+
+    with_system(directory, act, json=json)
+
+
+def events(
+    most: Annotated[int, typer.Option(help="So many at most", min=1, max=10_000)] = 50,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Events that no run has: not claimed yet, or refused with a reason."""
+
+    async def act(system: System) -> None:
+        parked = await system.history.parked(system.tenant, most=most)
+        refused = await system.history.quarantine(system.tenant, most=most)
+        rows = [("unclaimed", row) for row in parked] + [("quarantined", row) for row in refused]
+        if json:
+            for fate, row in rows:
+                say_json({"fate": fate, **asdict(row)})
+            return
+        table(
+            "Events without a run",
+            ["id", "", "since", "type", "names", "why"],
+            [
+                (row.id, fate, _time(row.at), row.type, _about(row.event), row.reason or "no run names these")
+                for fate, row in rows
+            ],
+            empty="Every event has found its run.",
+        )
+
+    with_system(directory, act, json=json)
+
+
+def retry(
+    name: Annotated[str | None, typer.Argument(help="One run: its key or an alias")] = None,
+    step: Annotated[str | None, typer.Option(help="The step; the one that is held, without")] = None,
+    type_: Annotated[
+        str | None, typer.Option("--type", help="All runs with an open exception of this type")
+    ] = None,
+    connection: Annotated[str | None, typer.Option(help="All runs that are held by this connection")] = None,
+    rate: Annotated[float, typer.Option(help="So many runs a second, of many")] = 10.0,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without, only count what it would touch")
+    ] = False,
+    note: Annotated[str, typer.Option(help="Why, for the history")] = "",
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Try a held step again: of one run, or of all runs with one cause (counted first, then with --yes)."""
+
+    async def act(system: System) -> None:
+        if name is not None:
+            row = await _find(system, name)
+            at = step or await _held(system, row)
+            await _tell(system, row, STEP_RETRY, {"step": at, "note": note})
+            _done(json, {"run": row.id, "step": at}, f"asked {row.process}/{row.key} to try {at} again")
+            return
+        if not (type_ or connection):
+            raise Refused("nothing is named", mend="name a run, or a cause: --type or --connection")
+        cause = Cause(exception=type_ or "", connection=connection or "", step=step or "")
+        count = await system.repairs.count(system.tenant, cause)
+        if not yes:
+            _done(json, {"runs": count}, f"{count} runs have this cause. Add --yes to try them all again.")
+            return
+        repair = await system.repairs.begin(
+            system.tenant, cause, Action(act="retry", note=note), by=_actor(), trial=trial, rate=rate
+        )
+        _done(
+            json,
+            {"repair": repair, "runs": count},
+            f"repair {repair} tries {count} runs again, {rate:g} a second",
+        )
+
+    with_system(directory, act, json=json)
+
+
+def cancel(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Why, for the history")],
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Cancel a run: what was done is undone, newest first."""
+
+    async def act(system: System) -> None:
+        row = await _find(system, name)
+        if row.ended is not None:
+            raise Conflict(
+                f"{row.process}/{row.key} is {row.status} already", mend="nothing is left to cancel"
+            )
+        await _tell(system, row, RUN_CANCEL, {"reason": reason})
+        _done(json, {"run": row.id}, f"asked {row.process}/{row.key} to cancel")
+
+    with_system(directory, act, json=json)
+
+
+def replay(
+    name: Annotated[str | None, typer.Argument(help="One run; all runs, without")] = None,
+    most: Annotated[int, typer.Option(help="So many runs at most", min=1)] = 1000,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Decide the events of runs again, and compare with what is stored. Status 1 if any differs."""
+
+    async def act(system: System) -> int:
+        rows = [await _find(system, name)] if name else await system.history.runs(system.tenant, most=most)
+        differing = 0
+        for row in rows:
+            result = await replay_run(system.database, system.library, system.tenant, row.id)
+            differing += not result.same
+            if json:
+                say_json({"run": row.id, "process": row.process, "key": row.key, **asdict(result)})
+            elif not result.same:
+                console.print(f"[red]{row.process}/{row.key} differs[/red]: {result}")
+        if not json:
+            console.print(f"{len(rows)} replayed, {len(rows) - differing} as stored, byte for byte")
+        return differing
+
+    if with_system(directory, act, json=json):
+        raise SystemExit(1)
+
+
+# -- what the commands share ---------------------------------------------------------------------------
+
+
+async def _published(system: System) -> dict[str, int]:
+    async with system.database.of(system.tenant) as transaction:
+        rows = await transaction.fetch("select name, id from crossdock.process_current order by name")
+    return {row["name"]: row["id"] for row in rows}
+
+
+async def _process(system: System, number: int) -> Any:
+    async with system.database.engine() as transaction:
+        return await system.library.process(transaction, system.tenant.id, number)
+
+
+async def _find(system: System, name: str) -> RunRow:
+    process, slash, key = name.partition("/")
+    found = await system.history.find(system.tenant, name)
+    if not found and slash:
+        found = [row for row in await system.history.find(system.tenant, key) if row.process == process]
+    if not found:
+        raise NotFound(f"no run is known by {name}", mend="see crossdock runs")
+    live = [row for row in found if row.ended is None] or found
+    if len({row.process for row in live}) > 1:
+        names = ", ".join(f"{row.process}/{row.key}" for row in live)
+        raise Conflict(f"{name} names several runs", mend=f"say which: {names}")
+    return live[0]
+
+
+async def _held(system: System, row: RunRow) -> str:
+    found = [one for one in await system.history.exceptions(system.tenant, run=row.id) if one.step]
+    if not found:
+        raise Conflict(f"{row.process}/{row.key} has no step that is held", mend="name one with --step")
+    return found[0].step
+
+
+async def _tell(system: System, row: RunRow, type_: str, data: dict[str, Any]) -> None:
+    arrival = Arrival(
+        id=str(uuid4()), source="cli", type=type_, time=datetime.now(UTC), data=data, actor=_actor()
+    )
+    await system.inbox.tell(system.tenant, row.id, arrival)
+
+
+def _actor() -> Actor:
+    return Actor(id=getpass.getuser(), kind="human", roles=("operator",))
+
+
+def _read_json(path: Path) -> Any:
+    text = sys.stdin.read() if str(path) == "-" else read_text(path)
+    try:
+        return json_library.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"this is not JSON: {error}", where=str(path), mend="mend the place it names") from None
+
+
+def _show(detail: RunDetail) -> None:
+    row = detail.run
+    console.print(f"[bold]{row.process}/{row.key}[/bold] generation {row.generation}: {status(row.status)}")
+    if row.error:
+        console.print(f"  [red]stopped by a decision that broke:[/red] {row.error}")
+    steps = detail.state.steps if detail.state is not None else {}
+    table(
+        "Steps",
+        ["step", "status", "since", "due", ""],
+        [
+            (name, step.status, _time(step.ended or step.started), _time(step.due), step.reason)
+            for name, step in steps.items()
+        ],
+        empty="Nothing is decided yet: is a worker running?",
+    )
+    table(
+        "History",
+        ["at", "event", "step", "what"],
+        [
+            (_time(line.at), line.event.type, record.step, record.what)
+            for line in detail.lines
+            for record in line.records
+        ],
+        empty="Nothing has happened yet.",
+    )
+
+
+def _show_json(detail: RunDetail) -> None:
+    say_json(
+        {
+            "run": asdict(detail.run),
+            "state": msgspec.to_builtins(detail.state),
+            "history": [
+                msgspec.to_builtins(
+                    {"seq": line.seq, "at": line.at, "event": line.event, "records": line.records}
+                )
+                for line in detail.lines
+            ],
+            "aliases": dict(detail.aliases),
+            "children": [asdict(child) for child in detail.children],
+        }
+    )
+
+
+def _done(json: bool, value: dict[str, Any], words: str) -> None:
+    if json:
+        say_json(value)
+    else:
+        console.print(words)
+
+
+def _time(instant: datetime | None) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if instant else ""
+
+
+def _about(event: Any) -> str:
+    about = event.get("about", {}) if isinstance(event, dict) else {}
+    return " ".join(f"{kind}={value}" for kind, value in about.items())

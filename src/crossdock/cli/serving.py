@@ -1,0 +1,131 @@
+"""`crossdock serve | worker`: an installation that runs, with pages, webhooks and workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from crossdock.assemble import System, opened
+from crossdock.cli.output import console, say_json, told
+from crossdock.cli.place import HERE, Directory, Json, settings_in
+from crossdock.errors import Refused
+
+
+def serve(
+    port: Annotated[int | None, typer.Option(help="Where pages and webhooks are served")] = None,
+    worker: Annotated[bool, typer.Option(help="Work in this process as well")] = True,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Run an installation: pages, webhooks and a worker. An empty directory is enough to begin with."""
+
+    async def go() -> None:
+        settings = settings_in(directory, port=port)
+        if not json:
+            where = "the database server" if settings.database_url else str(settings.data)
+            console.print(f"Opening {where} ...", highlight=False)
+        async with contextlib.AsyncExitStack() as stack:
+            system = await stack.enter_async_context(opened(settings, set_up=True))
+            url = await stack.enter_async_context(pages(system, port=None))
+            if worker:
+                await stack.enter_async_context(system.worker())
+            if json:
+                say_json({"url": url, "tenant": system.tenant.name, "data": str(settings.data)})
+            else:
+                await _welcome(system, url)
+            await interrupted()
+
+    with told(json=json):
+        asyncio.run(go())
+
+
+def worker(directory: Directory = HERE, json: Json = False) -> None:
+    """Run one more worker on the same database. Any number may run, here or elsewhere."""
+
+    async def go() -> None:
+        async with opened(settings_in(directory)) as system, system.worker():
+            if json:
+                say_json({"worker": True, "tenant": system.tenant.name})
+            else:
+                console.print("A worker runs. Ctrl-C ends it; what it has out is finished first.")
+            await interrupted()
+
+    with told(json=json):
+        asyncio.run(go())
+
+
+async def _welcome(system: System, url: str) -> None:
+    known = await system.history.counts(system.tenant)
+    console.print(f"\nCrossdock runs: [bold]{url}[/bold]   (tenant {system.tenant.name}; Ctrl-C ends)\n")
+    if known:
+        return
+    console.print("Nothing has happened here yet. What to do next:")
+    console.print("  crossdock demo                     see it play on real orders")
+    console.print("  crossdock check processes/         say what is wrong with your processes")
+    console.print("  crossdock run order-to-cash -d order.json     start a run by hand")
+    console.print(
+        f"  {system.settings.connections.name}                   name the systems to connect, then restart"
+    )
+
+
+async def interrupted() -> None:
+    """Until somebody ends the process."""
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+
+
+@contextlib.asynccontextmanager
+async def pages(system: System, *, port: int | None, fallback: bool = False) -> AsyncIterator[str]:
+    """Serve pages and webhooks meanwhile; gives their address.
+
+    `fallback` takes a free port where the usual one is taken. Raises `Refused` where it may not.
+    """
+    wanted = system.settings.port if port is None else port
+    with _listening(system.settings.host, wanted, fallback=fallback and port is None) as listening:
+        number = listening.getsockname()[1]
+        config = uvicorn.Config(
+            system.site(), log_level="warning", access_log=False, lifespan="on", ws="none"
+        )
+        server = _Server(config)
+        running = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            while not server.started and not running.done():  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            yield f"http://{system.settings.host}:{number}"
+        finally:
+            server.should_exit = True
+            await running
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the command that runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def,override] # noqa: ANN202 - as uvicorn has it
+        yield
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int, *, fallback: bool):  # type: ignore[no-untyped-def] # noqa: ANN202
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            if not fallback:
+                raise Refused(
+                    f"{host}:{port} cannot be served: {error.strerror}",
+                    mend="another `crossdock serve` may run there; give another --port",
+                ) from None
+            listening.bind((host, 0))
+        yield listening

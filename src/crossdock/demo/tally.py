@@ -1,0 +1,115 @@
+"""What has come of the orders so far, counted from the history as it grows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from crossdock.engine.history import Line, Place, follow
+from crossdock.process.messages import Record
+from crossdock.store import Database, Tenant
+
+ORDER = "order-to-cash"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Follows one tenant's history. Sets hold keys: orders, shipments."""
+
+    database: Database
+    tenant: Tenant
+    orders: set[str] = field(default_factory=set)
+    packed: set[str] = field(default_factory=set)
+    shipped: set[str] = field(default_factory=set)  # shipments
+    delivered: set[str] = field(default_factory=set)  # shipments
+    invoiced: set[str] = field(default_factory=set)
+    credited: set[str] = field(default_factory=set)  # returns
+    cancelled: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    exceptions: Counter[str] = field(default_factory=Counter)
+    open_exceptions: set[str] = field(default_factory=set)
+    decided_by: Counter[str] = field(default_factory=Counter)
+    touched: Counter[str] = field(default_factory=Counter)  # manual acts by run
+    seconds: dict[str, list[float]] = field(default_factory=dict)  # measures by name
+    events: int = 0
+    calls: int = 0
+    _runs: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _place: Place = field(default_factory=Place)
+
+    async def catch_up(self) -> None:
+        """Take in what has been decided since."""
+        while True:
+            lines, self._place = await follow(self.database, self.tenant, self._place)
+            for run, line in lines:
+                self._take(run, line)
+            if len(lines) < 1000:
+                return
+
+    def key_of(self, run: int) -> tuple[str, str]:
+        """The process and key of a run that has been seen."""
+        return self._runs.get(run, ("", ""))
+
+    def _take(self, run: int, line: Line) -> None:
+        self.events += 1
+        self.calls += line.event.type == "call.ended"
+        actor = line.event.actor
+        if actor is not None and actor.kind in ("human", "system"):
+            refused = any(record.what.endswith("refused") for record in line.records)
+            if not refused and line.event.type != "run.start":
+                self.decided_by[actor.id] += 1
+                self.touched[str(run)] += 1
+        for record in line.records:
+            self._record(run, record)
+
+    def _record(self, run: int, record: Record) -> None:
+        data = record.data
+        process, key = self._runs.get(run, ("", ""))
+        match record.what:
+            case "run.started":
+                self._runs[run] = (str(data["process"]), "")
+            case "alias.set" if not key:
+                self._runs[run] = (process, str(data["value"]))
+                if process == ORDER:
+                    self.orders.add(str(data["value"]))
+            case "step.succeeded":
+                self._succeeded(process, key, record.step)
+            case "run.cancelled" if process == ORDER:
+                self.cancelled.add(key)
+            case "run.failed" if process == ORDER:
+                self.failed.add(key)
+            case "exception.raised":
+                self.exceptions[str(data["type"])] += 1
+                self.open_exceptions.add(str(data["exception"]))
+            case "exception.closed":
+                self.open_exceptions.discard(str(data["exception"]))
+            case "measure":
+                self.seconds.setdefault(str(data["name"]), []).append(float(data["seconds"]))
+            case _:
+                pass
+
+    def _succeeded(self, process: str, key: str, step: str) -> None:
+        match process, step:
+            case ("order-to-cash", "picked"):
+                self.packed.add(key)
+            case ("order-to-cash", "invoice"):
+                self.invoiced.add(key)
+            case ("deliver-shipment", "book"):
+                self.shipped.add(key)
+            case ("deliver-shipment", "delivered"):
+                self.delivered.add(key)
+            case ("return-to-credit", "credit"):
+                self.credited.add(key)
+            case _:
+                pass
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    """The 10th, 50th and 90th percentile in hours, and how many there were (nearest rank)."""
+    ordered = sorted(values)
+    if not ordered:
+        return {"count": 0}
+
+    def at(share: float) -> float:
+        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 3600, 1)
+
+    return {"count": len(ordered), "p10_hours": at(0.1), "p50_hours": at(0.5), "p90_hours": at(0.9)}

@@ -1,0 +1,87 @@
+"""What is installed: connectors (shipped, of other packages, from files), and what processes name by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from crossdock.connect import Registry, catalogue, from_yaml
+from crossdock.errors import Refused
+from crossdock.process import Catalogue, Process, check
+from crossdock.process.problems import NotAProcess, Problem
+from crossdock.process.publish import reopen, shape_of
+
+
+@dataclass(slots=True)
+class Installed:
+    """Connectors, and the processes known by name: what the text of a process is checked against."""
+
+    connectors: Registry
+    catalogue: Catalogue = field(default_factory=Catalogue)
+
+    @classmethod
+    def find(cls, *folders: Path) -> Installed:
+        """What is installed here, with the YAML connectors in these folders. Raises `Refused` for a bad one."""
+        extra = [from_yaml(text, file=file) for folder in folders for file, text in texts_in(folder).items()]
+        known = Registry.discover(extra=extra)
+        return cls(connectors=known, catalogue=catalogue(known.connectors.values()))
+
+    def learn(self, texts: Mapping[str, str]) -> None:
+        """Know processes by name, so that others may run them. Those that are none are left to `check`."""
+        for _ in range(2):  # a second round, since processes may run each other
+            for file, text in texts.items():
+                process, _problems = check(text, self.catalogue, file=file)
+                if process is not None:
+                    shape = shape_of(process, self.catalogue)
+                    self.catalogue = self.catalogue.including(processes={process.name: shape})
+
+    def check(self, text: str, file: str = "") -> tuple[Process | None, list[Problem]]:
+        """The process, if it may be published, and every problem."""
+        return check(text, self.catalogue, file=file)
+
+    def load(self, text: str, file: str = "") -> Process:
+        """The process, to publish it. Raises `NotAProcess`."""
+        process, problems = self.check(text, file)
+        if process is None:
+            raise NotAProcess(problem for problem in problems if problem.severity == "error")
+        return process
+
+    def reopen(self, text: str) -> Process:
+        """A process that was published before."""
+        return reopen(text, self.catalogue)
+
+
+def pack(name: str) -> dict[str, str]:
+    """The processes of a pack: texts by file name. Raises `Refused` where there is none of that name."""
+    folder = resources.files("crossdock.packs").joinpath(name)
+    if not name.isidentifier() or not folder.is_dir():
+        raise Refused(f"there is no pack `{name}`", mend="there is: distribution")
+    return {
+        file.name: file.read_text()
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if file.name.endswith(".yaml")
+    }
+
+
+def texts_in(folder: Path) -> dict[str, str]:
+    """The YAML files in a folder: texts by path. Raises `Refused` for one that cannot be read."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("*.y*ml")) if folder.is_dir() else ():
+        found[str(path)] = read_text(path)
+    return found
+
+
+def read_text(path: Path) -> str:
+    """A text file. Raises `Refused` where it is not there, not readable, or not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Refused("there is no such file", where=str(path), mend="name one that is there") from None
+    except UnicodeDecodeError:
+        raise Refused("this is not a text in UTF-8", where=str(path), mend="save it as UTF-8") from None
+    except OSError as error:
+        raise Refused(
+            f"it cannot be read: {error.strerror}", where=str(path), mend="see its rights"
+        ) from None

@@ -1,0 +1,117 @@
+"""The settings of an installation: `settings.default.toml`, changed by a file and by the environment.
+
+No part of Crossdock but `assemble` reads them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from crossdock.errors import Refused
+
+FILE = "crossdock.toml"
+_PREFIX = "CROSSDOCK_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `settings.default.toml` describes, read once at the start. Paths are absolute."""
+
+    data: Path
+    database_url: str
+    prepared_statements: bool
+    host: str
+    port: int
+    tenant: str
+    processes: Path
+    connectors: Path
+    connections: Path
+    packs: tuple[str, ...]
+    person: str
+    zone: str
+    lease: float
+
+    @classmethod
+    def read(cls, directory: Path, environment: Mapping[str, str], **given: Any) -> Settings:
+        """The defaults, changed by `crossdock.toml` in `directory`, the environment, and what is `given`.
+
+        Raises `Refused` for a setting that does not exist or has a value that it cannot have.
+        """
+        values: dict[str, Any] = tomllib.loads(defaults())
+        known = dict(values)
+        file = directory / FILE
+        if file.exists():
+            try:
+                written = tomllib.loads(file.read_text())
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise Refused(
+                    f"this is not TOML: {error}", where=str(file), mend="mend the line it names"
+                ) from None
+            for name, value in written.items():
+                if name not in known:
+                    raise Refused(
+                        f"there is no setting `{name}`", where=str(file), mend=_nearest(name, known)
+                    )
+                values[name] = _fitting(name, value, known[name], str(file))
+        for variable, text in environment.items():
+            name = variable.removeprefix(_PREFIX).lower()
+            if variable.startswith(_PREFIX) and name in known:
+                values[name] = _fitting(name, _parsed(text, known[name]), known[name], variable)
+        if environment.get("DATABASE_URL") and not values["database_url"]:
+            values["database_url"] = environment["DATABASE_URL"]
+        values.update({name: value for name, value in given.items() if value is not None})
+        for name in ("data", "processes", "connectors", "connections"):
+            values[name] = (directory / values[name]).resolve()
+        values["packs"] = tuple(values["packs"])
+        try:
+            ZoneInfo(values["zone"])
+        except (KeyError, ValueError, OSError):
+            raise Refused(
+                f"there is no zone {values['zone']!r}", mend="give an IANA name, as Europe/Berlin"
+            ) from None
+        return cls(**values)
+
+
+def defaults() -> str:
+    """The text of `settings.default.toml`."""
+    return resources.files("crossdock").joinpath("settings.default.toml").read_text()
+
+
+def _parsed(text: str, default: Any) -> Any:
+    """A text of the environment as the kind of value that the setting has."""
+    if isinstance(default, bool):
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(
+            text.lower(), text
+        )
+    if isinstance(default, list):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(default, int | float):
+        try:
+            return type(default)(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _fitting(name: str, value: Any, default: Any, where: str) -> Any:
+    kind = type(default)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
+        raise Refused(
+            f"`{name}` is {value!r}, where {words[kind]} is needed", where=where, mend=f"e.g. {default!r}"
+        )
+    return value
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, 1, 0.6)
+    return f"did you mean `{close[0]}`?" if close else f"there are: {', '.join(known)}"
