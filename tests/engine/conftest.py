@@ -31,7 +31,13 @@ def read(text: str):
 
 def chain(name: str = "chain", steps: int = 3, **more: str) -> str:
     """A process of calls one after the other."""
-    lines = [f"process: {name}", "title: Calls in a row", "owner: tests", "document: Order", "key: ${ order.number }"]
+    lines = [
+        f"process: {name}",
+        "title: Calls in a row",
+        "owner: tests",
+        "document: Order",
+        "key: ${ order.number }",
+    ]
     lines += [f"{key}: {value}" for key, value in more.items()]
     lines += ["start:", "  - on: order.released", "steps:"]
     for n in range(steps):
@@ -168,7 +174,12 @@ class Engine:
         """Every run replays to its stored state, nothing is left over."""
         for row in await self.sql("select tenant, id from crossdock.run"):
             assert (await replay(self.database, self.library, self.tenant, row["id"])).same, row["id"]
-        assert await self.sql("select * from crossdock.inbox i join crossdock.run r on r.id = i.run where r.error is null") == []
+        assert (
+            await self.sql(
+                "select * from crossdock.inbox i join crossdock.run r on r.id = i.run where r.error is null"
+            )
+            == []
+        )
         assert await self.sql("select * from crossdock.outbox where status in ('leased', 'reported')") == []
 
 

@@ -48,7 +48,9 @@ async def test_an_unreachable_system_is_tried_again_when_the_back_off_is_over_wi
     assert [call.attempt for call in engine.world.calls] == [1, 2, 3]
     assert len({call.key for call in engine.world.calls}) == 1
     assert not any(call.find_first for call in engine.world.calls)
-    assert [r.what for line in detail.lines for r in line.records if r.what == "call.retried"] == ["call.retried"] * 2
+    assert [r.what for line in detail.lines for r in line.records if r.what == "call.retried"] == [
+        "call.retried"
+    ] * 2
     await engine.assert_sound()
 
 
@@ -77,7 +79,9 @@ async def test_a_connector_that_raises_leaves_an_unknown_outcome_not_a_dead_work
     assert [call.find_first for call in engine.world.calls] == [False, True]
 
 
-async def test_a_call_that_outlives_its_lease_is_found_out_by_another_and_its_late_answer_is_only_kept(engine):
+async def test_a_call_that_outlives_its_lease_is_found_out_by_another_and_its_late_answer_is_only_kept(
+    engine,
+):
     await engine.publish(chain(steps=2))
     answered = asyncio.Event()
 

@@ -38,7 +38,9 @@ def books(engine, tracking=""):
     """Bookings get the order's number as tracking number (SO-1: T-1), or this one."""
 
     async def answer(leased):
-        return engine.world.do(leased, {"tracking": tracking or leased.call.input["order"].replace("SO", "T")})
+        return engine.world.do(
+            leased, {"tracking": tracking or leased.call.input["order"].replace("SO", "T")}
+        )
 
     engine.world.answers["tms.book"] = answer
 
@@ -203,7 +205,9 @@ async def test_an_event_for_one_run_alone_reaches_it_and_no_other(engine):
 async def test_an_event_beyond_the_limits_is_refused_and_its_neighbours_are_not(engine):
     await engine.publish(chain(steps=1))
     with pytest.raises(Refused, match="5,000,0.. bytes"):
-        await engine.inbox.put(engine.tenant, [event("order.released", {"number": "x" * 5_000_000}, order="1")])
+        await engine.inbox.put(
+            engine.tenant, [event("order.released", {"number": "x" * 5_000_000}, order="1")]
+        )
     with pytest.raises(Refused, match="not JSON"):
         await engine.inbox.put(engine.tenant, [event("order.released", {"number": object()}, order="2")])
     with pytest.raises(Refused, match="300 keys"):
@@ -236,7 +240,9 @@ async def test_a_tenant_sees_only_its_own_runs_and_events_never_cross(engine):
     async with engine.working():
         await engine.inbox.put(engine.tenant, [order("SO-1")])
         await engine.idle()
-        (receipt,) = await engine.inbox.put(other, [event("shipment.delivered", {}, tracking="T-1", order="SO-1")])
+        (receipt,) = await engine.inbox.put(
+            other, [event("shipment.delivered", {}, tracking="T-1", order="SO-1")]
+        )
         assert receipt.fate == "parked"
         await engine.idle()
     assert await engine.history.runs(other) == []

@@ -70,7 +70,10 @@ async def test_an_event_received_after_the_deadline_comes_late_even_if_both_are_
 
 
 async def test_deadlines_stand_still_while_a_system_is_stopped_if_that_was_chosen(engine):
-    text = WAITS.replace("    undo: none\n    alias", "    undo: none\n    within: 1 h\n    late: { raise: pick_late }\n    alias")
+    text = WAITS.replace(
+        "    undo: none\n    alias",
+        "    undo: none\n    within: 1 h\n    late: { raise: pick_late }\n    alias",
+    )
     await engine.clock.set(NOON, rate=0)
     await engine.publish(text)
     books(engine)

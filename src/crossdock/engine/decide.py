@@ -51,7 +51,8 @@ with k as (
     as k(tenant, run, seq, command, token, final)
 ), locked as materialized (
   select r.tenant, r.id, r.version, r.seq, r.generation, r.key, r.parent, r.parent_step, r.parent_item,
-         r.parent_redo, case when r.seq <> k.seq then r.state end as state, k.command, k.token, k.final
+         r.parent_redo, r.wake_at, case when r.seq <> k.seq then r.state end as state,
+         k.command, k.token, k.final
   from k join crossdock.run r on r.tenant = k.tenant and r.id = k.run
   where r.error is null
   for no key update of r skip locked
@@ -77,14 +78,23 @@ with k as (
     and o.status = 'leased' and not l.final
   returning o.tenant, o.run, o.command
 )
-select 0 as what, tenant, id, version, seq, generation, key, parent, parent_step, parent_item, parent_redo, state,
-       crossdock.now() as now from locked
+select 0 as what, tenant, id, version, seq, generation, key, parent, parent_step, parent_item, parent_redo,
+       wake_at, state, crossdock.now() as now from locked
 union all
-select 1, tenant, run, id, 0, 0, '', null, '', '', 0, event, null from taken
+select 1, tenant, run, id, 0, 0, '', null, '', '', 0, null, event, null from taken
 union all
-select 2, tenant, run, 0, 0, 0, command, null, connection, lane, 0, null, null from settled
+select 2, tenant, run, 0, 0, 0, command, null, connection, lane, 0, null, null, null from settled
 union all
-select 3, tenant, run, 0, 0, 0, command, null, '', '', 0, null, null from reported
+select 3, tenant, run, 0, 0, 0, command, null, '', '', 0, null, null, null from reported
+"""
+
+# Runs whose deadlines do not fire: they wait for a system that was stopped so.
+_STAND_STILL: LiteralString = """
+select distinct o.tenant, o.run
+from unnest($1::int[], $2::bigint[]) as k(tenant, run)
+join crossdock.outbox o on o.tenant = k.tenant and o.run = k.run
+join crossdock.connection n on n.tenant = o.tenant and n.name = o.connection
+where n.stopped is not null and n.stand_still
 """
 
 _PARENTS: LiteralString = """
@@ -178,6 +188,7 @@ class _Work:
     outcomes: list[Outcome] = field(default_factory=list)
     state: State | None = None
     decided: int = 0
+    stands_still: bool = False
 
 
 class Decider:
@@ -334,6 +345,8 @@ class Decider:
         seen = projections.Seen(columns.now)
         settle: list[tuple[int, int, str]] = []
         parents = await _parents(transaction, works)
+        for work in await _standing_still(transaction, works, columns.now):
+            work.stands_still = True
         for work in works:
             shelf = await self._library.refresh(transaction, work.tenant)
             await self._decide_run(transaction, work, shelf, parents, carrier, seen, settle)
@@ -505,7 +518,12 @@ class _Run:
         """Fire the deadlines that are due; with `before`, only those that passed before that event came."""
         for _ in range(MOST_TIMERS):
             wake = self.state.wake
-            if wake is None or wake > self._now or (before is not None and wake >= before):
+            if (
+                wake is None
+                or wake > self._now
+                or self._work.stands_still
+                or (before is not None and wake >= before)
+            ):
                 return
             seq = self.state.seq
             data = {"due": text_of(wake)}
@@ -537,3 +555,12 @@ async def _parents(transaction: EngineTransaction, works: list[_Work]) -> dict[t
         return {}
     rows = await transaction.fetch(_PARENTS, *zip(*wanted, strict=True))
     return {(row["tenant"], row["id"]): row for row in rows}
+
+
+async def _standing_still(transaction: EngineTransaction, works: list[_Work], now: datetime) -> list[_Work]:
+    """Those with a deadline that is due and may not fire now."""
+    due = {(w.tenant, w.run): w for w in works if w.row["wake_at"] is not None and w.row["wake_at"] <= now}
+    if not due:
+        return []
+    rows = await transaction.fetch(_STAND_STILL, [t for t, _ in due], [r for _, r in due])
+    return [due[row["tenant"], row["run"]] for row in rows]
