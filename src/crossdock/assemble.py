@@ -138,7 +138,7 @@ class System:
 async def opened(settings: Settings, *, set_up: bool = False) -> AsyncIterator[System]:
     """Open an installation. `set_up` also makes the tenant, publishes processes and sets connections.
 
-    Raises `Refused` where the directory or a file cannot be used, `Unreachable` where the server is not there.
+    Raises `Refused` where the directory or a file cannot be used, `Unreachable` where no server is.
     """
     server = None if settings.database_url else await asyncio.to_thread(EmbeddedServer.open, settings.data)
     try:
@@ -191,9 +191,7 @@ async def _tenant(database: Database, name: str, *, make: bool) -> Tenant:
         return await database.tenant(name)
     except NotFound:
         if not make:
-            raise NotFound(
-                f"there is no tenant {name}", mend="start `crossdock serve` once, or name another"
-            ) from None
+            raise NotFound(f"there is no tenant {name}", mend="run `crossdock serve` once") from None
         return await database.create_tenant(name)
 
 

@@ -1,4 +1,4 @@
-"""`crossdock demo`: the main job on real orders, from nothing to a summary, with pages to look at meanwhile."""
+"""`crossdock demo`: the main job on real orders, from nothing to a summary, with pages meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from rich.console import Group
@@ -41,7 +41,7 @@ _CALENDARS = {
 def demo(
     orders: Annotated[int, typer.Option(help="So many real orders", min=1, max=_MOST_ORDERS)] = 300,
     leave: Annotated[
-        bool, typer.Option("--exit", help="End after the summary; status 0 if the ledgers agree")
+        bool, typer.Option("--exit", help="End after the summary; 0 if the ledgers agree")
     ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="The summary as one JSON object on the last line")
@@ -53,12 +53,12 @@ def demo(
     ] = None,
     patience: Annotated[
         float | None,
-        typer.Option(help="Seconds that an approval waits for you before the stand-in decides it"),
+        typer.Option(help="Seconds an approval waits for you before the stand-in decides"),
     ] = None,
 ) -> None:
     """Play order to cash on real orders (SCMS, 2006-2015) against seven sandbox systems.
 
-    Open the page it names, and decide approvals and exceptions while it runs; what you leave, a stand-in decides.
+    Open the page it names and decide approvals and exceptions while it runs; a stand-in decides the rest.
     """
     interactive = sys.stdout.isatty() and not json
     leave = leave or not interactive
@@ -142,7 +142,7 @@ class _Screen(contextlib.AbstractContextManager["_Screen"]):
         self._live = Live(console=console, refresh_per_second=8, transient=False) if live else None
         self._told = 0.0
 
-    def __enter__(self) -> _Screen:
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
         return self
@@ -216,7 +216,7 @@ def _print(result: dict[str, Any]) -> None:
     touches = result["manual_touches"]
     console.print(
         f"Manual touches: {touches['per_order']} an order ({touches['by_people']} by people, "
-        f"{touches['by_stand_in']} by the {NAME}); {touches['orders_untouched']} orders went through untouched"
+        f"{touches['by_stand_in']} by the {NAME}); {touches['orders_untouched']} orders untouched"
     )
     console.print(
         f"{result['events_decided']} events decided, {result['calls_answered']} calls answered "

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 Directory = Annotated[
     Path,
-    typer.Option("--dir", "-C", help="The directory of the installation; crossdock.toml is read there"),
+    typer.Option("--dir", "-C", help="The installation's directory; crossdock.toml is read there"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts: an object a line")]
 HERE = Path()
@@ -32,7 +32,7 @@ def settings_in(directory: Path, **given: Any) -> Settings:
 def with_system(
     directory: Path, act: Callable[[System], Awaitable[T]], *, json: bool = False, set_up: bool = False
 ) -> T:
-    """Open the installation, do something with it, and close it; an error of ours becomes words and a status."""
+    """Open the installation, do something with it, and close it; an error becomes words and a status."""
 
     async def go() -> T:
         async with opened(settings_in(directory), set_up=set_up) as system:

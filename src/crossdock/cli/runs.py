@@ -20,7 +20,7 @@ from crossdock.cli.place import HERE, Directory, Json, with_system
 from crossdock.engine import Arrival
 from crossdock.engine import replay as replay_run
 from crossdock.engine.history import RunDetail, RunRow
-from crossdock.engine.repair import Action, Cause
+from crossdock.engine.repair import Action, Cause, Progress
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.installed import read_text
 from crossdock.model import DOCUMENTS, parse_document, to_json
@@ -145,19 +145,18 @@ def events(
 def retry(
     name: Annotated[str | None, typer.Argument(help="One run: its key or an alias")] = None,
     step: Annotated[str | None, typer.Option(help="The step; the one that is held, without")] = None,
-    type_: Annotated[
-        str | None, typer.Option("--type", help="All runs with an open exception of this type")
-    ] = None,
-    connection: Annotated[str | None, typer.Option(help="All runs that are held by this connection")] = None,
-    rate: Annotated[float, typer.Option(help="So many runs a second, of many")] = 10.0,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; without, only count what it would touch")
-    ] = False,
+    type_: Annotated[str | None, typer.Option("--type", help="All runs with an open exception of it")] = None,
+    connection: Annotated[str | None, typer.Option(help="All runs that this connection holds")] = None,
+    trial: Annotated[int, typer.Option(help="Of many: so many first, the rest when you proceed", min=0)] = 3,
+    rate: Annotated[float, typer.Option(help="Of many: so many runs a second")] = 10.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Of many: do it; without, only count them")] = False,
+    proceed: Annotated[int | None, typer.Option(help="Go on with the repair of this number")] = None,
+    progress: Annotated[int | None, typer.Option(help="Show how the repair of this number stands")] = None,
     note: Annotated[str, typer.Option(help="Why, for the history")] = "",
     directory: Directory = HERE,
     json: Json = False,
 ) -> None:
-    """Try a held step again: of one run, or of all runs with one cause (counted first, then with --yes)."""
+    """Try a held step again: of one run, or of all runs with one cause (counted, a few first)."""
 
     async def act(system: System) -> None:
         if name is not None:
@@ -165,24 +164,37 @@ def retry(
             at = step or await _held(system, row)
             await _tell(system, row, STEP_RETRY, {"step": at, "note": note})
             _done(json, {"run": row.id, "step": at}, f"asked {row.process}/{row.key} to try {at} again")
-            return
-        if not (type_ or connection):
+        elif proceed is not None:
+            await system.repairs.proceed(system.tenant, proceed)
+            _stands(json, await system.repairs.progress(system.tenant, proceed))
+        elif progress is not None:
+            _stands(json, await system.repairs.progress(system.tenant, progress))
+        elif type_ or connection:
+            cause = Cause(exception=type_ or "", connection=connection or "", step=step or "")
+            count = await system.repairs.count(system.tenant, cause)
+            if not yes:
+                words = f"{count} runs have this cause. Add --yes to try them again."
+                _done(json, {"runs": count}, words)
+                return
+            action = Action(act="retry", note=note)
+            begun = await system.repairs.begin(
+                system.tenant, cause, action, by=getpass.getuser(), trial=trial, rate=rate
+            )
+            _stands(json, begun)
+        else:
             raise Refused("nothing is named", mend="name a run, or a cause: --type or --connection")
-        cause = Cause(exception=type_ or "", connection=connection or "", step=step or "")
-        count = await system.repairs.count(system.tenant, cause)
-        if not yes:
-            _done(json, {"runs": count}, f"{count} runs have this cause. Add --yes to try them all again.")
-            return
-        repair = await system.repairs.begin(
-            system.tenant, cause, Action(act="retry", note=note), by=_actor(), trial=trial, rate=rate
-        )
-        _done(
-            json,
-            {"repair": repair, "runs": count},
-            f"repair {repair} tries {count} runs again, {rate:g} a second",
-        )
 
     with_system(directory, act, json=json)
+
+
+def _stands(json: bool, repair: Progress) -> None:
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in repair.outcomes.items()) or "none yet"
+    words = (
+        f"repair {repair.id} is {repair.status}: {repair.sent} of {repair.counted} sent; outcomes: {outcomes}"
+    )
+    if repair.status in ("trial", "waiting"):
+        words += f"\ngo on with the rest: crossdock retry --proceed {repair.id}"
+    _done(json, asdict(repair), words)
 
 
 def cancel(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
 import typer
@@ -110,12 +110,12 @@ class _Server(uvicorn.Server):
     """Leaves signals to the command that runs it."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def,override] # noqa: ANN202 - as uvicorn has it
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
 @contextlib.contextmanager
-def _listening(host: str, port: int, *, fallback: bool):  # type: ignore[no-untyped-def] # noqa: ANN202
+def _listening(host: str, port: int, *, fallback: bool) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

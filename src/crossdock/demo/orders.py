@@ -26,9 +26,10 @@ FIRST_DAY = date(2011, 1, 3)  # where the history is dense
 _CENT = Decimal("0.01")
 _LIMITED = ("haiti", "zambia", "mozambique")  # with a credit limit that some orders exceed
 _COUNTRIES = {
-    "Afghanistan": "AF", "Angola": "AO", "Belize": "BZ", "Benin": "BJ", "Botswana": "BW", "Burkina Faso": "BF",
-    "Burundi": "BI", "Cameroon": "CM", "Congo, DRC": "CD", "Côte d'Ivoire": "CI", "Dominican Republic": "DO",
-    "Ethiopia": "ET", "Ghana": "GH", "Guatemala": "GT", "Guinea": "GN", "Guyana": "GY", "Haiti": "HT",
+    "Afghanistan": "AF", "Angola": "AO", "Belize": "BZ", "Benin": "BJ", "Botswana": "BW",
+    "Burkina Faso": "BF", "Burundi": "BI", "Cameroon": "CM", "Congo, DRC": "CD", "Côte d'Ivoire": "CI",
+    "Dominican Republic": "DO", "Ethiopia": "ET", "Ghana": "GH", "Guatemala": "GT", "Guinea": "GN",
+    "Guyana": "GY", "Haiti": "HT",
     "Kazakhstan": "KZ", "Kenya": "KE", "Kyrgyzstan": "KG", "Lebanon": "LB", "Lesotho": "LS", "Liberia": "LR",
     "Libya": "LY", "Malawi": "MW", "Mali": "ML", "Mozambique": "MZ", "Namibia": "NA", "Nigeria": "NG",
     "Pakistan": "PK", "Rwanda": "RW", "Senegal": "SN", "Sierra Leone": "SL", "South Africa": "ZA",

@@ -42,7 +42,8 @@ class StandIn:
         waiting = False
         tasks = await self.history.tasks(self.tenant, most=1000)
         exceptions = await self.history.exceptions(self.tenant, most=1000)
-        for one in (*tasks, *exceptions):
+        cases: list[TaskRow | ExceptionRow] = [*tasks, *exceptions]
+        for one in cases:
             due = one.opened + AFTER
             first = self._seen.setdefault(one.id, time.monotonic())
             if due > now:

@@ -1,7 +1,8 @@
 """What the demo came to, and whether the partners' own ledgers agree with it.
 
-The ledger check asks the partners, not Crossdock: each order that was invoiced was picked once, each shipment of
-it booked once (with one carrier), and one invoice stands for it; of an order that was cancelled nothing stands.
+The ledger check asks the partners, not Crossdock: each order that was invoiced was picked once, each
+shipment of it booked once (with one carrier), and one invoice stands for it; of an order that was cancelled
+nothing stands.
 """
 
 from __future__ import annotations
