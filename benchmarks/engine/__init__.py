@@ -2,7 +2,7 @@
 
 Contestants, one after the other, each in a process of its own, on the same machine, stub and PostgreSQL:
 
-    ours        Crossdock's engine: one worker process, the process language, the real connector
+    ours        Crossdock's engine: one worker process, the process language, aiohttp as its caller
     bare_loop   the least SQL for the same rows: what a program for these orders alone would do (`bare_loop`)
     dbos        DBOS on the same PostgreSQL, a workflow of 8 steps
     temporal    Temporal's development server, in memory (so not durable: its faster form), 8 activities
