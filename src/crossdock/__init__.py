@@ -1,1 +1,16 @@
-"""Crossdock: an operating layer for logistics."""
+"""Crossdock: an open-source, self-hosted operating layer for logistics.
+
+One direction, which `make test` holds:
+
+    bytes arrive            gateway      verified, translated to canonical events
+    kept                    engine       one inbox; acknowledged after the commit
+    decided                 process      a pure function: state, records, commands
+    leaves                  engine       the outbox: leased, in lanes, at most one try at a time
+    called                  connect      with an idempotency key; found out where in doubt; connectors say how
+    comes back              engine       an outcome is an event like any other
+    seen and decided        tower        reads the history, and acts by putting events in
+
+Layers, low to high; each imports only those before it:
+errors, model, expressions, process, store, engine, connect, gateway | connectors, tower, installed, assemble,
+demo, cli. The sandbox stands apart: it imports nothing of ours.
+"""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import typer
 
 from crossdock.cli.check import check
+from crossdock.cli.connections import connections
 from crossdock.cli.demo import demo
 from crossdock.cli.doctor import doctor
 from crossdock.cli.runs import cancel, events, replay, retry, run, runs
 from crossdock.cli.sandbox import sandbox
+from crossdock.cli.schema import schema
 from crossdock.cli.serving import serve, worker
 from crossdock.cli.try_ import try_
 
@@ -33,6 +35,8 @@ _app.command()(events)
 _app.command()(retry)
 _app.command()(cancel)
 _app.command()(replay)
+_app.command()(connections)
+_app.command()(schema)
 _app.command()(sandbox)
 _app.command()(doctor)
 

@@ -12,23 +12,16 @@ from crossdock.cli.output import console, say_json, told
 from crossdock.errors import Refused
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process.problems import Problem
-from crossdock.process.schema import SCHEMA
 
 
 def check(
     files: Annotated[list[Path], typer.Argument(help="Processes: YAML files, or folders of them")],
     json: Annotated[bool, typer.Option("--json", help="One object with all problems")] = False,
-    schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON Schema of the language and end")
-    ] = False,
 ) -> None:
     """Say what is wrong with processes: file, line, step and mend. Status 1 if anything is.
 
     Connectors are those installed, those in `connectors/` where you are, and those beside the file.
     """
-    if schema:
-        say_json(SCHEMA)
-        return
     with told(json=json):
         paths = [path for name in files for path in _processes(name)]
         folders = sorted({path.parent for path in paths})
