@@ -1,10 +1,10 @@
 """What must happen: the process language and the pure kernel that runs it.
 
-`check` and `load` read a process; `starts`, `new_state` and `advance` run it. No I/O, no clock, nothing
-random.
+`check` and `load` read a process; `starts`, `new_state` and `advance` run it, `replay` runs it again. No I/O,
+no clock, nothing random.
 """
 
-from crossdock.process.advance import Decision, advance, new_state, starts
+from crossdock.process.advance import Decision, advance, new_state, replay, starts
 from crossdock.process.catalogue import Catalogue, canonical
 from crossdock.process.definition import Process
 from crossdock.process.messages import Event
@@ -24,5 +24,6 @@ __all__ = [
     "encode_state",
     "load",
     "new_state",
+    "replay",
     "starts",
 ]

@@ -1,16 +1,20 @@
-"""What is done when something happens: the verbs of `late`, `fails`, `refused` and `on`."""
+"""What is done when something happens: the verbs of `late`, `fails`, `refused` and `on`.
+
+An action decides what becomes of the step or run (`raise`, `skip`, `cancel`, `fail`, `redo`, `step`), or only
+tells somebody (`escalate`, `emit`, `nothing`). One that cannot be done decides nothing: a redo over its
+limit, a cancel past what cannot be undone, a step that has run already. A failure that nothing decides holds
+the step with an exception, so that it is never silent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from crossdock.expressions import EvaluationError
 from crossdock.process import unwind
-from crossdock.process.definition import DECISIVE, Action
-from crossdock.process.messages import RUN_CANCEL, Tell, Withdraw
+from crossdock.process.definition import Action
 from crossdock.process.state import ENDED_STEP
-from crossdock.process.turn import Turn
+from crossdock.process.turn import FAILURES, Turn
 
 Cause = Literal["late", "fails", "refused", "on"]
 
@@ -25,58 +29,74 @@ def perform(
     values: Mapping[str, Any] | None = None,
     **data: Any,
 ) -> bool:
-    """Do each action whose condition holds. Whether one of them decided what becomes of the step or run."""
+    """Do each action whose condition holds. Whether one of them decided what becomes of the step or run.
+
+    An action whose expressions cannot be worked out is told as an exception, and the others are done.
+    """
     decided = False
     for action in actions:
-        if not turn.holds(action.condition, values):
-            continue
-        said = turn.text(action.message, values) if action.message is not None else message
-        _do(turn, action, cause, step, said, values, data)
-        decided = decided or action.verb in DECISIVE
+        try:
+            if turn.holds(action.condition, values):
+                said = turn.text(action.message, values) if action.message is not None else message
+                decided = _do(turn, action, cause, step, said, values, data) or decided
+        except FAILURES as error:
+            turn.open(
+                "decision_failed", step, message=f"what `{cause}` says could not be worked out: {error}"
+            )
     return decided
 
 
 def failed(turn: Turn, name: str, type_: str, message: str, **data: Any) -> None:
     """A step has failed for good: its `fails` decides; without a decision an exception holds it."""
-    try:
-        decided = perform(turn, turn.process.steps[name].fails, "fails", name, message=message, **data)
-    except EvaluationError as error:
-        message = f"{message}; and what `fails` says could not be worked out: {error}"
-        decided = False
-    if not decided:
+    if not perform(turn, turn.process.steps[name].fails, "fails", name, message=message, **data):
         turn.hold(name, type_, message=message, **data)
 
 
-def skip_step(turn: Turn, name: str, reason: str, by: str = "") -> None:
+def skip_step(turn: Turn, name: str, reason: str, by: str = "") -> bool:
     """Skip a step that has not ended; a call that is out is taken back first."""
     step = turn.step(name)
     if step.status in ENDED_STEP:
         turn.record("step.skip_refused", name, reason=f"it is {step.status}", by=by)
-        return
-    if step.call is not None and step.call.out:
+        return False
+    # A person who skips a call in doubt answers for it; a deadline does not.
+    if step.call is not None and (step.call.out or (step.call.doubt and not by)):
         step.call.then = "skip"
         step.reason = reason
         step.by = by
-        turn.command(Withdraw(id=step.call.id))
-        turn.record("call.withdrawing", name, call=step.call.id)
-        return
+        unwind.take_call_back(turn, name)
+        return True
     unwind.withdraw_person(turn, name)
-    if step.children is not None:
-        for item in step.children.open:
-            data = {"reason": reason}
-            redo = step.redo + step.tries
-            turn.command(Tell(to="child", type=RUN_CANCEL, data=data, step=name, item=item, redo=redo))
+    unwind.cancel_children(turn, name, reason)
     turn.skip(name, reason, by)
+    return True
 
 
-def trigger(turn: Turn, name: str) -> None:
-    """Let a step start that starts in no other way."""
+def give_way(turn: Turn, name: str, handler: str, reason: str) -> None:
+    """Let `handler` take the place of a step that has not ended; a call that is out is taken back first."""
     step = turn.step(name)
-    if step.status != "pending" or step.triggered:
+    if step.status not in ENDED_STEP:
+        if step.call is not None and (step.call.out or step.call.doubt):
+            step.call.then = "fail"
+            step.call.handler = handler
+            step.reason = reason
+            unwind.take_call_back(turn, name)
+            return
+        unwind.withdraw_person(turn, name)
+        unwind.cancel_children(turn, name, reason)
+        turn.fail(name, reason)
+    trigger(turn, handler)
+
+
+def trigger(turn: Turn, name: str) -> bool:
+    """Let a step start that starts in no other way. Whether it will do something for this."""
+    step = turn.step(name)
+    if step.status in ENDED_STEP:
         turn.record("step.trigger_refused", name, reason=f"it is {step.status}")
-        return
-    step.triggered = True
-    turn.changed.append(name)
+        return False
+    if not step.triggered:
+        step.triggered = True
+        turn.changed.append(name)
+    return True
 
 
 def _do(
@@ -87,10 +107,13 @@ def _do(
     message: str,
     values: Mapping[str, Any] | None,
     data: Mapping[str, Any],
-) -> None:
+) -> bool:
+    """Do one action. Whether it decided."""
+    ends_badly = bool(step) and cause in ("fails", "refused")
     match action.verb:
-        case "raise" if step and cause in ("fails", "refused"):
+        case "raise" if ends_badly:
             turn.hold(step, action.word, message=message or action.word, severity=action.severity, **data)
+            return True
         case "raise":
             turn.open(
                 action.word,
@@ -100,6 +123,7 @@ def _do(
                 late=cause == "late",
                 **data,
             )
+            return True
         case "escalate":
             task = turn.look(step).task if step else ""
             turn.record("escalated", step, to=action.word, task=task, message=message)
@@ -108,23 +132,26 @@ def _do(
             turn.emit(action.word, content)
             turn.record("event.emitted", step, type=action.word)
         case "skip":
-            skip_step(turn, step, action.word or message or cause)
+            return skip_step(turn, step, action.word or message or cause)
         case "cancel":
-            unwind.end_run(turn, "cancelled", action.word or message)
+            return unwind.end_run(turn, "cancelled", action.word or message)
         case "fail":
-            unwind.end_run(turn, "failed", action.word or message)
+            return unwind.end_run(turn, "failed", action.word or message)
         case "redo":
             person = turn.event.actor.id if turn.event.actor and cause == "refused" else ""
-            if step and cause in ("fails", "refused"):
+            if not unwind.redo(turn, action.word, message or action.word, by=person, most=action.most):
+                return False
+            if ends_badly and not unwind.unwinding(turn, step):
                 turn.fail(step, message)
-            unwind.redo(turn, action.word, message or action.word, by=person, most=action.most)
+            return True
         case "step":
-            if step and cause != "on" and turn.look(step).status not in ENDED_STEP:
-                if turn.look(step).call is not None and cause == "late":
-                    turn.record("step.trigger_refused", action.word, reason="the call is still out")
-                    return
-                unwind.withdraw_person(turn, step)
-                turn.fail(step, message or cause)
-            trigger(turn, action.word)
+            if turn.look(action.word).status in ENDED_STEP:
+                return trigger(turn, action.word)  # tells why not
+            if step and cause != "on":
+                give_way(turn, step, action.word, message or cause)
+            else:
+                trigger(turn, action.word)
+            return True
         case "nothing":
             turn.record("event.noted", step, message=message)
+    return False

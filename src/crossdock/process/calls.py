@@ -7,43 +7,43 @@
     unknown       found out, then again            a person: unknown_outcome        found out, else a person
     withdrawn     it never was                     -                                it never was
 
-A call in doubt (some try may have done it) never counts as not done: it is found out, or a person says.
+"Taken back" is a cancel, a redo, or a skip of the step. A call in doubt (some try may have done it) never
+counts as not done: it is found out, or a person says. What is said of a call that was taken back and turns
+out to have been done is that it was done: the step has succeeded, and a cancel or redo then undoes it.
 """
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from crossdock.process import unwind
-from crossdock.process.actions import failed
-from crossdock.process.definition import CallWork, Retry
+from crossdock.process.actions import failed, give_way
+from crossdock.process.definition import CallWork, Retry, Undo
 from crossdock.process.messages import Call, CallEnded
 from crossdock.process.messages import Retry as RetryCommand
 from crossdock.process.state import PendingCall
 from crossdock.process.turn import DecisionError, Turn, text_of
 
+MOST_RETRY_AFTER = timedelta(days=7)  # what a partner asks for beyond that is not waited for
 _TYPES = {"refused": "refused_by_partner", "unreachable": "partner_down", "unknown": "unknown_outcome"}
 
 
 def send(turn: Turn, name: str) -> None:
     """Send the call of a step: its first, or again after it was given up. Its input stays what it was."""
-    work = turn.process.steps[name].work
-    assert isinstance(work, CallWork)  # noqa: S101 - only calls are sent
     step = turn.step(name)
     given_up = step.call
-    step.status = "running"
     step.reason = ""
     if given_up is not None and given_up.undo:
-        doubt = given_up.doubt
         step.status = "succeeded"
-        step.call = PendingCall(
-            id=given_up.id, undo=True, doubt=doubt, via=given_up.via, input=given_up.input
-        )
-        unwind.send_undo(turn, name, doubt=doubt)
+        unwind.undo_again(turn, name, given_up)
         return
+    work = turn.process.steps[name].work
+    assert isinstance(work, CallWork)  # noqa: S101 - only calls are sent
+    step.status = "running"
     doubt = given_up is not None and given_up.doubt
     step.call = PendingCall(id=unwind.call_id(name, step), doubt=doubt)
     turn.command(
@@ -103,11 +103,9 @@ def _unknown(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> Non
 
 def _unreachable(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
     retry = _policy(turn, name)
-    if unwind.unwinding(turn, name) and not call.undo and not call.doubt:
-        turn.cancel_step(name, "taken back before it was done")
-    elif call.then == "skip" and not call.doubt:
-        turn.skip(name, turn.look(name).reason, turn.look(name).by)
-    elif call.attempt < retry.attempts:
+    if not call.undo and not call.doubt and _taken_back(turn, name, call):
+        return
+    if call.attempt < retry.attempts:
         _again(turn, name, answer, call, retry)
     else:
         _give_up(turn, name, "unknown_outcome" if call.doubt else "partner_down", answer, call)
@@ -118,21 +116,34 @@ def _not_done(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> No
     call.doubt = False
     if call.undo:
         _give_up(turn, name, "undo_failed", answer, call)
-    elif unwind.unwinding(turn, name):
-        turn.cancel_step(name, "taken back before it was done")
-    elif call.then == "skip":
-        turn.skip(name, turn.look(name).reason, turn.look(name).by)
+    elif _taken_back(turn, name, call):
+        return
     elif answer.outcome == "withdrawn":
         send(turn, name)  # found not to be there, and still wanted
     else:
         _give_up(turn, name, "refused_by_partner", answer, call)
 
 
+def _taken_back(turn: Turn, name: str, call: PendingCall) -> bool:
+    """What becomes of a step whose call was asked back and was not done. False: it is still wanted."""
+    step = turn.look(name)
+    if unwind.unwinding(turn, name):
+        turn.cancel_step(name, "taken back before it was done")
+    elif call.then == "skip":
+        turn.skip(name, step.reason, step.by)
+    elif call.then == "fail":
+        turn.step(name).call = None
+        give_way(turn, name, call.handler, step.reason)
+    else:
+        return False
+    return True
+
+
 def _again(turn: Turn, name: str, answer: CallEnded, call: PendingCall, retry: Retry) -> None:
-    wait = retry.first * (2 ** (call.attempt - 1) if retry.exponential else 1)
-    wait = min(wait, retry.most)
-    if answer.retry_after is not None:
-        wait = max(wait, timedelta(seconds=answer.retry_after))
+    wait = _back_off(retry, call.attempt)
+    if answer.retry_after is not None and math.isfinite(answer.retry_after):
+        asked = min(max(answer.retry_after, 0.0), MOST_RETRY_AFTER.total_seconds())
+        wait = max(wait, timedelta(seconds=asked))
     call.attempt += 1
     at = turn.now + wait
     turn.command(RetryCommand(id=call.id, at=at, doubt=call.doubt))
@@ -148,21 +159,31 @@ def _again(turn: Turn, name: str, answer: CallEnded, call: PendingCall, retry: R
     )
 
 
+def _back_off(retry: Retry, attempt: int) -> timedelta:
+    """How long to wait after so many tries: `first`, doubled for each try, up to `most`."""
+    doublings: int = min(attempt - 1, 60) if retry.exponential else 0
+    if retry.first and doublings >= (retry.most // retry.first).bit_length():
+        return retry.most
+    return min(retry.first * (1 << doublings), retry.most)
+
+
 def _give_up(turn: Turn, name: str, type_: str, answer: CallEnded, call: PendingCall) -> None:
     """No more tries. What cannot be found out, and an undo that failed, always go to a person."""
     call.out = False
     reason = answer.reason or _TYPES.get(answer.outcome, answer.outcome)
-    work = turn.process.steps[name].work
-    called = f"{work.system}.{work.operation}" if isinstance(work, CallWork) else ""
+    definition = turn.process.steps[name]
+    called = definition.undo if call.undo else definition.work
+    system = called.system if isinstance(called, CallWork | Undo) else ""
+    operation = f"{called.system}.{called.operation}" if isinstance(called, CallWork | Undo) else ""
     turn.record(
         "call.given_up", name, call=call.id, attempts=call.attempt, outcome=answer.outcome, reason=reason
     )
     facts: dict[str, Any] = {
         "call": call.id,
-        "operation": called,
+        "operation": operation,
         "attempts": call.attempt,
         "code": answer.code,
-        "connection": turn.look(name).via or (work.system if isinstance(work, CallWork) else ""),
+        "connection": call.via or turn.look(name).via or system,
     }
     if call.undo:
         turn.hold(name, "undo_failed", message=f"could not be undone: {reason}", **facts)

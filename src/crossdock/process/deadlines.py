@@ -1,24 +1,27 @@
 """Deadlines: when they are due, and the ladder that is climbed when they pass.
 
 A deadline counts from the step's start (`within`), is a time (`by`), or the next cut-off of a calendar. A
-`by` is evaluated again whenever what it names changes; a time that has moved into the past is due at once.
-Passing does not end the wait, unless the ladder says so. Each rung is climbed once in a life of the step.
+`by` is evaluated again whenever what it names changes; a time that has moved into the past is due at once,
+unless an event that was received in time may still be on its way: then the timer, which comes after it,
+decides. Passing does not end the wait, unless the ladder says so. Each rung is climbed once in a life of the
+step. A held step's deadline runs on: the customer's clock does not stop because somebody has to look at it.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from crossdock.errors import CrossdockError
 from crossdock.expressions import EvaluationError
 from crossdock.process.actions import perform
-from crossdock.process.definition import Deadline
+from crossdock.process.definition import Deadline, WaitWork
 from crossdock.process.durations import Duration
 from crossdock.process.state import StepState
-from crossdock.process.turn import Turn, text_of
+from crossdock.process.turn import Turn
+from crossdock.process.views import text_of
 
-_OPEN = frozenset({"running", "waiting"})
+OPEN = frozenset({"running", "waiting", "held"})  # the steps whose deadline runs
 
 
 def instant(value: Any, what: str) -> datetime:
@@ -35,7 +38,10 @@ def instant(value: Any, what: str) -> datetime:
             ) from None
     if found.tzinfo is None:
         raise EvaluationError(f"{what} gave {value!r}, a time without a zone", mend="add Z or an offset")
-    return found
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise EvaluationError(f"{what} gave {value!r}, which is beyond all calendars") from None
 
 
 def set_deadline(turn: Turn, name: str) -> None:
@@ -49,17 +55,23 @@ def refresh(turn: Turn, name: str) -> None:
     """Work out a `by` again, after something it may name has changed."""
     deadline = turn.process.steps[name].deadline
     step = turn.look(name)
-    if deadline is None or deadline.by is None or step.status not in _OPEN:
+    if deadline is None or deadline.by is None or step.status not in OPEN or step.started is None:
         return
     due = _due(turn, step, deadline)
     if due != step.due:
         _set_due(turn, name, deadline, due)
 
 
-def fire_one(turn: Turn, name: str) -> bool:
-    """Climb the rung that is due on this step."""
-    _climb(turn, name)
-    return True
+def climb_overdue(turn: Turn) -> bool:
+    """Climb a rung whose time was moved into the past by what has come in. Whether there was one."""
+    while turn.overdue:
+        name = turn.overdue[0]
+        step = turn.look(name)
+        if step.next is not None and step.next <= turn.event.received and step.status in OPEN:
+            _climb(turn, name)
+            return True
+        turn.overdue.pop(0)
+    return False
 
 
 def fire(turn: Turn, until: datetime) -> bool:
@@ -70,7 +82,7 @@ def fire(turn: Turn, until: datetime) -> bool:
             (
                 name
                 for name, step in turn.state.steps.items()
-                if step.next is not None and step.next <= until and step.status in _OPEN
+                if step.next is not None and step.next <= until and step.status in OPEN
             ),
             key=lambda name: (turn.look(name).next or until, name),
             default=None,
@@ -85,8 +97,7 @@ def _climb(turn: Turn, name: str) -> None:
     step = turn.step(name)
     deadline = turn.process.steps[name].deadline
     if deadline is None:  # a `wait`: its time has come
-        step.next = step.due = None
-        turn.succeed(name, at=turn.now)
+        turn.succeed(name, at=step.due)
         return
     rung = deadline.ladder[step.rung]
     due = step.due or turn.now
@@ -94,10 +105,7 @@ def _climb(turn: Turn, name: str) -> None:
     step.rung += 1
     step.next = _rung_time(turn, deadline, due, step.rung)
     message = f"{turn.process.steps[name].title} was due at {text_of(due)}"
-    try:
-        perform(turn, rung.actions, "late", name, message=message, due=text_of(due))
-    except EvaluationError as error:
-        turn.open("decision_failed", name, message=f"what `late` says could not be worked out: {error}")
+    perform(turn, rung.actions, "late", name, message=message, due=text_of(due))
 
 
 def _set_due(turn: Turn, name: str, deadline: Deadline, due: datetime | None) -> None:
@@ -106,8 +114,12 @@ def _set_due(turn: Turn, name: str, deadline: Deadline, due: datetime | None) ->
         turn.record("deadline.moved", name, due=text_of(due))
     elif due is not None:
         turn.record("deadline.set", name, due=text_of(due))
+    else:
+        turn.record("deadline.unknown", name)
     step.due = due
     step.next = _rung_time(turn, deadline, due, step.rung) if due is not None else None
+    if step.next is not None and step.next <= turn.event.received:
+        turn.overdue.append(name)
 
 
 def _rung_time(turn: Turn, deadline: Deadline, due: datetime, rung: int) -> datetime | None:
@@ -127,11 +139,47 @@ def _due(turn: Turn, step: StepState, deadline: Deadline) -> datetime | None:
     elif deadline.cut_off:
         due = turn.calendar(deadline.calendar).cut_off(deadline.cut_off, start)
     if due is not None and deadline.before is not None:
-        due -= deadline.before.exact
+        due = _earlier(due, deadline.before)
     if due is None and deadline.within is not None:
         length = Duration.parse(turn.text(deadline.within))
         due = turn.after(start, length, turn.calendar(deadline.calendar))
     return due
+
+
+def wait_until(turn: Turn, name: str, work: WaitWork) -> datetime:
+    """Until when a `wait` lasts: a time, or a length counted from its start."""
+    start = turn.look(name).started or turn.now
+    calendar = turn.calendar(work.calendar)
+    if work.cut_off:
+        return calendar.cut_off(work.cut_off, start)
+    what = work.duration if work.duration is not None else work.until
+    assert what is not None  # noqa: S101 - the reader gives one of the three
+    value = turn.evaluate(what)
+    if work.duration is not None or (isinstance(value, str) and not value[:4].isdigit()):
+        return turn.after(start, Duration.parse(value), calendar)
+    return instant(value, "`wait`")
+
+
+def refresh_wait(turn: Turn, name: str) -> None:
+    """Work out the end of a `wait` again, after something it may name has changed."""
+    work = turn.process.steps[name].work
+    if not isinstance(work, WaitWork) or work.until is None or turn.look(name).status != "waiting":
+        return
+    due = wait_until(turn, name, work)
+    step = turn.step(name)
+    if due == step.due:
+        return
+    turn.record("deadline.moved", name, due=text_of(due))
+    step.due = step.next = due
+    if due <= turn.event.received:
+        turn.overdue.append(name)
+
+
+def _earlier(due: datetime, before: Duration) -> datetime:
+    try:
+        return due - before.exact
+    except OverflowError:
+        raise EvaluationError(f"{before} before {text_of(due)} is beyond all calendars") from None
 
 
 def unknown_due(turn: Turn, name: str, error: CrossdockError) -> None:

@@ -55,7 +55,7 @@ class Deadline:
     by: Template | None = None
     cut_off: str = ""
     before: Duration | None = None
-    calendar: Expression | None = None
+    calendar: Template | None = None
     ladder: tuple[Rung, ...] = ()
 
 
@@ -124,7 +124,7 @@ class WaitWork:
     duration: Template | None = None
     until: Template | None = None
     cut_off: str = ""
-    calendar: Expression | None = None
+    calendar: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,13 +263,14 @@ class Process:
     output: Template | None
     measures: tuple[Measure, ...]
     exceptions: Mapping[str, ExceptionKind]
-    carries: frozenset[str]  # event types whose data is the document itself
+    carries: Mapping[str, str]  # event type -> the field of its data that is the document ("": all of it)
     source: str  # the text it was read from
 
     awaited: Mapping[str, tuple[str, ...]]  # event type -> steps that wait for it
     dependents: Mapping[str, tuple[str, ...]]  # step -> steps that look at it to start, end or grow
     triggers: Mapping[str, frozenset[str]]  # step that only an action starts -> steps whose actions name it
-    watches_document: frozenset[str]  # steps whose `until`, `each` or `by` names the document
+    watches_document: frozenset[str]  # steps whose `until`, `each`, `by` or `with` names the document
+    keeps: Mapping[str, frozenset[str]]  # step -> what of it is still asked for when it has ended
 
     def wants(self, event_type: str) -> bool:
         """Whether a run of this process has a use for events of this type."""

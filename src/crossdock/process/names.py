@@ -23,6 +23,7 @@ class Names(Places):
         """Read from `source` what may refer to `catalogue` and to what the process itself declares."""
         super().__init__(source)
         self.catalogue = catalogue
+        self.declared_events: frozenset[str] = frozenset()
 
     def check_document(self, document: str) -> None:
         """Say so where there is no such document."""
@@ -116,6 +117,7 @@ class Names(Places):
                 changes=part.get("changes", True) is not False,
                 undo=str(part.get("undo") or ""),
             )
+        self.declared_events = frozenset(events)
         exceptions = frozenset(value.get("exceptions") or {})
         self.catalogue = self.catalogue.including(events=events, operations=operations, exceptions=exceptions)
 

@@ -1,7 +1,9 @@
 """Where people decide: approvals and tasks are opened, changed, decided and withdrawn.
 
 A decision is taken only from someone of the role, who is not excluded (segregation of duties), whose eyes
-were on what is decided: content that has changed since refuses the decision. An assistant never decides.
+were on what is decided: a decision that carries `seen`, the digest of what its maker looked at, is refused
+when the content has changed since. An assistant never decides. A person who repairs runs does not decide in the
+place of an approval: it cannot be supplied, and those whom it excludes cannot skip it.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from typing import Any
 import msgspec
 
 from crossdock.expressions import Template, problems
+from crossdock.process import unwind
 from crossdock.process.actions import perform
 from crossdock.process.definition import PersonWork
-from crossdock.process.turn import Turn
+from crossdock.process.turn import FAILURES, Turn
 
 
 def open_task(turn: Turn, name: str, work: PersonWork) -> None:
@@ -24,7 +27,7 @@ def open_task(turn: Turn, name: str, work: PersonWork) -> None:
     candidates = _people(turn, work.candidates)
     step = turn.step(name)
     step.status = "waiting"
-    life = step.redo + step.tries
+    life = unwind.life(step)
     step.task = f"{turn.state.id}/{name}" + (f"#{life}" if life else "")
     step.input = content
     turn.record(
@@ -65,7 +68,11 @@ def decided(turn: Turn) -> None:
         return
     work = turn.process.steps[name].work
     assert isinstance(work, PersonWork)  # noqa: S101 - only such steps have a task
-    reason = _objection(turn, name, work, data)
+    try:
+        reason = _objection(turn, name, work, data)
+    except FAILURES as error:
+        reason = f"who may decide could not be worked out: {error}"
+        turn.open("decision_failed", name, message=reason)
     if reason:
         turn.record("decision.refused", name, task=task, by=by, reason=reason)
         return
@@ -102,6 +109,19 @@ def decided(turn: Turn) -> None:
         turn.hold(name, "refused", message=message)
 
 
+def may_not_skip(turn: Turn, name: str, by: str) -> str:
+    """Why this person may not skip an approval, if so: skipping is deciding."""
+    work = turn.process.steps[name].work
+    if not isinstance(work, PersonWork) or work.kind != "approve":
+        return ""
+    actor = turn.event.actor
+    if actor is None or actor.kind == "assistant":
+        return "a person has to skip an approval"
+    if by in _people(turn, work.excluded):
+        return f"{by} is excluded here: who asks for it may not skip its approval"
+    return ""
+
+
 def digest(content: Any) -> str:
     """Names what a person sees, so that a decision can say what it was about."""
     if content is None:
@@ -125,10 +145,15 @@ def _objection(turn: Turn, name: str, work: PersonWork, data: dict[str, Any]) ->
     seen = data.get("seen")
     if seen and seen != digest(turn.look(name).input):
         return "what is decided has changed since it was looked at"
-    if data.get("decision", "approved") not in ("approved", "refused", "done"):
-        return f"{data['decision']!r} is neither approved nor refused"
-    if work.form is not None and data.get("decision") != "refused":
-        wrong = problems(data.get("form") or {}, work.form)
+    decision, form = data.get("decision"), data.get("form")
+    if work.kind == "task" and decision not in (None, "done", "approved"):
+        return f"{decision!r} is not how a task ends: it is done"
+    if work.kind == "approve" and decision not in ("approved", "refused"):
+        return f"{decision!r} is neither approved nor refused"
+    if form is not None and not isinstance(form, dict):
+        return "the form is not a map of fields"
+    if work.form is not None and decision != "refused":
+        wrong = problems(form or {}, work.form)
         if wrong:
             return "the form is not complete: " + "; ".join(wrong[:5])
     return ""

@@ -52,3 +52,15 @@ def _unreadable(error: Refused, file: str) -> Problem:
     if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
         line, column = int(parts[1]), int(parts[2])
     return Problem(line=line, column=column, message=error.message, mend=error.mend, file=file)
+
+
+def reopen(text: str, catalogue: Catalogue, *, file: str = "") -> Process:
+    """A process that was published before, read again: it is compiled, its rules are not applied anew.
+
+    Raises `NotAProcess` where an expression of it no longer fits what is installed.
+    """
+    process, reader = read(Source(text, file=file), catalogue)
+    wrong = [problem for problem in reader.problems if problem.severity == "error"]
+    if process is None or wrong:
+        raise NotAProcess(wrong)
+    return process

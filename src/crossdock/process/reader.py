@@ -127,18 +127,34 @@ class Reader(Names):
                 for name, raw in ((value.get("declare") or {}).get("exceptions") or {}).items()
                 if isinstance(raw, dict)
             },
-            carries=frozenset(
-                name
-                for name, event in self.catalogue.events.items()
-                if isinstance(event.data, Record) and event.data.name == document
-            ),
+            carries=self._carriers(document),
             source=text,
             awaited={},
             dependents={},
             triggers={},
             watches_document=frozenset(),
+            keeps={},
         )
         return wire(process, self.texts)
+
+    def _carriers(self, document: str) -> dict[str, str]:
+        """The events that carry the document: as all that they say, or (the process's own) as a field."""
+        own = self.declared_events
+        found: dict[str, str] = {}
+        for name, event in self.catalogue.events.items():
+            if not isinstance(event.data, Record):
+                continue
+            if event.data.name == document:
+                found[name] = ""
+                continue
+            fields = [
+                key
+                for key, field in event.data.fields.items()
+                if isinstance(field.type, Record) and field.type.name == document
+            ]
+            if name in own and len(fields) == 1:
+                found[name] = fields[0]
+        return found
 
     def _starts(self, raw: Any, variable: str) -> Iterator[Start]:
         for index, item in enumerate(self.sequence(("start",), raw)):
@@ -245,7 +261,9 @@ class Reader(Names):
             by=self.template((*path, "by"), time, environment) if time is not None else None,
             cut_off=cut_off,
             before=before,
-            calendar=self.expression((*path, "calendar"), calendar, environment) if calendar else None,
+            calendar=self.template((*path, "calendar"), calendar, environment, want=STRING)
+            if calendar
+            else None,
             ladder=ladder,
         )
 

@@ -101,7 +101,7 @@ _STEP_FIELDS: dict[str, Any] = {
         "description": "What happens when the deadline passes; a list is a ladder",
     },
     "calendar": _described(
-        _EXPRESSION, "Business time of this step's deadlines, where not the process's own"
+        _TEXT, "Business time of this step's deadlines, where not the process's own; an expression or a word"
     ),
     "fails": {
         "anyOf": [_TEXT, _one_or_many(_ref("action"))],
@@ -214,7 +214,7 @@ SCHEMA: dict[str, Any] = {
             "anyOf": [
                 _DURATION,
                 _EXPRESSION,
-                _object({"for": _DURATION, "until": _TEXT, "cut_off": _TEXT, "calendar": _EXPRESSION}),
+                _object({"for": _DURATION, "until": _TEXT, "cut_off": _TEXT, "calendar": _TEXT}),
             ],
             "description": "A duration, or a time",
         },

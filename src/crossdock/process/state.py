@@ -43,20 +43,27 @@ class PendingCall(msgspec.Struct, kw_only=True, omit_defaults=True):
     undo: bool = False
     via: str = ""
     input: Any = None  # of an undo; a step's own input is kept with the step
-    then: Literal["", "skip"] = ""  # what becomes of the step when it is taken back
+    then: Literal["", "skip", "fail"] = ""  # what becomes of the step when it is taken back
+    handler: str = ""  # with `fail`: the step that takes its place
     error: str = ""
 
 
 class Children(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The child runs of a step. `open` holds the keys of those that run; the others are counted."""
+    """The child runs of a step. `open` holds those that run; the others are counted.
 
-    open: dict[str, bool] = {}  # item key -> True while it is being cancelled
-    started: dict[str, bool] = {}  # every item key ever seen in this life of the step
+    A child is told from earlier runs for the same item by its life: the `redo` that it was started with.
+    """
+
+    life: int = 0  # of the children, but for those in `lives`
+    open: dict[str, int] = {}  # item key -> life
+    lives: dict[str, int] = {}  # children started once more, and ended since
+    started: list[str] = []  # every item key seen, while the list may still change
+    total: int = 0
     succeeded: int = 0
     failed: int = 0
     cancelled: int = 0
     outputs: dict[str, Any] = {}  # kept only where an expression asks for them
-    again: dict[str, str] = {}  # children that failed and hold the step, and why
+    again: dict[str, str] = {}  # children that did not succeed and hold the step: their status
     final: bool = False
     undoing: int = 0  # children asked to undo that have not answered
 
@@ -114,6 +121,9 @@ class Unwind(msgspec.Struct, kw_only=True, omit_defaults=True):
     end: Literal["", "cancelled", "failed"] = ""
     reason: str = ""
     by: str = ""
+    down: list[str] = []  # steps that had not ended: given back when the taking back is refused after all
+    merged: bool = False  # began while another taking back was under way
+    undoing: bool = False  # everything is taken down and found out
 
 
 class State(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -127,6 +137,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: RunStatus = "active"
     seq: int = 0
     started: datetime | None = None
+    at: datetime | None = None  # when the event that started it happened, where that differs
     started_by: str = ""
     ended: datetime | None = None
     reason: str = ""
@@ -142,6 +153,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     opened: int = 0  # exceptions ever opened: names the next
     successes: int = 0
     emitted: int = 0
+    seen: list[str] = []  # fingerprints of the last events that are not harmless when they come twice
     unwind: Unwind | None = None
     measured: dict[str, bool] = {}
     wake: datetime | None = None

@@ -7,25 +7,29 @@ step when it is first changed. Every change that a person would ask about leaves
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
-from crossdock.errors import CrossdockError
+from crossdock.errors import CrossdockError, Refused
 from crossdock.expressions import EvaluationError, Expression, Template
 from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
 from crossdock.process.definition import Process
 from crossdock.process.durations import Duration
 from crossdock.process.messages import Claim, Command, Emit, Event, Record
-from crossdock.process.state import ENDED_STEP, Children, OpenException, State, StepState
+from crossdock.process.state import ENDED_STEP, OpenException, RunStatus, State, StepState, StepStatus
+from crossdock.process.views import StepsView, run_view
+from crossdock.process.views import text_of as text_of  # noqa: PLC0414 - the engine takes it from here
 
 MOST_RECORDS = 20_000
 MOST_KEPT = 500
 MOST_EVENTS = 2_000
-_NO_CHILDREN = Children()
 _CASE_KEYS = frozenset({"order", "shipment", "invoice", "claim"})  # of the document ExceptionCase
+
+# What an expression or a value of the process can do wrong: told by an exception, never by a crash.
+FAILURES = (EvaluationError, Refused)
 
 
 class DecisionError(CrossdockError):
@@ -58,79 +62,6 @@ class Plain:
         return self._calendars.get(name)
 
 
-def text_of(instant: datetime) -> str:
-    """An instant as RFC 3339 in UTC."""
-    return instant.isoformat().replace("+00:00", "Z")
-
-
-class StepView(Mapping[str, Any]):
-    """What expressions see of a step."""
-
-    _FIELDS = ("status", "output", "events", "outputs", "started", "ended", "by", "reason", "redo", "counts")
-
-    def __init__(self, step: StepState) -> None:
-        """Look at `step` without copying it."""
-        self._step = step
-
-    def __getitem__(self, name: str) -> Any:
-        step = self._step
-        children = step.children
-        match name:
-            case "status" | "by" | "reason" | "redo" | "events":
-                return getattr(step, name)
-            case "output" if step.output is not None:
-                return step.output
-            case "started" | "ended" if getattr(step, name) is not None:
-                return text_of(getattr(step, name))
-            case "outputs":
-                # in the order of the items, whichever child ended first
-                return (
-                    [children.outputs[i] for i in children.started if i in children.outputs]
-                    if children
-                    else []
-                )
-            case "counts":
-                children = children or _NO_CHILDREN
-                return {
-                    "total": len(children.started),
-                    "open": len(children.open),
-                    "succeeded": children.succeeded,
-                    "failed": children.failed,
-                    "cancelled": children.cancelled,
-                }
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._FIELDS if name in self)
-
-    def __contains__(self, name: object) -> bool:
-        try:
-            self[str(name)]
-        except KeyError:
-            return False
-        return True
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-class StepsView(Mapping[str, StepView]):
-    """What expressions see as `steps`."""
-
-    def __init__(self, steps: Mapping[str, StepState]) -> None:
-        """Look at `steps` without copying them."""
-        self._steps = steps
-
-    def __getitem__(self, name: str) -> StepView:
-        return StepView(self._steps[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._steps)
-
-    def __len__(self) -> int:
-        return len(self._steps)
-
-
 class Turn:
     """A working copy of a run, and what the decision tells and asks for so far."""
 
@@ -145,8 +76,10 @@ class Turn:
         self.records: list[Record] = []
         self.commands: list[Command] = []
         self.changed: list[str] = []  # steps whose change others may look at, in order
+        self.overdue: list[str] = []  # steps whose deadline has moved into the past
         self.document_changed = False
         self._own: set[str] = set()  # steps copied in this turn
+        self._names: dict[str, Any] | None = None  # what expressions see, made when first asked for
 
     # -- looking ---------------------------------------------------------------------------------------
 
@@ -167,28 +100,23 @@ class Turn:
             self._own.add(name)
         return step
 
+    def touched(self) -> Iterable[str]:
+        """The steps that this decision has changed."""
+        return self._own
+
     def values(self, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The names that expressions may use, over what the run is at this moment."""
-        state = self.state
-        names: dict[str, Any] = {
-            self.process.variable: state.document,
-            "steps": StepsView(state.steps),
-            "run": {
-                "id": state.id,
-                "key": state.key,
-                "generation": state.generation,
-                "process": state.process,
-                "version": state.version,
-                "status": state.status,
-                "started_by": state.started_by,
-                **({"started": text_of(state.started)} if state.started else {}),
-            },
-            "tenant": self.reference.tenant,
-            "now": self.now,
-        }
-        if extra:
-            names.update(extra)
-        return names
+        names = self._names
+        if names is None:
+            state = self.state
+            names = self._names = {
+                self.process.variable: state.document,
+                "steps": StepsView(state.steps),
+                "run": run_view(state),
+                "tenant": self.reference.tenant,
+                "now": self.now,
+            }
+        return {**names, **extra} if extra else names
 
     def evaluate(self, what: Expression | Template, extra: Mapping[str, Any] | None = None) -> Any:
         """The value of an expression or template here and now. Raises EvaluationError."""
@@ -213,7 +141,7 @@ class Turn:
             value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
         )
 
-    def calendar(self, choice: Expression | None = None) -> Calendar:
+    def calendar(self, choice: Template | None = None) -> Calendar:
         """The calendar in force: the chosen one, the run's, the tenant's default, or the plain one."""
         names: list[Any] = [self.evaluate(choice)] if choice is not None else []
         for name in (*names, self.state.calendar, "default"):
@@ -224,7 +152,10 @@ class Turn:
 
     def after(self, instant: datetime, duration: Duration, calendar: Calendar | None = None) -> datetime:
         """The instant that lies `duration` after `instant`, in business time where it says so."""
-        return (calendar or self.calendar()).add(instant, duration)
+        try:
+            return (calendar or self.calendar()).add(instant, duration)
+        except (OverflowError, ValueError):
+            raise EvaluationError(f"{duration} after {text_of(instant)} is beyond all calendars") from None
 
     # -- telling and asking ----------------------------------------------------------------------------
 
@@ -236,11 +167,8 @@ class Turn:
                 where=self.state.id,
                 mend="shorten the list of `each`, or split the process",
             )
-        self.records.append(
-            Record(
-                what=what, step=step, item=item, data={k: v for k, v in data.items() if v not in (None, "")}
-            )
-        )
+        told = {key: value for key, value in data.items() if value is not None and value != ""}
+        self.records.append(Record(what=what, step=step, item=item, data=told))
 
     def command(self, command: Command) -> None:
         """Ask for one thing."""
@@ -262,26 +190,37 @@ class Turn:
 
     # -- the small changes -----------------------------------------------------------------------------
 
+    def set_status(self, status: RunStatus) -> None:
+        """Change what the run is; expressions see it from now on."""
+        self.state.status = status
+        self._names = None
+
+    def set_document(self, document: Any) -> None:
+        """Change the document; expressions see it from now on."""
+        self.state.document = document
+        self._names = None
+
     def happened(self) -> datetime:
         """When the event in hand happened, as far as its source is trusted."""
         return self.event.time if self.event.trusted else self.event.received
 
-    def end(self, name: str, status: str, what: str, *, reason: str = "", **data: Any) -> StepState:
+    def end(self, name: str, status: StepStatus, what: str, *, reason: str = "", **data: Any) -> StepState:
         """Bring a step to an end: no deadline runs any more, lateness that was raised is closed."""
         step = self.step(name)
-        step.status = status  # type: ignore[assignment] # callers pass names of StepStatus
+        step.status = status
         step.ended = self.now
         step.due = step.next = None
+        step.rung = 0
         step.call = None
         step.task = ""
         step.reason = reason
         self.changed.append(name)
         self.record(what, name, reason=reason, **data)
-        for id_, open_ in list(self.state.exceptions.items()):
-            if open_.step == name:
-                self.close(
-                    id_, "come late" if open_.late and status == "succeeded" else f"the step is {status}"
-                )
+        if self.state.exceptions:
+            for id_, open_ in list(self.state.exceptions.items()):
+                if open_.step == name:
+                    late = open_.late and status == "succeeded"
+                    self.close(id_, "come late" if late else f"the step is {status}")
         return step
 
     def succeed(self, name: str, output: Any = None, *, by: str = "", at: datetime | None = None) -> None:
@@ -297,8 +236,14 @@ class Turn:
         step.order = self.state.successes
         self.end(name, "succeeded", "step.succeeded", output=step.output, by=by)
         for kind, template in definition.alias.items():
-            value = self.text(template, {"output": step.output, "input": step.input})
-            self.claim(kind, value)
+            try:
+                value = self.text(template, {"output": step.output, "input": step.input})
+            except FAILURES as error:
+                self.open(
+                    "decision_failed", name, message=f"its alias {kind} could not be worked out: {error}"
+                )
+            else:
+                self.claim(kind, value)
 
     def skip(self, name: str, reason: str, by: str = "") -> None:
         """The step is not needed; what needs it goes on."""
@@ -318,10 +263,9 @@ class Turn:
             self.end(name, "cancelled", "step.cancelled", reason=reason)
 
     def hold(self, name: str, type_: str, *, message: str, severity: str | None = None, **data: Any) -> None:
-        """The step stops until a person has closed the exception that this opens."""
+        """The step stops until a person has closed the exception that this opens. Its deadline runs on."""
         step = self.step(name)
         step.status = "held"
-        step.due = step.next = None
         step.reason = message
         self.record("step.held", name, reason=message)
         self.open(type_, name, message=message, severity=severity, holds=True, **data)

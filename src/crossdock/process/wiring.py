@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crossdock.expressions import Expression, Template
-from crossdock.process.definition import Action, AwaitWork, PersonWork, Process, RunWork, Step
+from crossdock.process.definition import (
+    Action,
+    AwaitWork,
+    PersonWork,
+    Process,
+    RunWork,
+    Step,
+    Undo,
+    WaitWork,
+)
 
 Texts = Mapping[str, Sequence[Expression | Template]]
 
@@ -35,7 +44,33 @@ def wire(process: Process, texts: Texts) -> Process:
         watches_document=frozenset(
             name for name, step in process.steps.items() if _watches(step, process.variable)
         ),
+        keeps=_kept(process, texts),
     )
+
+
+def _kept(process: Process, texts: Texts) -> dict[str, frozenset[str]]:
+    """What of each step is still asked for when it has ended: by expressions, its undo, a measure."""
+    read: dict[str, set[str]] = {name: set() for name in process.steps}
+    for path in {path for each in texts.values() for text in each for path in text.paths}:
+        if len(path) > 2 and path[0] == "steps" and path[1] in read:
+            read[path[1]].add(path[2])
+    for measure in process.measures:
+        for name in (measure.start, measure.end):
+            if name in read:
+                read[name].add("at")
+    for name, step in process.steps.items():
+        if isinstance(step.work, RunWork):
+            read[name].add("order")
+        if step.undo is not None and step.undo.kind == "call":
+            read[name] |= {"order", "via"} | _undo_reads(step.undo)
+    return {name: frozenset(fields) for name, fields in read.items()}
+
+
+def _undo_reads(undo: Undo) -> set[str]:
+    if undo.input is None:
+        return {"input", "output"}
+    paths = undo.input.paths | (undo.via.paths if undo.via is not None else frozenset())
+    return {path[0] for path in paths if path and path[0] in ("input", "output")}
 
 
 def named_steps(texts: Sequence[Expression | Template]) -> set[str]:
@@ -76,6 +111,8 @@ def _watches(step: Step, variable: str) -> bool:
         looked_at.append(work.until)
     if isinstance(work, RunWork):
         looked_at.append(work.each)
+    if isinstance(work, WaitWork):
+        looked_at.append(work.until)
     if isinstance(work, PersonWork):
         looked_at.append(work.content)
     if step.deadline is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from crossdock.errors import CrossdockError
-from crossdock.process import calls, children, deadlines, unwind
-from crossdock.process.actions import failed, skip_step
+from typing import Any
+
+from crossdock.expressions import EvaluationError
+from crossdock.process import calls, children, deadlines
+from crossdock.process.actions import failed
 from crossdock.process.definition import (
     AwaitWork,
     CallWork,
@@ -16,10 +18,9 @@ from crossdock.process.definition import (
     Step,
     WaitWork,
 )
-from crossdock.process.durations import Duration
-from crossdock.process.messages import Retry
 from crossdock.process.people import open_task
-from crossdock.process.turn import DecisionError, Turn, text_of
+from crossdock.process.turn import FAILURES, Turn
+from crossdock.process.views import same_event, text_of
 
 
 def start(turn: Turn, name: str) -> None:
@@ -28,27 +29,26 @@ def start(turn: Turn, name: str) -> None:
     step = turn.step(name)
     step.started = turn.now
     step.reason = ""
+    step.rung = 0
+    step.due = step.next = None
     try:
         if not turn.holds(definition.condition):
             turn.skip(name, "its condition does not hold")
             return
         _begin(turn, name, definition)
-    except DecisionError:
-        raise
-    except CrossdockError as error:
+    except FAILURES as error:
         turn.hold(name, "decision_failed", message=str(error))
         return
-    try:
-        if turn.look(name).status in {"running", "waiting"}:
+    if definition.deadline is not None and turn.look(name).status in {"running", "waiting"}:
+        try:
             deadlines.set_deadline(turn, name)
-    except CrossdockError as error:
-        deadlines.unknown_due(turn, name, error)
+        except FAILURES as error:
+            deadlines.unknown_due(turn, name, error)
 
 
 def resume(turn: Turn, name: str, *, by: str = "") -> None:
     """Go on with a held step whose exceptions are all closed."""
     step = turn.step(name)
-    work = turn.process.steps[name].work
     turn.record("step.resumed", name, by=by)
     if step.call is not None:
         calls.send(turn, name)
@@ -56,10 +56,10 @@ def resume(turn: Turn, name: str, *, by: str = "") -> None:
         step.status = "succeeded"
         step.children.undoing = 0
         turn.changed.append(name)
-    elif step.children is not None and isinstance(work, RunWork):
+    elif step.children is not None and step.children.again:
         try:
-            children.again(turn, name, work)
-        except CrossdockError as error:
+            children.again(turn, name, by)
+        except FAILURES as error:
             turn.hold(name, "child_failed", message=str(error))
     else:
         step.tries += 1
@@ -76,32 +76,52 @@ def take_kept(turn: Turn, name: str) -> None:
         if turn.look(name).status != "waiting":
             return
         if kept.type in work.types:
-            consider_event(turn, name, work, kept.view)
+            offer(turn, name, work, kept.view)
 
 
-def consider_event(turn: Turn, name: str, work: AwaitWork, view: object) -> bool:
-    """Whether a waiting step takes this event; with it, the wait may be over."""
-    if not turn.holds(work.match, {"event": view}):
-        return False
+def offer(turn: Turn, name: str, work: AwaitWork, view: dict[str, Any]) -> bool:
+    """Whether a waiting step takes this event; with it, the wait may be over.
+
+    Where `match` cannot be worked out, an exception tells of the event that was not taken.
+    """
+    try:
+        if not turn.holds(work.match, {"event": view}):
+            return False
+    except FAILURES as error:
+        event = f"{view['meta']['type']} {view['meta']['id']}"
+        turn.open("decision_failed", name, message=f"`match` failed on {event}: {error}", event=event)
+        return True
     step = turn.step(name)
     step.events = [*step.events, view]
     step.output = view
     turn.changed.append(name)
     if work.until is None:
         turn.succeed(name, at=turn.happened())
-    else:
+        return True
+    try:
         check_until(turn, name)
+    except FAILURES as error:
+        turn.open("decision_failed", name, message=f"`until` could not be worked out: {error}")
     return True
 
 
+def taken(turn: Turn, name: str) -> bool:
+    """Whether a step has this event already."""
+    return any(same_event(view, turn.event) for view in turn.look(name).events)
+
+
 def check_until(turn: Turn, name: str) -> None:
-    """End the wait of a step whose `until` holds by now."""
+    """End the wait of a step whose `until` holds by now: also before any event, where it then makes sense."""
     work = turn.process.steps[name].work
     step = turn.look(name)
-    if not isinstance(work, AwaitWork) or work.until is None or step.status != "waiting" or not step.events:
+    if not isinstance(work, AwaitWork) or work.until is None or step.status != "waiting":
         return
-    if turn.holds(work.until):
-        turn.succeed(name, at=turn.happened())
+    try:
+        if turn.holds(work.until):
+            turn.succeed(name, at=turn.happened())
+    except EvaluationError:
+        if step.events:
+            raise
 
 
 def _begin(turn: Turn, name: str, definition: Step) -> None:
@@ -118,6 +138,7 @@ def _begin(turn: Turn, name: str, definition: Step) -> None:
             step.status = "waiting"
             turn.record("step.waiting", name, types=list(work.types))
             take_kept(turn, name)
+            check_until(turn, name)
         case PersonWork():
             open_task(turn, name, work)
         case WaitWork():
@@ -138,17 +159,7 @@ def _begin(turn: Turn, name: str, definition: Step) -> None:
 
 
 def _wait(turn: Turn, name: str, work: WaitWork) -> None:
-    calendar = turn.calendar(work.calendar)
-    if work.duration is not None:
-        due = turn.after(turn.now, Duration.parse(turn.text(work.duration)), calendar)
-    elif work.until is not None:
-        value = turn.evaluate(work.until)
-        if isinstance(value, str) and not value[:4].isdigit():
-            due = turn.after(turn.now, Duration.parse(value), calendar)
-        else:
-            due = deadlines.instant(value, "`wait`")
-    else:
-        due = calendar.cut_off(work.cut_off, turn.now)
+    due = deadlines.wait_until(turn, name, work)
     if due <= turn.now:
         turn.succeed(name)
         return
@@ -178,48 +189,3 @@ def _choose(turn: Turn, name: str, work: ChooseWork) -> None:
         return
     turn.record("step.chosen", name, rules=hits)
     turn.succeed(name)
-
-
-def retry_now(turn: Turn, name: str, by: str) -> None:
-    """A person asks for another try at once."""
-    step = turn.look(name)
-    if step.status == "held":
-        for id_, open_ in list(turn.state.exceptions.items()):
-            if open_.step == name and open_.holds:
-                turn.close(id_, "tried again", by)
-        resume(turn, name, by=by)
-    elif step.call is not None and step.call.out:
-        turn.command(Retry(id=step.call.id, at=turn.now, doubt=step.call.doubt))
-        turn.record("call.hurried", name, call=step.call.id, by=by)
-    else:
-        turn.record("step.retry_refused", name, reason=f"it is {step.status}", by=by)
-
-
-def supply(turn: Turn, name: str, output: object, by: str, note: str) -> None:
-    """A person gives the result by hand, having found it out."""
-    step = turn.step(name)
-    if step.status not in {"held", "waiting"}:
-        turn.record("step.supply_refused", name, reason=f"it is {step.status}", by=by)
-    elif step.call is not None and step.call.undo:
-        unwind.undo_done(turn, name, note or "undone by hand", by)
-    else:
-        unwind.withdraw_person(turn, name)
-        step.reason = note
-        turn.record("step.supplied", name, by=by, note=note)
-        turn.succeed(name, output, by=by)
-
-
-def skip(turn: Turn, name: str, by: str, note: str) -> None:
-    """A person says that the step is not needed, and why."""
-    if not note:
-        turn.record("step.skip_refused", name, reason="a reason is needed", by=by)
-        return
-    step = turn.step(name)
-    if step.call is not None and step.call.undo and not step.call.out:
-        unwind.undo_done(turn, name, note, by)
-    elif step.status == "held" and unwind.unwinding(turn, name):
-        turn.cancel_step(name, note)
-    else:
-        if step.call is not None and not step.call.out:
-            step.call = None
-        skip_step(turn, name, note, by)

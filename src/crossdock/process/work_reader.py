@@ -168,7 +168,9 @@ class WorkReader:
             if "until" in given
             else None,
             cut_off=str(given.get("cut_off", "")),
-            calendar=self._in.expression((*at, "calendar"), calendar, environment) if calendar else None,
+            calendar=self._in.template((*at, "calendar"), calendar, environment, want=STRING)
+            if calendar
+            else None,
         )
 
     def _choose(self, path: Path, value: dict[str, Any]) -> ChooseWork | None:

@@ -1,0 +1,165 @@
+"""Business events: what they say about the document, which steps wait for them, what `on:` does.
+
+An event is offered to every step that awaits its type. A step that waits takes it; one that has not begun to
+wait (or is held, or is being done again) finds it when it does. One that no step waits for any more is
+recorded, and reopens nothing. Each event may also carry the document: a newer version replaces what the run
+knows, an older one is recorded only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from crossdock.process import unwind, work
+from crossdock.process.actions import perform
+from crossdock.process.definition import AwaitWork
+from crossdock.process.messages import Event
+from crossdock.process.state import ENDED_RUN, KeptEvent, State
+from crossdock.process.turn import FAILURES, MOST_EVENTS, MOST_KEPT, DecisionError, Turn
+from crossdock.process.views import event_view, same_event
+
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+def take(turn: Turn) -> None:
+    """Take in a business event."""
+    event = turn.event
+    if turn.state.status in ENDED_RUN or turn.state.status == "cancelling":
+        turn.record("event.unused", type=event.type, reason=f"the run is {turn.state.status}")
+        return
+    used = event.type in turn.process.carries and _take_document(turn)
+    for name in turn.process.awaited.get(event.type, ()):
+        used = _offer(turn, name) or used
+    handlers = turn.process.on.get(event.type)
+    if handlers:
+        perform(turn, handlers, "on", message=_said(event), values={"event": event_view(event)})
+        used = True
+    if not used:
+        turn.record("event.unused", type=event.type, reason="no step waits for it any more")
+
+
+def forget(turn: Turn) -> None:
+    """Let go of kept events that no step will ask for any more."""
+    state = turn.state
+    if not state.kept:
+        return
+    awaited = turn.process.awaited
+    state.kept = [
+        kept for kept in state.kept if any(_keeps(turn, name) for name in awaited.get(kept.type, ()))
+    ]
+
+
+def _said(event: Event) -> str:
+    data = event.data if isinstance(event.data, dict) else {}
+    reason = data.get("reason")
+    return f"{event.type}: {reason}" if isinstance(reason, str) and reason else event.type
+
+
+def _keeps(turn: Turn, name: str) -> bool:
+    """Whether a step does not wait, but will."""
+    return turn.look(name).status in {"pending", "held"} or unwind.unwinding(turn, name)
+
+
+def _offer(turn: Turn, name: str) -> bool:
+    """Offer the event to a step that waits for it, or will."""
+    definition = turn.process.steps[name].work
+    assert isinstance(definition, AwaitWork)  # noqa: S101 - the process has it among those that wait
+    if work.taken(turn, name):
+        return True
+    if turn.look(name).status == "waiting":
+        if len(turn.look(name).events) >= MOST_EVENTS:
+            raise DecisionError(
+                f"{name} has taken {MOST_EVENTS} events and still waits",
+                where=turn.state.id,
+                mend="mend its `until`, or `match` fewer events",
+            )
+        return work.offer(turn, name, definition, event_view(turn.event))
+    if not _keeps(turn, name):
+        return False
+    if not any(same_event(kept.view, turn.event) for kept in turn.state.kept):
+        _keep(turn, name)
+    return True
+
+
+def _keep(turn: Turn, name: str) -> None:
+    if len(turn.state.kept) >= MOST_KEPT:
+        raise DecisionError(
+            f"more than {MOST_KEPT} events came before the steps that wait for them",
+            where=turn.state.id,
+            mend="let the step start earlier",
+        )
+    event = turn.event
+    kept = KeptEvent(type=event.type, view=event_view(event), time=turn.happened(), received=event.received)
+    turn.state.kept = [*turn.state.kept, kept]
+    turn.record("event.kept", name, type=event.type)
+
+
+# -- the document -------------------------------------------------------------------------------------------
+
+
+def _take_document(turn: Turn) -> bool:
+    """Replace the document by a newer version of it; an older one is only recorded."""
+    state = turn.state
+    field = turn.process.carries[turn.event.type]
+    data = turn.event.data
+    if field and isinstance(data, dict):
+        data = data.get(field)
+    if not isinstance(data, dict) or _key_of(turn, data) != state.key:
+        return False
+    newer = _newer(data, turn.happened(), turn.event.received, state)
+    if newer:
+        state.document_time = turn.happened()
+        state.document_received = turn.event.received
+    if data == state.document:
+        return False
+    if newer:
+        turn.set_document(data)
+        turn.document_changed = True
+        turn.record("document.replaced", version=data.get("version"))
+    else:
+        turn.record("document.older", version=data.get("version"))
+    return True
+
+
+def _key_of(turn: Turn, document: Any) -> str:
+    try:
+        value = turn.process.key.evaluate({turn.process.variable: document, "tenant": turn.reference.tenant})
+    except FAILURES:
+        return ""
+    return str(value)
+
+
+def _newer(data: Mapping[str, Any], time: datetime, received: datetime, state: State) -> bool:
+    """By the source's version where both have one, else by its time of change, else by the event's time."""
+    old = state.document if isinstance(state.document, dict) else {}
+    mine, theirs = old.get("version"), data.get("version")
+    if mine is not None and theirs is not None and mine != theirs:
+        return _order(theirs) > _order(mine)
+    before, after = _instant(old.get("changed")), _instant(data.get("changed"))
+    if before is not None and after is not None and before != after:
+        return after > before
+    if state.document_time is None or time != state.document_time:
+        return state.document_time is None or time > state.document_time
+    return state.document_received is None or received > state.document_received
+
+
+def _order(version: object) -> list[tuple[int, int, str]]:
+    """Versions in the order people count them: 9 before 10, 1.9 before 1.10, rev-a before rev-b."""
+    parts = [part for part in _DIGITS.split(str(version)) if part]
+    numbers = (part.lstrip("0") if _DIGITS.fullmatch(part) else None for part in parts)
+    return [
+        (1, 0, part) if number is None else (0, len(number), number)
+        for part, number in zip(parts, numbers, strict=True)
+    ]
+
+
+def _instant(value: object) -> datetime | None:
+    """A time of change as the source gave it; none where it is none."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
