@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from crossdock.engine import Arrival, History, Inbox, LeasedCall, Library, Pace, Worker, idle_until, replay
-from crossdock.process import canonical, load
+from crossdock.process import canonical
 from crossdock.process.catalogue import OperationShape
 from crossdock.process.messages import CallEnded
+from crossdock.process.publish import reopen
 from crossdock.store import Clock, Database, Tenant
 
 OPERATIONS = ["erp.do", "erp.undo", "wms.pick", "wms.unpick", "tms.book"]
@@ -26,7 +27,7 @@ _CATALOGUE = canonical().including(operations={name: OperationShape(name=name) f
 
 def read(text: str):
     """The process in `text`, against the operations of these tests."""
-    return load(text, _CATALOGUE)
+    return reopen(text, _CATALOGUE)
 
 
 def chain(name: str = "chain", steps: int = 3, **more: str) -> str:
