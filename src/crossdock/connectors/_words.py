@@ -1,0 +1,136 @@
+"""What connectors need to say a partner's words in ours: tables of codes, days, minor units, happenings."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from importlib import resources
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from crossdock.connect.contract import Happening
+from crossdock.errors import Refused
+from crossdock.model import EVENTS, to_json
+from crossdock.model.codes import instant_text
+from crossdock.model.documents import parse
+
+Row = Mapping[str, str]
+
+# ISO 4217: currencies whose minor unit is not a hundredth.
+_WHOLE = frozenset(
+    (
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    )
+)
+_THOUSANDTHS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
+
+
+@functools.cache
+def words(package: str) -> Mapping[tuple[str, str], Row]:
+    """The connector's `statuses.csv`: by what a code is of and the code, its row."""
+    text = resources.files(package).joinpath("statuses.csv").read_text(encoding="utf-8")
+    return {(row["of"], row["code"]): row for row in csv.DictReader(text.splitlines())}
+
+
+def happening(
+    type_: str, time_: datetime, data: Mapping[str, Any], *, id_: str, about: Mapping[str, str] | None = None
+) -> Happening:
+    """A happening whose data has passed through the model, so that derived fields are in it.
+
+    Raises `Refused` with every problem located.
+    """
+    checked = to_json(parse(EVENTS[type_].data, data))
+    return Happening(type=type_, time=time_, data=checked, id=id_, about=about or {})
+
+
+def instant(text: str) -> datetime:
+    """An instant of RFC 3339 text. Raises `Refused` where it is none, or has no zone."""
+    try:
+        found = datetime.fromisoformat(text)
+    except (ValueError, TypeError):
+        raise Refused(f"{text!r} is not a time") from None
+    if found.tzinfo is None:
+        raise Refused(f"{text!r} has no zone")
+    return found.astimezone(UTC)
+
+
+def local_instant(day: str, clock: str, zone: str) -> datetime:
+    """The instant of a local date and time in a zone; the first, where an hour comes twice."""
+    try:
+        local = datetime.combine(date.fromisoformat(day), time.fromisoformat(clock), ZoneInfo(zone))
+    except (ValueError, TypeError, ZoneInfoNotFoundError):
+        raise Refused(f"{day} {clock} {zone} is not a local time") from None
+    return local.astimezone(UTC)
+
+
+def end_of_day(day: str, zone: str) -> str:
+    """The last second of a day in a zone, as JSON has it. Raises `Refused`."""
+    return instant_text(local_instant(day, "23:59:59", zone))
+
+
+def estimate(day: str | None, zone: str) -> dict[str, str]:
+    """The end of an estimated day as field of an answer; nothing where no day was told, or none can be read.
+
+    A booking stands whether or not its estimate can be read.
+    """
+    try:
+        return {"estimated_delivery": end_of_day(day, zone)} if day else {}
+    except Refused:
+        return {}
+
+
+def money(amount: object, currency: str) -> dict[str, str]:
+    """Money as JSON has it."""
+    return {"amount": decimal_text(amount), "currency": currency}
+
+
+def minor(amount: int, currency: str) -> dict[str, str]:
+    """Money that was told in the currency's minor unit, such as cents."""
+    places = 0 if currency in _WHOLE else 3 if currency in _THOUSANDTHS else 2
+    return money(Decimal(amount).scaleb(-places), currency)
+
+
+def decimal_text(number: object) -> str:
+    """A number without an exponent, with the places it has."""
+    return format(Decimal(str(number)), "f")
+
+
+def plain_number(text: str) -> int | Decimal:
+    """An exact number for JSON, without a fraction where there is none."""
+    number = Decimal(text)
+    return int(number) if number == number.to_integral_value() else number
+
+
+def told(**fields: Any) -> dict[str, Any]:
+    """The fields that say something: neither absent nor empty."""
+    return {name: value for name, value in fields.items() if value not in (None, "", [], {}, ())}
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Say `Refused` where `what` lacks something or has it in another shape than we know."""
+    try:
+        yield
+    except KeyError as error:
+        raise Refused(f"{what} has no {error.args[0]}") from None
+    except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
+        raise Refused(f"{what} cannot be read: {error}") from None

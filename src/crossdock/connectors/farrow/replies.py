@@ -1,0 +1,124 @@
+"""What Farrow Parcel answers and tells, in our words. Times carry their offset, estimates are days."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from crossdock.connect.contract import Context, Happening, Notice, Page, RefusedByPartner, Request, Response
+from crossdock.connect.contract import said as _said
+from crossdock.connectors._carriers import Consignment, Proof, Scan, milestone, reported
+from crossdock.connectors._words import estimate, instant, money, reading, told, words
+from crossdock.connectors.farrow import requests
+
+Json = Mapping[str, Any]
+
+_WORDS = "crossdock.connectors.farrow"
+_DISCREPANCIES = {"DAMAGED": "damaged", "MISSING": "short"}
+
+
+def booked(response: Response, context: Context) -> Json:
+    """The consignment that was made."""
+    return _booked(response.json()["consignment"], context)
+
+
+def find(data: Json, context: Context) -> Generator[Request, Response, Json | None]:
+    """The consignment that stands under our reference, of the product that was asked for."""
+    answer = (yield requests.find(data, context)).json()
+    wanted = requests.product(data, context)
+    for consignment in answer["consignments"]:
+        if consignment["state"] != "CANCELLED" and consignment["product"] == wanted:
+            return _booked(consignment, context)
+    return None
+
+
+def _booked(consignment: Json, context: Context) -> Json:
+    label = next((one for one in consignment.get("documents", ()) if one["type"] == "LABEL"), None)
+    price = consignment.get("price")
+    zone = consignment.get("collection", {}).get("timeZone") or context.settings["zone"]
+    return {
+        "booking": consignment["consignmentId"],
+        "tracking_number": consignment["consignmentId"],
+        **told(
+            label=f"data:{label['mediaType']};base64,{label['content']}" if label else None,
+            price=money(price["amount"], price["currency"]) if price else None,
+        ),
+        **estimate(consignment.get("estimatedDelivery"), zone),
+    }
+
+
+def void(data: Json, _: Context) -> Generator[Request, Response, Json]:
+    """The consignment is cancelled; it may have been before."""
+    response = yield requests.void(data["booking"])
+    if response.status == 409:
+        state = (yield requests.consignment(data["booking"])).json()["consignment"]["state"]
+        if state != "CANCELLED":
+            code, message = _said(response)
+            raise RefusedByPartner(message, code=code)
+    return {}
+
+
+def tracked(response: Response, _: Context) -> Json:
+    """What has happened so far."""
+    events, known = response.json()["tracking"]["events"], words(_WORDS)
+    return {"milestones": [milestone(known, _scan(event), by="farrow")[1] for event in events]}
+
+
+def read_events(cursor: str, context: Context) -> Generator[Request, Response, Page]:
+    """A page of the feed."""
+    limit = 200
+    answer = (yield requests.events(cursor, limit=limit)).json()
+    with reading("the feed of events"):
+        found = [_reported(event, context.settings) for event in answer["events"]]
+        return Page(happenings=found, cursor=str(answer["next"]), more=len(found) >= limit)
+
+
+def health(_: Any, __: Context) -> Generator[Request, Response, None]:
+    """It answers and lets us in."""
+    yield requests.events("", limit=1)
+
+
+def told_by_webhook(notice: Notice) -> Iterator[Happening]:
+    """One event that was pushed; nothing for other messages. Raises `Refused` for one that cannot be read."""
+    body = notice.json()
+    with reading("the webhook"):
+        if body["type"] == "consignment.status":
+            yield _reported(body["data"], notice.settings)
+
+
+def _reported(data: Json, settings: Json) -> Happening:
+    day, proof = data.get("estimatedDelivery"), data.get("proofOfDelivery")
+    due = estimate(day, settings.get("zone", "UTC")).get("estimated_delivery", "")
+    consignment = Consignment(
+        carrier="farrow",
+        number=data["consignmentId"],
+        shipment=data.get("clientReference") or "",
+        order=data.get("customerOrder") or "",
+        estimated_delivery=due,
+        estimated_precision="day" if due else "",
+    )
+    return reported(words(_WORDS), consignment, _scan(data["event"]), _proof(proof) if proof else None)
+
+
+def _scan(event: Json) -> Scan:
+    reason = event.get("reason") or {}
+    return Scan(
+        id=event["eventId"],
+        status=event["status"],
+        time=instant(event["occurredAt"]),
+        reason=reason.get("code") or "",
+        text=reason.get("text") or "",
+        place=(event.get("facility") or {}).get("name") or "",
+        local_time=event["occurredAt"],
+    )
+
+
+def _proof(proof: Json) -> Proof:
+    return Proof(
+        delivered=instant(proof["deliveredAt"]),
+        received_by=proof.get("signatory") or "",
+        noted=tuple(
+            (_DISCREPANCIES.get(noted["type"], "unknown"), int(noted.get("pieces") or 1), noted["type"])
+            for noted in proof.get("discrepancies") or ()
+        ),
+    )

@@ -1,0 +1,256 @@
+"""What Northway ERP answers and tells, in our words. Its errors come with HTTP 200."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from crossdock.connect.contract import Context, Happening, Notice, Page, RefusedByPartner, Response
+from crossdock.connectors._words import (
+    decimal_text,
+    end_of_day,
+    happening,
+    instant,
+    money,
+    reading,
+    told,
+    words,
+)
+from crossdock.errors import Refused, UnknownOutcome, Unreachable
+from crossdock.model import to_json
+from crossdock.model.documents import parse
+from crossdock.model.orders import Order
+
+POSTED = ("POSTED", "PAID")
+
+Json = Mapping[str, Any]
+
+
+def result(response: Response) -> Any:
+    """The result. Raises `RefusedByPartner` with the ERP's words for an error, whatever the HTTP status."""
+    body = response.json()
+    error = body.get("error") if isinstance(body, dict) else None
+    if error is None:
+        if not isinstance(body, dict) or "result" not in body:
+            raise UnknownOutcome("the answer has neither a result nor an error")
+        return body["result"]
+    kind, message = str(error.get("kind", "")), str(error.get("message", "no reason given"))
+    if kind == "busy":
+        raise Unreachable(f"Northway ERP is busy: {message}")
+    if kind == "internal":
+        raise UnknownOutcome(f"Northway ERP failed: {message}")
+    raise RefusedByPartner(f"{message} ({error['field']})" if error.get("field") else message, code=kind)
+
+
+def credit(response: Response, _: Context) -> Json:
+    """Whether the customer may buy; a decision that we do not know is no."""
+    answer = result(response)
+    decision, currency = answer["decision"], answer["currency"]
+    return {
+        "ok": decision == "OK",
+        "exposure": money(answer["exposure"], currency),
+        **(
+            {"limit": money(answer["credit_limit"], currency)}
+            if answer.get("credit_limit") is not None
+            else {}
+        ),
+        **({} if decision == "OK" else {"reason": str(decision).lower()}),
+    }
+
+
+def order(response: Response, context: Context) -> Json:
+    """The order as a document."""
+    return to_json(parse(Order, _order(result(response), context.settings)))
+
+
+def released(invoice: Json) -> Json:
+    """A posted invoice as the operation gives it."""
+    return {"invoice": invoice["number"], "total": money(invoice["total"], invoice["currency"])}
+
+
+def authorised(response: Response, _: Context) -> Json:
+    """A return as the operation gives it."""
+    return {"return": result(response)["number"]}
+
+
+def credited(note: Json) -> Json:
+    """A credit note as the operations give it."""
+    return {"credit": note["id"], "amount": money(note["amount"], note["currency"])}
+
+
+# -- what happened ------------------------------------------------------------------------------------------
+
+
+def told_by_webhook(notice: Notice) -> Iterator[Happening]:
+    """One event that was pushed. Raises `Refused` for one that cannot be read."""
+    body = notice.json()
+    with reading("the webhook"):
+        yield from _happened(body, notice.settings)
+
+
+def page(response: Response, context: Context) -> Page:
+    """One page of the changes."""
+    answer = result(response)
+    since = context.settings.get("since")
+    found: list[Happening] = []
+    with reading("the feed of changes"):
+        for change in answer["changes"]:
+            if since is None or instant(change["at"]) >= instant(str(since)):
+                found += _happened(change, context.settings)
+        return Page(happenings=found, cursor=str(answer["cursor"]), more=bool(answer["more"]))
+
+
+def _happened(change: Json, settings: Json) -> Iterator[Happening]:
+    """What a change means; nothing for changes of status, which are our own doing or of no concern."""
+    event, document, at = change["event"], change["document"], instant(change["at"])
+    # The same in the push and in the feed; a revision is told once.
+    id_ = f"{event}/{change['number']}/{change['revision']}/{change['at']}"
+    if event in ("SO_RELEASED", "SO_CHANGED"):
+        type_ = "order.released" if event == "SO_RELEASED" else "order.changed"
+        yield happening(type_, at, _order(document, settings), id_=id_)
+    elif event == "SO_CANCELLED":
+        news = told(order=document["number"], reason=document.get("note"))
+        yield happening("order.cancelled", at, news, id_=id_)
+    elif event == "INV_POSTED":
+        yield happening("invoice.released", at, _invoice(document), id_=id_)
+    elif event == "INV_PAID":
+        amount = money(document["total"], document["currency"])
+        news = told(invoice=document["number"], order=document["order"], amount=amount)
+        yield happening("invoice.paid", at, news, id_=id_)
+    elif event == "CN_POSTED":
+        yield happening("credit.issued", at, _credit_note(document), id_=id_)
+    elif event == "RMA_AUTHORISED":
+        data = _return(document, settings)
+        yield happening("return.authorised", at, data, id_=id_, about={"authorisation": data["number"]})
+
+
+def _order(order: Json, settings: Json) -> dict[str, Any]:
+    currency, zone = order["currency"], order.get("zone") or settings.get("zone", "UTC")
+    customer, known = order["customer"], words("crossdock.connectors.northway_erp")
+    state = known.get(("order", order["status"]))
+    day = order.get("wanted_on")
+    wanted = end_of_day(day, zone) if day else None
+    return told(
+        number=order["number"],
+        version=str(order["revision"]),
+        changed=order.get("changed_at"),
+        customer=told(
+            id=customer["code"],
+            name=customer.get("name"),
+            roles=["customer"],
+            contact=told(email=customer.get("email"), language=customer.get("language")),
+        ),
+        lines=[_order_line(line, currency, settings) for line in order["lines"]],
+        total=money(order["total"], currency),
+        site=order.get("site"),
+        state=state["ours"] if state else "unknown",
+        created_by=order.get("created_by"),
+        released=order.get("released_at"),
+        requested_delivery=wanted,
+        requested_delivery_precision="day" if wanted else None,
+        promised_delivery=wanted,
+        promised_delivery_precision="day" if wanted else None,
+        ship_to=_address(order.get("ship_to") or {}),
+        customer_po=order.get("reference"),
+        text=order.get("description"),
+        custom=told(
+            status=order["status"],
+            ordered_on=order.get("ordered_on"),
+            zone=order.get("zone"),
+            attributes={
+                name: value if isinstance(value, str | bool | int) else str(value)
+                for name, value in (order.get("attributes") or {}).items()
+            },
+        ),
+    )
+
+
+def _order_line(line: Json, currency: str, settings: Json) -> dict[str, Any]:
+    weight = line.get("weight_kg")
+    price = line.get("unit_price")
+    return told(
+        number=str(line["line_no"]),
+        item=line["item"],
+        name=line.get("description"),
+        quantity={"value": decimal_text(line["quantity"]), "unit": _unit(line.get("uom"), settings)},
+        price=None if price is None else money(price, currency),
+        amount=money(line["amount"], currency),
+        product={"number": line["item"], "weight": {"value": decimal_text(weight), "unit": "KGM"}}
+        if weight is not None
+        else None,
+    )
+
+
+def _unit(word: str | None, settings: Json) -> str:
+    """The unit in UN/ECE terms; a word that is not in the table stands for itself, if it has their form."""
+    row = words("crossdock.connectors.northway_erp").get(("unit", word or ""))
+    return row["ours"] if row else str(word or settings.get("unit", "EA"))
+
+
+def _address(address: Json) -> dict[str, Any]:
+    return told(
+        name=address.get("name"),
+        lines=[address["street"]] if address.get("street") else [],
+        city=address.get("city"),
+        postal_code=address.get("postcode"),
+        country=address.get("country"),
+    )
+
+
+def _invoice(invoice: Json) -> dict[str, Any]:
+    currency = invoice["currency"]
+    state = words("crossdock.connectors.northway_erp").get(("invoice", invoice["status"]))
+    return told(
+        number=invoice.get("number") or invoice["id"],
+        order=invoice["order"],
+        state=state["ours"] if state else "unknown",
+        total=money(invoice["total"], currency),
+        released=invoice.get("posted_at"),
+        lines=[
+            {"number": str(n), "order_line": str(line["line_no"]), "amount": money(line["amount"], currency)}
+            for n, line in enumerate(invoice["lines"], 1)
+        ],
+        references=[{"kind": "erp", "value": invoice["id"]}],
+    )
+
+
+def _credit_note(note: Json) -> dict[str, Any]:
+    return told(
+        number=note["id"],
+        order=note.get("order"),
+        total=money(note["amount"], note["currency"]),
+        reason=note.get("reason"),
+        # The ERP names the invoice by its internal id here, which is not the number that others know.
+        references=[{"kind": "erp_invoice", "value": note["invoice"]}],
+    )
+
+
+def _return(return_: Json, settings: Json) -> dict[str, Any]:
+    state = words("crossdock.connectors.northway_erp").get(("return", return_["status"]))
+    unit = settings.get("unit", "EA")
+    return told(
+        number=return_["number"],
+        changed=return_.get("changed_at"),
+        order=return_["order"],
+        customer={"id": return_["customer"]},
+        lines=[
+            {
+                "order_line": str(line["line_no"]),
+                "item": line["item"],
+                "quantity": {"value": decimal_text(line["quantity"]), "unit": unit},
+            }
+            for line in return_["lines"]
+        ],
+        text=return_.get("reason"),
+        state=state["ours"] if state else "unknown",
+    )
+
+
+def same_currency(invoice: Json, amount: Json) -> None:
+    """Raise `Refused` where an amount is in another currency than the invoice: the ERP would not notice."""
+    if amount["currency"] != invoice["currency"]:
+        raise Refused(
+            f"invoice {invoice['number']} is in {invoice['currency']}, not in {amount['currency']}",
+            where="amount",
+            mend="give the amount in the currency of the invoice",
+        )

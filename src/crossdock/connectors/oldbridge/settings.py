@@ -1,0 +1,17 @@
+"""What a connection to Oldbridge Freight needs to know."""
+
+from __future__ import annotations
+
+from crossdock.connect.contract import Setting
+
+SETTINGS = {
+    "url": Setting(doc="Where it answers, such as https://services.oldbridge.example"),
+    "zone": Setting(doc="IANA zone of the place of collection, whose cut-off counts", default="UTC"),
+    "service": Setting(doc="Its service, where the call names none", default="ECONOMY"),
+}
+
+SECRETS = {
+    "user": "Name of the user",
+    "password": "Its password",
+    "webhook_secret": "The secret that its webhooks are signed with",
+}

@@ -1,0 +1,76 @@
+"""What Waypost TMS answers and tells, in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from crossdock.connect.contract import Context, Happening, Notice, Page, Request, Response
+from crossdock.connectors._words import estimate, happening, instant, minor, reading, told, words
+from crossdock.connectors.waypost_tms import requests
+
+Json = Mapping[str, Any]
+
+
+def offers(response: Response, context: Context) -> Json:
+    """The quotes, cheapest first, as the TMS gives them."""
+    return {"offers": [_offer(quote, context.settings["zone"]) for quote in response.json()["quotes"]]}
+
+
+def _offer(quote: Json, zone: str) -> dict[str, Any]:
+    arrives = estimate(quote.get("estimated_delivery"), zone).get("estimated_delivery")
+    return told(
+        carrier=quote["carrier"],
+        service=quote["service"],
+        price=minor(quote["price"]["value_minor"], quote["price"]["currency"]),
+        cut_off=quote.get("cut_off_at"),
+        delivery_by=arrives,
+    )
+
+
+def read_events(cursor: str, _: Context) -> Generator[Request, Response, Page]:
+    """A page of the feed."""
+    limit = 200
+    answer = (yield requests.events(cursor, limit=limit)).json()
+    found: list[Happening] = []
+    with reading("the feed of events"):
+        for event in answer["events"]:
+            found += _happened(event)
+        return Page(happenings=found, cursor=str(answer["next"]), more=len(answer["events"]) >= limit)
+
+
+def health(_: Any, __: Context) -> Generator[Request, Response, None]:
+    """It answers and lets us in."""
+    yield requests.carriers()
+
+
+def told_by_webhook(notice: Notice) -> Iterator[Happening]:
+    """One event that was pushed. Raises `Refused` for one that cannot be read."""
+    body = notice.json()
+    with reading("the webhook"):
+        yield from _happened(body)
+
+
+def _happened(event: Json) -> Iterator[Happening]:
+    """An answer to a tender; nothing for what else it tells."""
+    row = words("crossdock.connectors.waypost_tms").get(("tender", event["event"]))
+    if row is None:
+        return
+    tender = event["tender"]
+    data = told(
+        number=tender["tender_id"],
+        shipment=tender["shipment"],
+        order=tender.get("order"),
+        carrier={"id": tender["carrier"], "roles": ["carrier"]},
+        state=row["state"],
+        answered=event["at"],
+        reason=tender.get("reason"),
+        custom=told(service=tender.get("service"), quote=tender.get("quote_id")),
+    )
+    yield happening(row["event"], instant(event["at"]), data, id_=event["event_id"])
+
+
+def delivery_id(notice: Notice) -> str:
+    """The TMS's own id of the event, the same when it is sent again."""
+    body = notice.json()
+    return str(body.get("event_id", "")) if isinstance(body, dict) else ""
