@@ -15,12 +15,9 @@ from math import ceil
 from typing import Any
 
 from crossdock.connect.contract import Happening
-from crossdock.connectors._words import Row, happening, told
+from crossdock.connectors._words import Row, told
 from crossdock.errors import Refused
-from crossdock.model import to_json
 from crossdock.model.codes import instant_text
-from crossdock.model.documents import parse
-from crossdock.model.milestones import Milestone
 
 Words = Mapping[tuple[str, str], Row]
 
@@ -103,7 +100,7 @@ def milestone(words: Words, scan: Scan, *, by: str) -> tuple[str, dict[str, Any]
         code=code,
         reason=why,
         of="shipment",
-        time=scan.time,
+        time=instant_text(scan.time),
         precision=scan.precision,
         local_time=scan.local_time,
         by=by,
@@ -112,7 +109,7 @@ def milestone(words: Words, scan: Scan, *, by: str) -> tuple[str, dict[str, Any]
         text=scan.text,
         place=told(name=scan.place),
     )
-    return type_, to_json(parse(Milestone, content))
+    return type_, content
 
 
 def reported(words: Words, consignment: Consignment, scan: Scan, proof: Proof | None = None) -> Happening:
@@ -131,7 +128,7 @@ def reported(words: Words, consignment: Consignment, scan: Scan, proof: Proof | 
         **(estimated | {"estimated_by": consignment.carrier} if estimated else {}),
         **({"proof": named | _proof(proof)} if proof is not None else {}),
     }
-    return happening(type_, scan.time, data, id_=scan.id)
+    return Happening(type=type_, time=scan.time, data=data, id=scan.id)
 
 
 def _proof(proof: Proof) -> dict[str, Any]:

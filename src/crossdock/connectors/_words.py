@@ -1,4 +1,4 @@
-"""What connectors need to say a partner's words in ours: tables of codes, days, minor units, happenings."""
+"""What connectors need to say a partner's words in ours: tables of codes, days, minor units."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from crossdock.connect.contract import Happening
 from crossdock.errors import Refused
-from crossdock.model import EVENTS, to_json
 from crossdock.model.codes import instant_text
-from crossdock.model.documents import parse
 
 Row = Mapping[str, str]
 
@@ -49,17 +46,6 @@ def words(package: str) -> Mapping[tuple[str, str], Row]:
     """The connector's `statuses.csv`: by what a code is of and the code, its row."""
     text = resources.files(package).joinpath("statuses.csv").read_text(encoding="utf-8")
     return {(row["of"], row["code"]): row for row in csv.DictReader(text.splitlines())}
-
-
-def happening(
-    type_: str, time_: datetime, data: Mapping[str, Any], *, id_: str, about: Mapping[str, str] | None = None
-) -> Happening:
-    """A happening whose data has passed through the model, so that derived fields are in it.
-
-    Raises `Refused` with every problem located.
-    """
-    checked = to_json(parse(EVENTS[type_].data, data))
-    return Happening(type=type_, time=time_, data=checked, id=id_, about=about or {})
 
 
 def instant(text: str) -> datetime:

@@ -9,7 +9,6 @@ from crossdock.connect.contract import Context, Happening, Notice, Page, Refused
 from crossdock.connectors._words import (
     decimal_text,
     end_of_day,
-    happening,
     instant,
     money,
     reading,
@@ -17,9 +16,7 @@ from crossdock.connectors._words import (
     words,
 )
 from crossdock.errors import Refused, UnknownOutcome, Unreachable
-from crossdock.model import to_json
-from crossdock.model.documents import parse
-from crossdock.model.orders import Order
+from crossdock.model import parse_document, to_json
 
 POSTED = ("POSTED", "PAID")
 
@@ -60,7 +57,7 @@ def credit(response: Response, _: Context) -> Json:
 
 def order(response: Response, context: Context) -> Json:
     """The order as a document."""
-    return to_json(parse(Order, _order(result(response), context.settings)))
+    return to_json(parse_document("Order", _order(result(response), context.settings)))
 
 
 def released(invoice: Json) -> Json:
@@ -107,21 +104,23 @@ def _happened(change: Json, settings: Json) -> Iterator[Happening]:
     id_ = f"{event}/{change['number']}/{change['revision']}/{change['at']}"
     if event in ("SO_RELEASED", "SO_CHANGED"):
         type_ = "order.released" if event == "SO_RELEASED" else "order.changed"
-        yield happening(type_, at, _order(document, settings), id_=id_)
+        yield Happening(type=type_, time=at, data=_order(document, settings), id=id_)
     elif event == "SO_CANCELLED":
         news = told(order=document["number"], reason=document.get("note"))
-        yield happening("order.cancelled", at, news, id_=id_)
+        yield Happening(type="order.cancelled", time=at, data=news, id=id_)
     elif event == "INV_POSTED":
-        yield happening("invoice.released", at, _invoice(document), id_=id_)
+        yield Happening(type="invoice.released", time=at, data=_invoice(document), id=id_)
     elif event == "INV_PAID":
         amount = money(document["total"], document["currency"])
         news = told(invoice=document["number"], order=document["order"], amount=amount)
-        yield happening("invoice.paid", at, news, id_=id_)
+        yield Happening(type="invoice.paid", time=at, data=news, id=id_)
     elif event == "CN_POSTED":
-        yield happening("credit.issued", at, _credit_note(document), id_=id_)
+        yield Happening(type="credit.issued", time=at, data=_credit_note(document), id=id_)
     elif event == "RMA_AUTHORISED":
         data = _return(document, settings)
-        yield happening("return.authorised", at, data, id_=id_, about={"authorisation": data["number"]})
+        yield Happening(
+            type="return.authorised", time=at, data=data, id=id_, about={"authorisation": data["number"]}
+        )
 
 
 def _order(order: Json, settings: Json) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from crossdock.connect.contract import Context, Happening, Notice, Page, RefusedByPartner, Request, Response
 from crossdock.connect.contract import said as _said
-from crossdock.connectors._words import decimal_text, happening, instant, reading, told, words
+from crossdock.connectors._words import decimal_text, instant, reading, told, words
 from crossdock.connectors.stackyard_wms import requests
 from crossdock.errors import Refused
 
@@ -104,18 +104,20 @@ def _happened(event: Json, settings: Json) -> Iterator[Happening]:
     type_, at, id_ = event["eventType"], instant(event["occurredAt"]), event["eventId"]
     unit = settings.get("unit", "EA")
     if type_ == "SHIPMENT_PACKED":
-        yield happening("warehouse.shipment_packed", at, _packed(event, unit), id_=id_)
+        yield Happening(type="warehouse.shipment_packed", time=at, data=_packed(event, unit), id=id_)
     elif type_ == "PICK_STARTED":
         data = {"number": event["pickOrderId"], "order": event["orderNumber"], "state": "started"}
-        yield happening("warehouse.pick_started", at, {**data, "started": event["occurredAt"]}, id_=id_)
+        yield Happening(
+            type="warehouse.pick_started", time=at, data={**data, "started": event["occurredAt"]}, id=id_
+        )
     elif type_ == "PICK_SHORT":
-        yield happening("warehouse.pick_short", at, _short(event, unit), id_=id_)
+        yield Happening(type="warehouse.pick_short", time=at, data=_short(event, unit), id=id_)
     elif type_ in ("RETURN_RECEIVED", "RETURN_INSPECTED"):
         inspected = type_ == "RETURN_INSPECTED"
         data = _returned(event, unit, inspected=inspected)
         our_type = "return.inspected" if inspected else "return.received"
         # Our process knows the return by its own number, and the ERP's as the authorisation.
-        yield happening(our_type, at, data, id_=id_, about={"authorisation": event["rma"]})
+        yield Happening(type=our_type, time=at, data=data, id=id_, about={"authorisation": event["rma"]})
 
 
 def _packed(event: Json, unit: str) -> dict[str, Any]:
@@ -175,14 +177,14 @@ def _package(package: Json, order: str, unit: str) -> dict[str, Any]:
 
 
 def _short(event: Json, unit: str) -> dict[str, Any]:
-    """What is missing, as lines of which nothing was picked; and when it follows, if it does."""
+    """What is missing, as lines of which nothing was picked; the pick ends short where nothing follows."""
     later = event.get("backOrder")
     reason = f"back-order, expected {later['expectedAt']}" if later else "short, and nothing follows"
     lines = [(item, *_line(item, unit)) for item in event["lines"]]
     return {
         "number": event["pickOrderId"],
         "order": event["orderNumber"],
-        "state": "short",
+        "state": "short" if event.get("complete") else "started",  # more may follow
         "lines": [
             {
                 "line": line,

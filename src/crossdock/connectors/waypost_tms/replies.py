@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from crossdock.connect.contract import Context, Happening, Notice, Page, Request, Response
-from crossdock.connectors._words import estimate, happening, instant, minor, reading, told, words
+from crossdock.connectors._words import estimate, instant, minor, reading, told, words
 from crossdock.connectors.waypost_tms import requests
 
 Json = Mapping[str, Any]
@@ -67,7 +67,7 @@ def _happened(event: Json) -> Iterator[Happening]:
         reason=tender.get("reason"),
         custom=told(service=tender.get("service"), quote=tender.get("quote_id")),
     )
-    yield happening(row["event"], instant(event["at"]), data, id_=event["event_id"])
+    yield Happening(type=row["event"], time=instant(event["at"]), data=data, id=event["event_id"])
 
 
 def delivery_id(notice: Notice) -> str:
