@@ -55,7 +55,9 @@ async def test_a_parent_ends_when_all_its_children_have_and_gets_their_outputs(e
     async with engine.working():
         await engine.inbox.put(engine.tenant, [order("SO-1", lines=lines("L1", "L2", "L3"))])
         detail = await engine.ended("SO-1", process="parent")
-    assert {child.key: child.status for child in detail.children} == dict.fromkeys(["L1", "L2", "L3"], "completed")
+    assert {child.key: child.status for child in detail.children} == dict.fromkeys(
+        ["L1", "L2", "L3"], "completed"
+    )
     (call,) = [c for c in engine.world.calls if c.call.system == "erp"]
     assert call.call.input == {"proofs": [{"proof": True}] * 3}
     await engine.assert_sound()

@@ -221,10 +221,11 @@ class Routing:
         )
         self._starts.append(start)
 
-    def tell(self, tenant: int, run: int, event: Event) -> None:
-        """An event for one run, which is there."""
-        self._inbox.append((tenant, run, encode_event(event)))
-        self.touched.add(RunRef(tenant, run))
+    def tell(self, tenant: int, run: int, event: Event, *, stopped: bool = False) -> None:
+        """An event for one run, which is there; it is set aside where a broken decision has `stopped` the run."""
+        (self._aside if stopped else self._inbox).append((tenant, run, encode_event(event)))
+        if not stopped:
+            self.touched.add(RunRef(tenant, run))
 
     async def run(self) -> None:
         """Find out what becomes of each, and write it."""

@@ -385,7 +385,10 @@ class Decider:
         settle += [
             (work.tenant, work.run, event.data["command"])
             for id_, event in events
-            if id_ is not None and event.type == CALL_ENDED
+            if id_ is not None
+            and event.type == CALL_ENDED
+            and isinstance(event.data, dict)
+            and isinstance(event.data.get("command"), str)
         ]
         process: Process | None = None
         encoded = b""

@@ -29,7 +29,7 @@ select tenant from t limit $2
 
 # The index holds a row for each event; a step of the walk skips all events of one run.
 _RUNS: LiteralString = """
-select k.tenant, r.run
+select k.tenant, r.run, x.error is null as open
 from unnest($1::int[], $2::bigint[]) as k(tenant, after)
 cross join lateral (
   with recursive r as (
@@ -40,6 +40,7 @@ cross join lateral (
   )
   select run from r limit $3
 ) r
+join crossdock.run x on x.tenant = k.tenant and x.id = r.run
 """
 
 _DUE: LiteralString = """
@@ -86,13 +87,12 @@ class Finder:
             rows = await transaction.fetch(
                 _RUNS, tenants, [self._runs_after.get(tenant, 0) for tenant in tenants], _EACH
             )
-        found = [RunRef(row["tenant"], row["run"]) for row in rows]
         last: dict[int, list[int]] = {tenant: [] for tenant in tenants}
-        for ref in found:
-            last[ref.tenant].append(ref.run)
+        for row in rows:
+            last[row["tenant"]].append(row["run"])
         for tenant, runs in last.items():
-            self._runs_after[tenant] = runs[-1] if len(runs) == _EACH else 0
-        return found
+            self._runs_after[tenant] = max(runs) if len(runs) == _EACH else 0
+        return [RunRef(row["tenant"], row["run"]) for row in rows if row["open"]]
 
     async def due(self) -> list[RunRef]:
         """Runs with a deadline that has passed, some of each tenant."""

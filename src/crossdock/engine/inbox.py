@@ -132,8 +132,9 @@ class Inbox:
             fresh = await _fresh(transaction, batch)
             items: list[list[Any]] = []
             for delivery in batch:
+                stopped = False
                 if delivery.run is not None:
-                    await _require(transaction, delivery.tenant, delivery.run)
+                    stopped = await _is_stopped(transaction, delivery.tenant, delivery.run)
                 mine: list[Any] = []
                 for arrival in delivery.arrivals:
                     name = (delivery.tenant, name_of(arrival.source, arrival.id))
@@ -145,7 +146,7 @@ class Inbox:
                     if delivery.run is None:
                         mine.append(await routing.add(delivery.tenant, event))
                     else:
-                        routing.tell(delivery.tenant, delivery.run, event)
+                        routing.tell(delivery.tenant, delivery.run, event, stopped=stopped)
                         mine.append(delivery.run)
                 items.append(mine)
             await routing.run()
@@ -189,7 +190,7 @@ class Inbox:
     async def attach(self, tenant: Tenant, parked: int, run: int) -> None:
         """Give a parked event to a run by hand. Raises `NotFound`."""
         async with self.database.engine() as transaction:
-            await _require(transaction, tenant.id, run)
+            stopped = await _is_stopped(transaction, tenant.id, run)
             event = await transaction.value(
                 "with k as (delete from crossdock.parked_key where tenant = $1 and parked = $2) "
                 "delete from crossdock.parked where tenant = $1 and id = $2 returning event",
@@ -200,7 +201,7 @@ class Inbox:
                 raise NotFound(f"there is no parked event {parked}", mend="see the parked events")
             now: datetime = await transaction.value("select crossdock.now()")
             routing = Routing(transaction, self.library, now)
-            routing.tell(tenant.id, run, decode_event(event))
+            routing.tell(tenant.id, run, decode_event(event), stopped=stopped)
             await routing.run()
         if self.hear is not None:
             self.hear(routing.touched)
@@ -262,10 +263,14 @@ async def _fresh(transaction: EngineTransaction, batch: list[_Delivery]) -> set[
     return {(row["tenant"], row["event"]) for row in rows}
 
 
-async def _require(transaction: EngineTransaction, tenant: int, run: int) -> None:
-    found = await transaction.value("select 1 from crossdock.run where tenant = $1 and id = $2", tenant, run)
+async def _is_stopped(transaction: EngineTransaction, tenant: int, run: int) -> bool:
+    """Whether a broken decision has stopped the run. Raises `NotFound`."""
+    found: bool | None = await transaction.value(
+        "select error is not null from crossdock.run where tenant = $1 and id = $2", tenant, run
+    )
     if found is None:
         raise NotFound(f"there is no run {run}", mend="see the runs")
+    return found
 
 
 def _receipt(item: Any) -> Receipt:

@@ -330,7 +330,7 @@ def _verdict(row: Any) -> tuple[str, str] | None:
     if row["error"] is not None:
         return "stopped", row["error"]
     if row["status"] in ENDED_RUN:
-        return "ended", row["status"]
+        return "mended" if row["status"] == "completed" else "ended", row["status"]
     if row["state"] is None:
         return None
     if not row["step"]:

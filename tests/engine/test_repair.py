@@ -1,0 +1,182 @@
+"""Repair: of one run, of all with one cause; and runs that a broken decision has stopped."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import chain, event, order
+
+from crossdock.engine import Repairs
+from crossdock.engine.repair import Action, Cause
+from crossdock.errors import Conflict, Refused
+from crossdock.process.messages import STEP_SKIP, Actor, CallEnded
+
+
+async def _refused(engine, *numbers):
+    """Orders whose first call was refused."""
+    mended = False
+
+    async def answer(leased):
+        if not mended:
+            return CallEnded(command=leased.command, outcome="refused", reason="unknown customer 4711")
+        return engine.world.do(leased)
+
+    def mend():
+        nonlocal mended
+        mended = True
+
+    engine.world.answers["erp.do"] = answer
+    await engine.publish(chain(steps=2))
+    await engine.inbox.put(engine.tenant, [order(number) for number in numbers])
+    for number in numbers:
+        await engine.ended(number, "held")
+    return mend
+
+
+async def _progress(engine, repairs, id_, status, **outcomes):
+    async def is_so():
+        progress = await repairs.progress(engine.tenant, id_)
+        return progress.status == status and dict(progress.outcomes) == outcomes
+
+    await engine.until(is_so)
+
+
+async def test_all_runs_of_one_cause_are_repaired_a_few_first_then_the_rest_each_with_an_outcome(engine):
+    repairs = Repairs(engine.database, engine.library)
+    numbers = [f"SO-{n}" for n in range(7)]
+    async with engine.working():
+        mend = await _refused(engine, *numbers)
+        cause = Cause(process="chain", step="s0", error="CUSTOMER 4711")
+        assert await repairs.count(engine.tenant, cause) == 7
+        assert await repairs.count(engine.tenant, Cause(error="something else")) == 0
+        begun = await repairs.begin(engine.tenant, cause, Action(act="retry"), by="ada", trial=2, rate=1000)
+        assert begun.counted == 7
+        # The trial shows that the cause is still there: nothing else is sent.
+        await _progress(engine, repairs, begun.id, "waiting", held=2)
+        assert len(engine.world.calls) == 9
+        mend()
+        await repairs.proceed(engine.tenant, begun.id)
+        await _progress(engine, repairs, begun.id, "done", held=2, mended=5)
+        rest = await repairs.begin(engine.tenant, Cause(), Action(act="retry"), by="ada", trial=0, rate=1000)
+        await _progress(engine, repairs, rest.id, "done", mended=2)
+        for number in numbers:
+            await engine.ended(number)
+    assert await engine.history.exceptions(engine.tenant) == []
+    await engine.assert_sound()
+
+
+async def test_a_repair_can_supply_skip_or_cancel_and_survives_that_nobody_works(engine):
+    repairs = Repairs(engine.database, engine.library)
+    async with engine.working():
+        await _refused(engine, "SO-1", "SO-2", "SO-3")
+    one, two, three = sorted(await engine.history.exceptions(engine.tenant), key=lambda x: x.key)
+    for exception, action in (
+        (one, Action(act="supply", output={"found": True}, note="looked it up")),
+        (two, Action(act="skip", note="not needed")),
+        (three, Action(act="cancel", note="gone")),
+    ):
+        await repairs.begin(engine.tenant, Cause(runs=(exception.run,)), action, by="ada", trial=1, rate=1)
+    assert len(engine.world.calls) == 3
+    async with engine.working():
+        await engine.ended("SO-3", "cancelled")
+        for number in ("SO-1", "SO-2"):
+
+            async def passed(number=number):
+                detail = await engine.run_of(number)
+                return detail.state.steps["s0"].status in ("succeeded", "skipped")
+
+            await engine.until(passed)
+    told = [r for line in (await engine.run_of("SO-1")).lines for r in line.records]
+    assert {"found": True} in [r.data.get("output") for r in told if r.what == "step.succeeded"]
+    assert (await engine.run_of("SO-2")).state.steps["s0"].status == "skipped"
+
+
+async def test_a_repair_that_touches_nothing_is_refused_and_one_that_has_ended_cannot_be_stopped(engine):
+    repairs = Repairs(engine.database, engine.library)
+    with pytest.raises(Refused, match="nothing has that cause"):
+        await repairs.begin(engine.tenant, Cause(process="chain"), Action(act="retry"), by="ada")
+    async with engine.working():
+        await _refused(engine, "SO-1")
+        begun = await repairs.begin(engine.tenant, Cause(), Action(act="skip", note="x"), by="ada", trial=5)
+        await _progress(engine, repairs, begun.id, "done", mended=1)
+    with pytest.raises(Conflict, match="is not trial or waiting or running"):
+        await repairs.stop(engine.tenant, begun.id)
+
+
+async def test_a_decision_that_raises_stops_its_own_run_alone_until_it_is_released(engine):
+    await engine.publish(chain(steps=1))
+    repairs = Repairs(engine.database, engine.library)
+    async with engine.working():
+        (receipt,) = await engine.inbox.put(engine.tenant, [order("SO-1")])
+        poison = event("call.ended", {"command": 5}, id="poison")
+        await engine.ended("SO-1")
+        (receipt,) = await engine.inbox.put(engine.tenant, [order("SO-2"), order("SO-3")][:1])
+        await engine.ended("SO-2")
+        await engine.inbox.tell(engine.tenant, receipt.runs[0], poison)
+        detail = await engine.ended("SO-2", "held")
+        assert "malformed" in detail.run.error
+        ((error, kept),) = detail.aside
+        assert (error, kept.id) == (detail.run.error, "poison")
+        # What comes meanwhile waits in order; the others go on.
+        await engine.inbox.tell(engine.tenant, receipt.runs[0], event(STEP_SKIP, {"step": "s0"}, id="later"))
+        assert [e.id for _, e in (await engine.run_of("SO-2")).aside] == ["poison", "later"]
+        await engine.inbox.put(engine.tenant, [order("SO-3")])
+        await engine.ended("SO-3")
+        assert await repairs.count(engine.tenant, Cause(stopped=True, error="malformed")) == 1
+        await repairs.release(engine.tenant, detail.run.id)  # with the poison: stopped again
+        await engine.until(lambda: _stopped(engine, "SO-2"))
+        await repairs.release(engine.tenant, detail.run.id, again=False)
+        await engine.idle()
+        await engine.ended("SO-2")
+    assert (await engine.run_of("SO-2")).aside == []
+    assert [row.type for row in await engine.history.quarantine(engine.tenant)] == ["aside"]
+    with pytest.raises(Conflict, match="is not stopped"):
+        await repairs.release(engine.tenant, detail.run.id)
+    await engine.assert_sound()
+
+
+async def _stopped(engine, key):
+    return (await engine.run_of(key)).run.error is not None
+
+
+async def test_a_batch_that_the_database_refuses_is_halved_until_the_one_at_fault_is_alone(engine):
+    await engine.publish(chain(steps=1))
+    await engine.inbox.put(engine.tenant, [order(f"SO-{n}") for n in range(9)])
+    owner = await _owner(engine)
+    # The database refuses what one run writes, whatever else is in the batch.
+    await owner.execute(
+        "alter table crossdock.run add constraint not_this_one check (key <> 'SO-4' or seq = 0) not valid"
+    )
+    await owner.close()
+    async with engine.working(deciders=1):
+        for n in range(9):
+            await engine.ended(f"SO-{n}", "held" if n == 4 else "completed")
+    assert "not_this_one" in (await engine.run_of("SO-4")).run.error
+    assert set(engine.world.done.values()) == {1}
+    assert len(engine.world.done) == 8
+
+
+async def _owner(engine):
+    import asyncpg
+
+    return await asyncpg.connect(engine.database.url)
+
+
+async def test_an_operator_without_a_name_is_not_needed_for_a_person_s_repair_to_be_in_the_history(engine):
+    async with engine.working():
+        await _refused(engine, "SO-1")
+        detail = await engine.run_of("SO-1")
+        skip = event(STEP_SKIP, {"step": "s0", "note": "agreed by phone"}, id="skip")
+        import msgspec
+
+        await engine.inbox.tell(
+            engine.tenant,
+            detail.run.id,
+            msgspec.structs.replace(skip, actor=Actor(id="ada", roles=("desk",))),
+        )
+
+        async def skipped():
+            return (await engine.run_of("SO-1")).state.steps["s0"].status == "skipped"
+
+        await engine.until(skipped)
+    line = next(line for line in (await engine.run_of("SO-1")).lines if line.event.type == STEP_SKIP)
+    assert line.event.actor.id == "ada"
