@@ -2,8 +2,8 @@
 
 A decision is taken only from someone of the role, who is not excluded (segregation of duties), whose eyes
 were on what is decided: a decision that carries `seen`, the digest of what its maker looked at, is refused
-when the content has changed since. An assistant never decides. A person who repairs runs does not decide in the
-place of an approval: it cannot be supplied, and those whom it excludes cannot skip it.
+when the content has changed since. An assistant never decides. A person who repairs runs does not decide in
+the place of an approval: it cannot be supplied, and those whom it excludes cannot skip it.
 """
 
 from __future__ import annotations

@@ -23,7 +23,13 @@ from crossdock.expressions import (
 )
 from crossdock.process.catalogue import Catalogue
 
-_VARIABLES = {"ExceptionCase": "exception", "CustomerCase": "case", "Return": "return_"}
+_VARIABLES = {"ExceptionCase": "exception", "CustomerCase": "case"}
+
+# What CEL keeps for itself, and what the names of a process are: a document of that name gets a `_`.
+_TAKEN = frozenset(
+    "as break const continue else false for function if import in let loop null package namespace return "
+    "true var void while event steps run tenant now item output input".split()
+)
 
 _META = Record(
     "EventMeta",
@@ -56,7 +62,8 @@ TENANT = Record("Tenant", {"id": Field(STRING), "name": Field(STRING), "settings
 
 def variable_of(document: str) -> str:
     """The name that a document has in expressions: purchase_order for PurchaseOrder."""
-    return _VARIABLES.get(document) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", document).lower()
+    name = _VARIABLES.get(document) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", document).lower()
+    return f"{name}_" if name in _TAKEN else name
 
 
 def kind_of(document: str) -> str:

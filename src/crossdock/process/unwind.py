@@ -274,13 +274,12 @@ def _undo(turn: Turn, name: str) -> None:
     assert undo is not None  # noqa: S101 - it is undoable
     given = {"output": step.output, "input": step.input}
     try:
-        data: object
         if undo.input is not None:
-            data = turn.evaluate(undo.input, given)
+            given_to_it = turn.evaluate(undo.input, given)
         else:
             known = {**_mapping(step.input), **_mapping(step.output)}
             names = undo.input_names if undo.input_names is not None else tuple(known)
-            data = {key: known[key] for key in names if key in known}
+            given_to_it = {key: known[key] for key in names if key in known}
         via = turn.text(undo.via, given) if undo.via is not None else step.via
     except FAILURES as error:
         step.call = PendingCall(
@@ -288,9 +287,13 @@ def _undo(turn: Turn, name: str) -> None:
         )
         turn.hold(name, "undo_failed", message=f"what its undo needs could not be worked out: {error}")
         return
-    step.call = PendingCall(id=f"{call_id(name, step)}!undo", undo=True, input=data, via=via)
+    step.call = PendingCall(id=f"{call_id(name, step)}!undo", undo=True, input=given_to_it, via=via)
     turn.record(
-        "step.undoing", name, call=step.call.id, operation=f"{undo.system}.{undo.operation}", input=data
+        "step.undoing",
+        name,
+        call=step.call.id,
+        operation=f"{undo.system}.{undo.operation}",
+        input=given_to_it,
     )
     _send_undo(turn, name)
 

@@ -51,9 +51,11 @@ def wire(process: Process, texts: Texts) -> Process:
 def _kept(process: Process, texts: Texts) -> dict[str, frozenset[str]]:
     """What of each step is still asked for when it has ended: by expressions, its undo, a measure."""
     read: dict[str, set[str]] = {name: set() for name in process.steps}
-    for path in {path for each in texts.values() for text in each for path in text.paths}:
-        if len(path) > 2 and path[0] == "steps" and path[1] in read:
-            read[path[1]].add(path[2])
+    for reader, each in texts.items():
+        for path in {path for text in each for path in text.paths}:
+            # what a step reads of itself (`until`) it reads while it is open
+            if len(path) > 2 and path[0] == "steps" and path[1] in read and path[1] != reader:
+                read[path[1]].add(path[2])
     for measure in process.measures:
         for name in (measure.start, measure.end):
             if name in read:
@@ -62,15 +64,16 @@ def _kept(process: Process, texts: Texts) -> dict[str, frozenset[str]]:
         if isinstance(step.work, RunWork):
             read[name].add("order")
         if step.undo is not None and step.undo.kind == "call":
-            read[name] |= {"order", "via"} | _undo_reads(step.undo)
+            read[name] |= {"order", "via"} | _undo_reads(step.undo, name)
     return {name: frozenset(fields) for name, fields in read.items()}
 
 
-def _undo_reads(undo: Undo) -> set[str]:
+def _undo_reads(undo: Undo, step: str) -> set[str]:
     if undo.input is None:
         return {"input", "output"}
     paths = undo.input.paths | (undo.via.paths if undo.via is not None else frozenset())
-    return {path[0] for path in paths if path and path[0] in ("input", "output")}
+    own = {path[2] for path in paths if path[:2] == ("steps", step) and len(path) > 2}
+    return own | {path[0] for path in paths if path and path[0] in ("input", "output")}
 
 
 def named_steps(texts: Sequence[Expression | Template]) -> set[str]:
