@@ -86,7 +86,7 @@ class Carrier:
                 self._call(tenant, run, state, command)
             case Claim(kind=kind, value=value):
                 # The run's own key was claimed when the run was made.
-                if kind != process.variable or value != state.key:
+                if kind != process.kind or value != state.key:
                     self._claims.append((tenant, run, process.name, kind, value))
             case Retry(id=id_, at=at, doubt=doubt):
                 columns.retries.append((tenant, run, id_, at, doubt))
