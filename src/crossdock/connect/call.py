@@ -13,7 +13,6 @@ operation whose repeat does no harm is repeated, and any other goes to a person:
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 from typing import Any
 
@@ -133,8 +132,7 @@ class Calls:
 
 def short_key(key: str) -> str:
     """A key of any length as 26 letters and digits that partners' fields can hold."""
-    digest = hashlib.blake2b(key.encode(), digest_size=15, person=b"crossdock-call").digest()
-    return "XD" + base64.b32encode(digest).decode()
+    return "XD" + hashlib.blake2b(key.encode(), digest_size=12, person=b"crossdock-call").hexdigest()
 
 
 def _resolvable(ready: Ready) -> bool:

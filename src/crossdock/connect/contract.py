@@ -201,10 +201,15 @@ class Webhook:
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of a feed. `cursor` is kept once the happenings are; `more` asks for the next page at once."""
+    """One page of a feed. `cursor` is kept once the page is; `more` asks for the next page at once.
 
-    happenings: list[Happening]
+    `records` are its records as they came, for `Poll.translate`: one that cannot be read goes to quarantine
+    and stops none. `happenings` are those that the talk has read itself; then one at fault stops the feed.
+    """
+
     cursor: str
+    records: list[Any] = []
+    happenings: list[Happening] = []
     more: bool = False
 
 
@@ -212,12 +217,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 class Poll:
     """A feed that is read on from a cursor: `read` is a talk over it ("" at first) that returns a `Page`.
 
-    It finds what push has lost, so its happenings have the same ids as those of the push.
+    It finds what push has lost, so its happenings have the same ids as those of the push. `translate` takes
+    one record and the connection's settings, and raises `Refused` for what it cannot read.
     """
 
     name: str
     read: Callable[[str, Context], Generator[Request, Response, Page]]
-    every: float = 60.0  # seconds
+    translate: Callable[[Any, Mapping[str, Any]], Iterable[Happening]] | None = None
+    every: float = 60.0  # seconds, by the engine's clock
     doc: str = ""
 
 

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
-from crossdock.expressions import DYN, STRING, ListOf, MapOf, Record, Type, problems
+from crossdock.expressions import DYN, MONEY, QUANTITY, STRING, ListOf, MapOf, Record, Type, problems
 
 Fits: TypeAlias = Callable[[Any], bool]
+_PARTS: Mapping[Type, tuple[str, str]] = {MONEY: ("amount", "currency"), QUANTITY: ("value", "unit")}
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?").fullmatch
 
 
 def fits(type_: Type) -> Fits:
@@ -56,7 +59,19 @@ def _fits(type_: Type, known: dict[int, list[Fits]]) -> Fits:
         known[id(type_)] = place = []
         place.append(_record(type_, known))
         return place[0]
+    if type_ in _PARTS:
+        return _measured(*_PARTS[type_])
     return lambda value: not problems(value, type_)
+
+
+def _measured(number: str, unit: str) -> Fits:
+    def measured(value: Any) -> bool:
+        if not isinstance(value, dict) or not isinstance(value.get(unit), str):
+            return False
+        amount = value.get(number)
+        return isinstance(amount, str) and _DECIMAL(amount) is not None
+
+    return measured
 
 
 def _record(type_: Record, known: dict[int, list[Fits]]) -> Fits:

@@ -201,6 +201,8 @@ async def _body(reply: aiohttp.ClientResponse) -> bytes:
     """The body, up to a size; what is compressed is counted as it comes out."""
     if (reply.content_length or 0) > MOST_BYTES:
         raise EOFError(f"the answer is larger than {MOST_BYTES // 2**20} MB")
+    if reply.content_length is not None and "Content-Encoding" not in reply.headers:
+        return await reply.read()
     parts: list[bytes] = []
     size = 0
     async for part in reply.content.iter_any():
@@ -208,7 +210,7 @@ async def _body(reply: aiohttp.ClientResponse) -> bytes:
         if size > MOST_BYTES:
             raise EOFError(f"the answer is larger than {MOST_BYTES // 2**20} MB")
         parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join(parts)
 
 
 def _retry_after(response: Response) -> float | None:

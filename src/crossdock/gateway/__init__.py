@@ -1,0 +1,20 @@
+"""The doors in: webhooks, feeds that are read, events of programs; what cannot be read is set aside."""
+
+from crossdock.gateway.poll import Poller
+from crossdock.gateway.programs import Taken, take_events
+from crossdock.gateway.quarantine import Quarantine, SetAside
+from crossdock.gateway.receive import Receipt, Receiver, Unverified, Verified
+from crossdock.gateway.webhooks import webhooks
+
+__all__ = [
+    "Poller",
+    "Quarantine",
+    "Receipt",
+    "Receiver",
+    "SetAside",
+    "Taken",
+    "Unverified",
+    "Verified",
+    "take_events",
+    "webhooks",
+]

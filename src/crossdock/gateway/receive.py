@@ -1,0 +1,229 @@
+"""Webhooks: raw bytes to the inbox.
+
+    Unverified   bytes that somebody sent; nothing in them is believed
+       │  verify: the connection's scheme and secrets, on the raw bytes                not so: NotVerified
+    Verified     bytes that the partner sent
+       │  translate: the connector, pure; then every event against the model           not so: quarantine
+    events       put into the inbox; the delivery and its raw body are kept
+       │  only now
+    Receipt      the sender may forget it
+
+What cannot be translated is the sender's no longer: it is kept with the reason, and answered as accepted,
+since sending it again would not mend it. The same delivery again, by the sender's id or else by its
+content, changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, LiteralString
+
+import msgspec
+import structlog
+
+from crossdock.connect import Lines
+from crossdock.connect.contract import Connector, Notice, Webhook
+from crossdock.connect.lines import Line
+from crossdock.connect.signatures import NotVerified, Scheme, verify
+from crossdock.engine import Arrival, Inbox
+from crossdock.engine import Receipt as Kept
+from crossdock.errors import CrossdockError, NotFound, Refused
+from crossdock.gateway.events import arrivals
+from crossdock.store import Database, EngineTransaction, Tenant
+
+log = structlog.get_logger(__name__)
+
+Outcome = Literal["taken", "duplicate", "ignored", "quarantined"]
+_PROOF = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+
+_KEEP: LiteralString = """
+insert into crossdock.delivery (tenant, connection, feed, message, outcome, reason, events, body, headers)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9
+where $5 <> 'quarantined' or not exists (
+  select 1 from crossdock.delivery where tenant = $1 and connection = $2 and message = $4
+    and outcome = 'quarantined')
+returning id
+"""
+
+_BODY: LiteralString = """
+insert into crossdock.blob (tenant, hash, data) values ($1, $2, $3) on conflict do nothing
+"""
+
+
+class Unverified(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as it came in for a connection; who sent it is not known."""
+
+    tenant: str
+    connection: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    query: Sequence[tuple[str, str]] = ()
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that its connection's partner has sent. Made by `verified` alone."""
+
+    tenant: Tenant
+    line: Line
+    webhook: Webhook
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of a delivery: how many events it was, and why it was set aside, where it was."""
+
+    outcome: Outcome
+    events: int = 0
+    reason: str = ""
+
+
+class Receiver:
+    """Takes webhooks in, for all tenants."""
+
+    def __init__(self, database: Database, inbox: Inbox, lines: Lines) -> None:
+        """Into that inbox, from these connections."""
+        self._database = database
+        self._inbox = inbox
+        self._lines = lines
+        self._tenants: dict[str, Tenant] = {}
+
+    async def receive(self, unverified: Unverified) -> Receipt:
+        """Take a message in; it is kept when this returns.
+
+        Raises `NotVerified` when it is not the partner's, `NotFound` when there is no such door,
+        `Unreachable` when it could not be kept: then it was not taken, and the sender tries again.
+        """
+        return await self.take(await self.verified(unverified))
+
+    async def verified(self, unverified: Unverified) -> Verified:
+        """Who sent it, proven. Raises `NotFound` and `NotVerified`."""
+        tenant = self._tenants.get(unverified.tenant)
+        if tenant is None:
+            tenant = self._tenants[unverified.tenant] = await self._database.tenant(unverified.tenant)
+        line = await self._lines.line(tenant.id, unverified.connection)
+        webhook = line.connector.webhook
+        if webhook is None:
+            raise NotFound(f"{unverified.connection} takes no webhooks", mend="see what its connector offers")
+        try:
+            verify(
+                webhook.signature,
+                unverified.headers,
+                unverified.body,
+                line.secrets.get(webhook.secret, ()),
+                now=time.time(),
+                query=unverified.query,
+            )
+        except NotVerified as error:
+            log.warning(
+                "webhook.not_verified", tenant=tenant.name, connection=line.name, reason=error.message
+            )
+            raise
+        notice = Notice(
+            headers=_without_proof(unverified.headers, webhook.signature),
+            body=unverified.body,
+            received=datetime.now(UTC),
+            settings=line.settings,
+        )
+        return Verified(tenant=tenant, line=line, webhook=webhook, notice=notice)
+
+    async def take(self, verified: Verified) -> Receipt:
+        """Translate and keep what a partner has sent."""
+        line, notice = verified.line, verified.notice
+        digest = digest_of(notice.body)
+        try:
+            message = verified.webhook.delivery_id(notice) or digest
+        except Exception:  # noqa: BLE001 - it reads what others send
+            message = digest
+        try:
+            events = translated(line.connector, line.name, verified.webhook, notice, message)
+        except Refused as error:
+            receipt = Receipt(outcome="quarantined", reason=str(error))
+        else:
+            receipt = outcome_of(await self._inbox.put(verified.tenant, events))
+        async with self._database.engine() as transaction:
+            await keep(
+                transaction,
+                verified.tenant.id,
+                line.name,
+                message,
+                receipt,
+                notice.body,
+                digest=digest,
+                headers=notice.headers,
+            )
+        return receipt
+
+
+def translated(
+    connector: Connector, connection: str, webhook: Webhook, notice: Notice, message: str
+) -> list[Arrival]:
+    """The events that a message is. Raises `Refused` with the reason where it cannot be read."""
+    try:
+        return arrivals(webhook.translate(notice), connector, connection, message)
+    except Refused:
+        raise
+    except CrossdockError as error:
+        raise Refused(error.message, where=error.where, mend=error.mend) from None
+    except Exception as error:  # noqa: BLE001 - a connector reads what others send; nothing may escape it
+        raise Refused(
+            f"the connector {connector.name} could not read it: {type(error).__name__}: {error}",
+            mend="mend the connector, then replay this",
+        ) from None
+
+
+def outcome_of(kept: list[Kept]) -> Receipt:
+    """What became of a delivery whose events have been put into the inbox."""
+    if not kept:
+        return Receipt(outcome="ignored", reason="it says nothing that concerns us")
+    new = [receipt for receipt in kept if receipt.fate != "duplicate"]
+    return Receipt(outcome="taken" if new else "duplicate", events=len(new))
+
+
+async def keep(
+    transaction: EngineTransaction,
+    tenant: int,
+    connection: str,
+    message: str,
+    receipt: Receipt,
+    body: bytes,
+    *,
+    digest: str,
+    headers: Mapping[str, str] | None = None,
+    feed: str = "",
+) -> int | None:
+    """Keep a delivery and its raw body. Gives its number; None where it stands in quarantine already."""
+    await transaction.execute(_BODY, tenant, digest, body)
+    found: int | None = await transaction.value(
+        _KEEP,
+        tenant,
+        connection,
+        feed,
+        message,
+        receipt.outcome,
+        receipt.reason,
+        receipt.events,
+        digest,
+        msgspec.json.encode(headers or {}),
+    )
+    return found
+
+
+def digest_of(body: bytes) -> str:
+    """What a body is known by."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def _without_proof(headers: Sequence[tuple[str, str]], scheme: Scheme) -> dict[str, str]:
+    """Headers by their names in lower case, without those that would let somebody else pretend."""
+    hidden = {scheme.header.lower()} if scheme.kind in ("shared", "basic") else set()
+    kept: dict[str, Any] = {}
+    for name, value in headers:
+        key = name.lower()
+        if key not in _PROOF and key not in hidden:
+            kept[key] = f"{kept[key]}, {value}" if key in kept else value
+    return kept
