@@ -254,3 +254,10 @@ def test_its_signature_is_of_the_raw_body() -> None:
 def test_a_webhook_that_cannot_be_read_is_refused(body: bytes) -> None:
     with pytest.raises(Refused):
         happened(ERP, body)
+
+
+def test_a_change_that_cannot_be_read_is_refused_alone() -> None:
+    (poll,) = connector(ERP).polls
+    assert poll.translate is not None
+    with pytest.raises(Refused, match="the change has no document"):
+        list(poll.translate({"event": "SO_RELEASED", "at": "2026-03-02T08:00:00Z"}, {}))

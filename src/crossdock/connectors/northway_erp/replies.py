@@ -85,16 +85,18 @@ def told_by_webhook(notice: Notice) -> Iterator[Happening]:
         yield from _happened(body, notice.settings)
 
 
-def page(response: Response, context: Context) -> Page:
+def page(response: Response) -> Page:
     """One page of the changes."""
     answer = result(response)
-    since = context.settings.get("since")
-    found: list[Happening] = []
-    with reading("the feed of changes"):
-        for change in answer["changes"]:
-            if since is None or instant(change["at"]) >= instant(str(since)):
-                found += _happened(change, context.settings)
-        return Page(happenings=found, cursor=str(answer["cursor"]), more=bool(answer["more"]))
+    return Page(records=answer["changes"], cursor=str(answer["cursor"]), more=bool(answer["more"]))
+
+
+def told_by_feed(change: Json, settings: Json) -> Iterator[Happening]:
+    """One change. Raises `Refused` for one that cannot be read."""
+    with reading("the change"):
+        since = settings.get("since")
+        if since is None or instant(change["at"]) >= instant(str(since)):
+            yield from _happened(change, settings)
 
 
 def _happened(change: Json, settings: Json) -> Iterator[Happening]:

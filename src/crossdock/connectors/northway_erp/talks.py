@@ -31,9 +31,9 @@ def health(_: Any, __: Context) -> Talking:
     replies.result((yield requests.changes("", limit=1)))
 
 
-def changes(cursor: str, context: Context) -> Talking:
+def changes(cursor: str, _: Context) -> Talking:
     """A page of the feed."""
-    return replies.page((yield requests.changes(cursor, limit=200)), context)
+    return replies.page((yield requests.changes(cursor, limit=200)))
 
 
 def release_invoice(data: Json, context: Context) -> Talking:
