@@ -93,7 +93,10 @@ def page(name: str, file: str, cursor: str = "", **settings: Any) -> tuple[list[
     """The events of a page of the connector's only feed, and the page."""
     (poll,) = connector(name).polls
     read = Led(poll.read(cursor, context(name, **settings)), [answer(name, file)]).result
-    return arrivals(read.happenings, connector(name), name, "page"), read
+    assert poll.translate is not None
+    known = context(name, **settings).settings
+    told = [happening for record in read.records for happening in poll.translate(record, known)]
+    return arrivals(told, connector(name), name, "page"), read
 
 
 def signed(name: str, file: str, secret: str, *, at: float = 0.0, change: bytes = b"") -> None:

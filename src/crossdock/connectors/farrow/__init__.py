@@ -36,5 +36,12 @@ connector = Connector(
         translate=replies.told_by_webhook,
         delivery_id=lambda notice: notice.headers.get("webhook-id", ""),
     ),
-    polls=(Poll(name="events", read=replies.read_events, every=60.0, doc="All events of all consignments."),),
+    polls=(
+        Poll(
+            name="events",
+            read=replies.read_events,
+            translate=replies.told_by_feed,
+            doc="All events of all consignments.",
+        ),
+    ),
 )

@@ -64,13 +64,12 @@ def tracked(response: Response, _: Context) -> Json:
     return {"milestones": [milestone(known, _scan(event), by="farrow")[1] for event in events]}
 
 
-def read_events(cursor: str, context: Context) -> Generator[Request, Response, Page]:
+def read_events(cursor: str, _: Context) -> Generator[Request, Response, Page]:
     """A page of the feed."""
     limit = 200
     answer = (yield requests.events(cursor, limit=limit)).json()
-    with reading("the feed of events"):
-        found = [_reported(event, context.settings) for event in answer["events"]]
-        return Page(happenings=found, cursor=str(answer["next"]), more=len(found) >= limit)
+    events = answer["events"]
+    return Page(records=events, cursor=str(answer["next"]), more=len(events) >= limit)
 
 
 def health(_: Any, __: Context) -> Generator[Request, Response, None]:
@@ -84,6 +83,12 @@ def told_by_webhook(notice: Notice) -> Iterator[Happening]:
     with reading("the webhook"):
         if body["type"] == "consignment.status":
             yield _reported(body["data"], notice.settings)
+
+
+def told_by_feed(event: Json, settings: Json) -> Iterator[Happening]:
+    """One event of the feed. Raises `Refused` for one that cannot be read."""
+    with reading("the event"):
+        yield _reported(event, settings)
 
 
 def _reported(data: Json, settings: Json) -> Happening:

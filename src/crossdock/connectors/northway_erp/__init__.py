@@ -54,7 +54,10 @@ connector = Connector(
     ),
     polls=(
         Poll(
-            name="changes", read=talks.changes, every=60.0, doc="Orders, invoices and returns that changed."
+            name="changes",
+            read=talks.changes,
+            translate=replies.told_by_feed,
+            doc="Orders, invoices and returns that changed.",
         ),
     ),
 )

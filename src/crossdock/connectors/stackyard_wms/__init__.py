@@ -50,5 +50,12 @@ connector = Connector(
         translate=replies.told_by_webhook,
         delivery_id=lambda notice: notice.headers.get("x-stackyard-message-id", ""),
     ),
-    polls=(Poll(name="events", read=replies.read_events, every=60.0, doc="All that the warehouse reports."),),
+    polls=(
+        Poll(
+            name="events",
+            read=replies.read_events,
+            translate=replies.told_by_feed,
+            doc="All that the warehouse reports.",
+        ),
+    ),
 )

@@ -77,15 +77,12 @@ def cancel_receipt(data: Json, _: Context) -> Generator[Request, Response, Json]
     return {}
 
 
-def read_events(cursor: str, context: Context) -> Generator[Request, Response, Page]:
+def read_events(cursor: str, _: Context) -> Generator[Request, Response, Page]:
     """A page of the feed."""
     limit = 200
     answer = (yield requests.events(cursor, limit=limit)).json()
-    found: list[Happening] = []
-    with reading("the feed of events"):
-        for event in answer["events"]:
-            found += _happened(event, context.settings)
-        return Page(happenings=found, cursor=str(answer["next"]), more=len(answer["events"]) >= limit)
+    events = answer["events"]
+    return Page(records=events, cursor=str(answer["next"]), more=len(events) >= limit)
 
 
 def health(_: Any, __: Context) -> Generator[Request, Response, None]:
@@ -98,6 +95,12 @@ def told_by_webhook(notice: Notice) -> Iterator[Happening]:
     body = notice.json()
     with reading("the webhook"):
         yield from _happened(body, notice.settings)
+
+
+def told_by_feed(event: Json, settings: Json) -> Iterator[Happening]:
+    """One event of the feed. Raises `Refused` for one that cannot be read."""
+    with reading("the event"):
+        yield from _happened(event, settings)
 
 
 def _happened(event: Json, settings: Json) -> Iterator[Happening]:

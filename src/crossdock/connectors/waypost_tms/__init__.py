@@ -27,5 +27,12 @@ connector = Connector(
         translate=replies.told_by_webhook,
         delivery_id=replies.delivery_id,
     ),
-    polls=(Poll(name="events", read=replies.read_events, every=60.0, doc="Answers to tenders."),),
+    polls=(
+        Poll(
+            name="events",
+            read=replies.read_events,
+            translate=replies.told_by_feed,
+            doc="Answers to tenders.",
+        ),
+    ),
 )

@@ -32,11 +32,8 @@ def read_events(cursor: str, _: Context) -> Generator[Request, Response, Page]:
     """A page of the feed."""
     limit = 200
     answer = (yield requests.events(cursor, limit=limit)).json()
-    found: list[Happening] = []
-    with reading("the feed of events"):
-        for event in answer["events"]:
-            found += _happened(event)
-        return Page(happenings=found, cursor=str(answer["next"]), more=len(answer["events"]) >= limit)
+    events = answer["events"]
+    return Page(records=events, cursor=str(answer["next"]), more=len(events) >= limit)
 
 
 def health(_: Any, __: Context) -> Generator[Request, Response, None]:
@@ -49,6 +46,12 @@ def told_by_webhook(notice: Notice) -> Iterator[Happening]:
     body = notice.json()
     with reading("the webhook"):
         yield from _happened(body)
+
+
+def told_by_feed(event: Json, _: Json) -> Iterator[Happening]:
+    """One event of the feed. Raises `Refused` for one that cannot be read."""
+    with reading("the event"):
+        yield from _happened(event)
 
 
 def _happened(event: Json) -> Iterator[Happening]:
