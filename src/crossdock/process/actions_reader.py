@@ -5,6 +5,7 @@ Both `{ raise: pick_late }` and `{ do: raise, type: pick_late }` are understood.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from crossdock.expressions import Environment
@@ -29,6 +30,10 @@ _OBJECT = {
 _NEEDS_OBJECT = frozenset({"raise", "escalate", "emit", "redo", "step"})
 
 
+def _lateness(rung: Rung) -> tuple[int, timedelta]:
+    return (rung.after.days, rung.after.time) if rung.after is not None else (0, timedelta(0))
+
+
 class ActionReader:
     """Reads actions into the problems of the process being read."""
 
@@ -48,7 +53,7 @@ class ActionReader:
         return tuple(found)
 
     def ladder(self, path: Path, raw: Any, environment: Environment, step: str) -> tuple[Rung, ...]:
-        """One rung or a list of them, in the order of their time."""
+        """One rung or a list of them, in the order of their time (as written, where that needs a calendar)."""
         items = raw if isinstance(raw, list) else [raw]
         rungs = []
         for index, item in enumerate(items):
@@ -60,14 +65,17 @@ class ActionReader:
             action = self._one(at, rest, environment, step, "rung")
             if action is not None:
                 rungs.append(Rung(after=after, actions=(action,)))
+        lengths = [rung.after for rung in rungs if rung.after is not None]
+        if len({length.business for length in lengths}) <= 1:
+            rungs.sort(key=_lateness)
         return tuple(rungs)
 
     def _one(self, path: Path, raw: Any, environment: Environment, step: str, part: str) -> Action | None:
         places = self._places
         if isinstance(raw, str):
-            raw = {raw: ""} if raw in ("skip", "cancel", "fail") else {"step": raw}
-            if raw.get("step") == "raise":
-                raw = {"raise": "call_failed"}
+            if raw == "raise" and "fails" in path:
+                return None  # as without: an exception of the type that the failure has
+            raw = {raw: ""} if raw in ("skip", "cancel", "fail", "raise") else {"step": raw}
         value = places.mapping(path, raw, part)
         if value is None:
             return None

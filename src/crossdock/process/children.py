@@ -57,6 +57,8 @@ def grow(turn: Turn, name: str) -> None:
     except EvaluationError:
         if final:
             raise
+        items = None
+    if items is None and not final:
         return  # what the list is made of is not there yet
     _start(turn, name, work, _documents(turn, name, work, items, known))
     children = turn.step(name).children
