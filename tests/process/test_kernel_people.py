@@ -60,6 +60,13 @@ def test_a_decision_that_may_not_be_taken_is_refused_with_the_reason(who: dict[s
     assert why in run.told("decision.refused")[0]["reason"]
 
 
+def test_where_those_excluded_are_not_known_whoever_started_the_run_is():
+    text = 'a: { approve: { role: boss, not: ["${ case.by }"] }, refused: { cancel: no }, within: 1h, late: { raise: slow } }'
+    run = Run(text, by="bob").decide("a")
+    assert run.status("a") == "waiting"
+    assert run.decide("a", by="carl").status("a") == "succeeded"
+
+
 def test_only_candidates_decide_where_there_are_any():
     run = approval(people=', not: ["${ case.by }"], candidates: ["${ case.names }"]')
     run.decide("a", by="bob")

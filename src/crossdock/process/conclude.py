@@ -22,8 +22,9 @@ def conclude(turn: Turn) -> None:
     if turn.process.measures:
         _measure(turn)
     intake.forget(turn)
-    for name in turn.touched():
-        _let_go(turn, name)
+    for name in state.steps if state.status in ENDED_RUN else turn.touched():
+        if not unwind.unwinding(turn, name):  # it may be given back
+            _let_go(turn, name)
     state.seq += 1
     state.wake = min(
         (
@@ -84,9 +85,9 @@ def _moment(state: State, name: str) -> datetime | None:
 
 def _let_go(turn: Turn, name: str) -> None:
     """Keep of an ended step what an expression, its undo or a measure may still ask for; history has all."""
-    step = turn.look(name)
-    if step.status not in ENDED_STEP:
+    if turn.look(name).status not in ENDED_STEP:
         return
+    step = turn.step(name)
     keeps = turn.process.keeps[name]
     for field, empty in _EMPTY.items():
         if field not in keeps:

@@ -23,7 +23,7 @@ from crossdock.process.turn import FAILURES, Turn
 def open_task(turn: Turn, name: str, work: PersonWork) -> None:
     """Put an approval or a task before the people who may decide it."""
     content = turn.evaluate(work.content) if work.content is not None else None
-    excluded = _people(turn, work.excluded)
+    excluded = _excluded(turn, work)
     candidates = _people(turn, work.candidates)
     step = turn.step(name)
     step.status = "waiting"
@@ -117,7 +117,7 @@ def may_not_skip(turn: Turn, name: str, by: str) -> str:
     actor = turn.event.actor
     if actor is None or actor.kind == "assistant":
         return "a person has to skip an approval"
-    if by in _people(turn, work.excluded):
+    if by in _excluded(turn, work):
         return f"{by} is excluded here: who asks for it may not skip its approval"
     return ""
 
@@ -137,7 +137,7 @@ def _objection(turn: Turn, name: str, work: PersonWork, data: dict[str, Any]) ->
         return "an assistant may propose, not decide"
     if work.role not in actor.roles:
         return f"{actor.id} has not the role {work.role}"
-    if actor.id in _people(turn, work.excluded):
+    if actor.id in _excluded(turn, work):
         return f"{actor.id} is excluded here: who asks for it may not also decide it"
     candidates = _people(turn, work.candidates)
     if candidates and actor.id not in candidates:
@@ -157,6 +157,14 @@ def _objection(turn: Turn, name: str, work: PersonWork, data: dict[str, Any]) ->
         if wrong:
             return "the form is not complete: " + "; ".join(wrong[:5])
     return ""
+
+
+def _excluded(turn: Turn, work: PersonWork) -> list[str]:
+    """Who may not decide; where the process excludes somebody who is not known, whoever started the run."""
+    people = _people(turn, work.excluded)
+    if work.excluded and not people and turn.state.started_by:
+        return [turn.state.started_by]
+    return people
 
 
 def _people(turn: Turn, templates: tuple[Template, ...]) -> list[str]:
