@@ -1,0 +1,68 @@
+"""One sandbox for the tests here; each begins with everything reset and every system connected."""
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+import pytest_asyncio
+from partners import CONNECTORS, SETTINGS, Partners
+
+from crossdock.connect import Registry, Wire
+from crossdock.engine import Connections
+from crossdock.store import Database, EmbeddedServer
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[dict[str, Any]]:
+    command = [sys.executable, "-m", "crossdock.sandbox", "--port-base", "0", "--calm"]
+    command += ["--start", "2026-03-02T08:00:00Z", "--stop-with-stdin"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        yield json.loads(running.stdout.readline())["services"]
+        running.stdin.close()
+        assert running.wait(10) == 0
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    return Registry.discover()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def connected(
+    server: EmbeddedServer, sandbox: dict[str, Any], registry: Registry
+) -> AsyncIterator[Partners]:
+    """Every system connected: one database and one client for the tests of a module, which share their loop."""
+    owner = await asyncpg.connect(server.url())
+    await owner.execute("create database connectors template template strategy file_copy")
+    database = await Database.open(server.url("connectors"))
+    tenant = await database.create_tenant("acme", title="Acme Goods")
+    connections = Connections(database)
+    for name, connector in CONNECTORS.items():
+        if connector in registry.connectors:
+            system = registry.connectors[connector].serves[0]
+            settings = {"url": sandbox[name]["url"], **SETTINGS.get(name, {})}
+            await connections.put(tenant, name, system=system, connector=connector, settings=settings)
+    wire = Wire()
+    async with aiohttp.ClientSession() as http:
+        yield Partners(sandbox, http, database, tenant, registry, wire)
+    await wire.close()
+    await database.close()
+    await owner.execute("drop database connectors with (force)")
+    await owner.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def partners(connected: Partners) -> Partners:
+    """The partners with nothing done yet, and nobody signed in."""
+    connected.begin()
+    for service in connected.services:
+        await connected.control(service, "/reset", {})
+        await connected.control(service, "/configure", {"webhook_url": None, "calm": True})
+    return connected

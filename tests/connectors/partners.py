@@ -1,0 +1,143 @@
+"""The partner systems in a process of their own, and the real runtime connected to all of them."""
+
+import itertools
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+
+from crossdock.connect import Calls, Lines, Registry, Wire
+from crossdock.connect.secret import Secret
+from crossdock.engine import LeasedCall
+from crossdock.process.messages import Call, CallEnded
+from crossdock.store import Database, Tenant
+
+CONNECTORS = {
+    "erp": "northway_erp",
+    "wms": "stackyard_wms",
+    "tms": "waypost_tms",
+    "quayline": "quayline",
+    "farrow": "farrow",
+    "oldbridge": "oldbridge",
+    "postbox": "postbox",
+}
+CARRIERS = ("quayline", "farrow", "oldbridge")
+ZONE = "America/Los_Angeles"
+SETTINGS: dict[str, dict[str, Any]] = {
+    "tms": {"zone": ZONE},
+    "quayline": {"zone": ZONE},
+    "farrow": {"zone": ZONE},
+    "oldbridge": {"zone": ZONE},
+}
+CUSTOMER = {"code": "C1001", "name": "Harbour Clinic", "currency": "USD", "credit_limit": "5000.00"}
+_numbers = itertools.count(1)
+
+
+def order(number: str) -> dict[str, Any]:
+    """An order as the ERP has it."""
+    return {
+        "number": number,
+        "customer": "C1001",
+        "currency": "USD",
+        "site": "RNO",
+        "zone": ZONE,
+        "ordered_on": "2026-03-01",
+        "wanted_on": "2026-12-30",
+        "created_by": "jo",
+        "ship_to": {
+            "name": "Harbour Clinic",
+            "street": "1 Quay",
+            "city": "Oakland",
+            "postcode": "94607",
+            "country": "US",
+        },
+        "lines": [
+            {"line_no": 1, "item": "KIT-30", "quantity": "10", "unit_price": "12.50", "weight_kg": "0.40"}
+        ],
+    }
+
+
+class Keeps:
+    """Secrets as the sandbox prints them."""
+
+    def __init__(self, services: dict[str, Any]) -> None:
+        self._services = services
+
+    async def secrets(self, tenant: int, connection: str) -> dict[str, tuple[Secret, ...]]:
+        service = self._services[connection]
+        texts = {**service["credentials"], "webhook_secret": service["webhook_secret"]}
+        return {name: (Secret(text),) for name, text in texts.items()}
+
+
+@dataclass
+class Partners:
+    """What a test asks of the partners: through our runtime (`call`), or behind its back."""
+
+    services: dict[str, Any]
+    http: aiohttp.ClientSession
+    database: Database
+    tenant: Tenant
+    registry: Registry
+    wire: Wire
+
+    def begin(self) -> None:
+        """A runtime that has not talked to anybody."""
+        self.lines = Lines(self.database, self.registry, Keeps(self.services))
+        self.calls = Calls(self.lines, self.wire)
+
+    async def call(
+        self, connection: str, operation: str, data: Any, *, key: str = "", again: str = "", **more: Any
+    ) -> CallEnded:
+        """Call as the engine does; `again` with find_first, as after an unknown outcome."""
+        system = (
+            "carrier" if connection in CARRIERS else "customer" if connection == "postbox" else connection
+        )
+        leased = LeasedCall(
+            **{
+                "tenant": self.tenant.id,
+                "run": 1,
+                "command": operation,
+                "connection": connection,
+                "key": key or again or f"key-{next(_numbers)}",
+                "attempt": 2 if again else 1,
+                "find_first": bool(again),
+                "only_find": False,
+                "seconds": 10.0,
+                "token": 1,
+                "call": Call(id="c", step="s", system=system, operation=operation, input=data),
+                **more,
+            }
+        )
+        return await self.calls.call(leased)
+
+    async def done(self, connection: str, operation: str, data: Any, **more: Any) -> Any:
+        """The output of a call that works."""
+        ended = await self.call(connection, operation, data, **more)
+        assert ended.outcome == "done", ended
+        return ended.output
+
+    async def control(self, service: str, path: str, body: Any = None) -> Any:
+        url = self.services[service]["url"] + path
+        async with self.http.request("GET" if body is None else "POST", url, json=body) as reply:
+            assert reply.status == 200, await reply.text()
+            return await reply.json()
+
+    async def fault(self, service: str, kind: str, operation: str, **more: Any) -> None:
+        await self.control(service, "/faults", {"fault": kind, "operation": operation, "count": 1, **more})
+
+    async def standing(self, service: str, operation: str, key: str) -> int:
+        """How often an operation had effect for a business key."""
+        ledger = await self.control(service, "/ledger")
+        return int(ledger["counts"].get(operation, {}).get(key, 0))
+
+    async def advance(self, **delta: float) -> None:
+        now = datetime.fromisoformat((await self.control("erp", "/clock"))["now"])
+        await self.control("erp", "/clock", {"now": (now + timedelta(**delta)).isoformat()})
+
+    async def import_order(self, number: str) -> None:
+        """An order in the ERP, released."""
+        now = (await self.control("erp", "/clock"))["now"]
+        orders = [{**order(number), "release_at": now}]
+        await self.control("erp", "/import", {"customers": [CUSTOMER], "orders": orders})
+        await self.control("erp", "/clock", {"now": now})
