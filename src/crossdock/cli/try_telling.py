@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rich.markup import escape
-from rich.padding import Padding
 from rich.text import Text
 
 from crossdock.cli.output import console, status, table
@@ -19,6 +18,7 @@ from crossdock.process.simulate import Run, Script, Simulation, Told
 _SILENT = frozenset(
     {"alias.set", "event.kept", "event.emitted", "exception.repeated", "step.chosen", "measure"}
 )
+_ENDED = frozenset({"succeeded", "skipped", "failed", "held", "cancelled", "undone"})
 _BAD = frozenset(
     {"exception.raised", "step.held", "step.failed", "deadline.passed", "call.retried", "run.stopped"}
 )
@@ -30,9 +30,11 @@ def tell_problems(problems: Iterable[Problem]) -> None:
         colour = "red" if problem.severity == "error" else "yellow"
         step = f" step [bold]{escape(problem.step)}[/bold]:" if problem.step else ""
         place = escape(f"{problem.file}:{problem.line}:{problem.column}")
-        console.print(f"[{colour}]{place}[/{colour}]:{step} {escape(problem.message)}", highlight=False)
+        console.print(
+            f"[{colour}]{place}[/{colour}]:{step} {escape(problem.message)}", highlight=False, soft_wrap=True
+        )
         if problem.mend:
-            console.print(f"    [dim]mend:[/dim] {escape(problem.mend)}", highlight=False)
+            console.print(f"    [dim]mend:[/dim] {escape(problem.mend)}", highlight=False, soft_wrap=True)
 
 
 def tell_simulation(
@@ -111,7 +113,7 @@ def _run(run: Run) -> dict[str, Any]:
 
 def _tell(told: Told, main: str) -> None:
     """One line: time, step, what happened."""
-    whose = "" if told.run in ("", main) else f"{told.run.split('/')[1]} "
+    whose = "" if told.run in ("", main) else f"{told.run.partition('/')[2].rpartition('/')[0]} "
     sentence = _SENTENCES.get(told.what)
     words = (
         sentence(told)
@@ -162,6 +164,8 @@ def _started(told: Told) -> str:
 
 def _waiting(told: Told) -> str:
     types = told.data.get("types")
+    if types and len(types) > 3:
+        types = [*types[:3], f"{len(types) - 3} others"]
     return f"waits for {' or '.join(types)}" if types else f"waits until {_instant(told.data.get('due'))}"
 
 
@@ -257,15 +261,11 @@ def _tell_run(run: Run) -> None:
     console.print()
     reason = f": {escape(state.reason)}" if state.reason else ""
     console.print(f"[bold]{escape(state.id)}[/bold] is {status(state.status)}{reason}", highlight=False)
-    rows = [
-        (
-            f"  {name}",
-            step.status,
-            f"{step.ended:%a %d %b %H:%M:%S}" if step.ended else "",
-            step.by or step.reason,
-        )
-        for name, step in state.steps.items()
-    ]
+    rows = []
+    for name, step in state.steps.items():
+        end = run.ends.get(name)
+        when = _instant(end.at.isoformat()) if end is not None and step.status in _ENDED else ""
+        rows.append((f"  {name}", step.status, when, (end.by or end.reason) if end is not None else ""))
     table("", ("  step", "status", "ended", "by or why"), rows, empty="")
     if run.measures:
         titles = {measure.name: measure.title for measure in run.process.measures}
@@ -273,7 +273,7 @@ def _tell_run(run: Run) -> None:
             f"{titles.get(name, name)} {timedelta(seconds=round(data.get('seconds', 0)))}"
             for name, data in run.measures.items()
         )
-        console.print(Padding(f"[dim]{escape(said)}[/dim]", (0, 2)), highlight=False)
+        console.print(f"  [dim]{escape(said)}[/dim]", highlight=False, soft_wrap=True)
 
 
 def _tell_end(simulation: Simulation) -> None:

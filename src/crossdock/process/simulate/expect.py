@@ -39,7 +39,8 @@ def _one(expected: Mapping[str, Any], run: Run) -> Iterator[str]:
     for name, wanted in (expected.get("steps") or {}).items():
         step = state.steps[name]
         for key, value in (wanted if isinstance(wanted, dict) else {"status": wanted}).items():
-            for line in differences(value, getattr(step, key), key):
+            is_ = getattr(step if key in ("status", "redo") else run.ends.get(name), key, None)
+            for line in differences(value, is_, key):
                 yield f"{name}: {line}"
     for key, is_ in (
         ("exceptions", sorted(set(run.raised))),

@@ -420,11 +420,11 @@ class Player:
                 self._tries[key] += 1
                 self.world.send(event, assumed=True)
                 return
-            if more and taken is None:
+            if more and taken is None and type_ not in run.process.on:
                 taken = event
         self._tries[key] = self._tries[key] + 1 if taken is not None else _MOST_TRIES
         if self._tries[key] >= _MOST_TRIES:
-            until = f"`until: {work.until.text}`" if work.until is not None else "its `match`"
+            until = f"`until: {work.until.text.strip()}`" if work.until is not None else "its `match`"
             self.unsatisfied[run.state.id, name] = f"no made-up {' or '.join(work.types)} satisfies {until}"
         if taken is not None:
             self.world.send(taken, assumed=True)

@@ -232,7 +232,16 @@ class _Reader:
             self._problem(path, "it has both `at` and `when`", "keep one of them")
         if item.whom:
             self._whom((*path, "for"), item.whom)
-        getattr(self, f"_{kind}", lambda *_: None)(path, item)
+        look = {
+            "event": self._event,
+            "never": self._never,
+            "call": self._call,
+            "child": self._child,
+            "decide": self._decide,
+            "do": self._do,
+        }
+        if kind in look:
+            look[kind](path, item)
         return item
 
     def _event(self, path: Path, item: Item) -> None:

@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from crossdock.expressions import Type
+from crossdock.expressions import Record, Type
 from crossdock.process.simulate.samples import Here, Samples, currency_of, remaining
 from crossdock.process.simulate.world import Run, World
 
@@ -40,9 +40,15 @@ class Values:
         if made == run.state.document:  # the event carries the document itself: its keys are in it
             return merged(made, given)
         keys: dict[str, Any] = {}
+        named = bool(self.world.about(type_, given))
+        fields = shape.data.fields if isinstance(shape.data, Record) else {}
         for kind, path in shape.about.items():
-            if kind in run.state.alias:
-                _put(keys, path.split("."), run.state.alias[kind])
+            first, *deeper = path.split(".")
+            if named and first in fields and fields[first].optional:
+                if not deeper:  # who names keys names all that are not needed
+                    made.pop(first, None)
+            elif kind in run.state.alias:
+                _put(keys, [first, *deeper], run.state.alias[kind])
         return merged(merged(made, keys), given)
 
     def _here(self, run: Run, step: str) -> Here:

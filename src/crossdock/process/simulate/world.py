@@ -78,6 +78,16 @@ class _Out:
     output: Any = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a step came to its end, or was held. The state of a run keeps only what it still needs."""
+
+    at: datetime
+    output: Any = None
+    by: str = ""
+    reason: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Run:
     """One run: its process, its state, and everything that was decided for it."""
@@ -89,6 +99,7 @@ class Run:
     raised: list[str] = field(default_factory=list)  # types of exceptions, in the order they were raised
     called: list[str] = field(default_factory=list)  # operations, in the order they left
     measures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ends: dict[str, End] = field(default_factory=dict)  # of steps: the last that was told of each
     output: Any = None
     stopped: str = ""  # why no further event is decided
     out: dict[str, _Out] = field(default_factory=dict)
@@ -352,6 +363,9 @@ class World:
             run.raised.append(str(record.data.get("type", "")))
         elif record.what == "measure":
             run.measures[str(record.data.get("name", ""))] = dict(record.data)
+        elif record.what in _ENDS:
+            said = {name: record.data[name] for name in ("output", "by", "reason") if name in record.data}
+            run.ends[record.step] = End(at=self.now, **said)
         elif record.what.startswith("run.") and "output" in record.data:
             run.output = record.data["output"]
 
@@ -541,6 +555,9 @@ class World:
             self._decide(run, event)
 
 
+_ENDS = frozenset(
+    {"step.succeeded", "step.skipped", "step.failed", "step.held", "step.cancelled", "step.undone"}
+)
 # What an answer leads to, as far as it can be made up.
 _ANSWERED = frozenset(
     {
