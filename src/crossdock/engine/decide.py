@@ -14,7 +14,7 @@ A batch that the database refuses is halved until the one at fault is alone.
 from __future__ import annotations
 
 import contextlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +29,7 @@ from crossdock.engine.carry import Carrier, engine_event
 from crossdock.engine.correlate import Routing, RunRef, decode_event, encode_event
 from crossdock.engine.library import Library, Shelf
 from crossdock.engine.outbox import LeasedCall, Outbox, Outcome, Room, outcome_event
+from crossdock.engine.straight import Straight
 from crossdock.engine.write import Columns
 from crossdock.errors import CrossdockError, Unreachable
 from crossdock.process import Decision, Process, State, advance, decode_state, encode_state, new_state
@@ -142,6 +143,11 @@ class States:
         known = self._known.get((tenant, run))
         return known.state if known is not None and known.seq == seq else None
 
+    def last(self, tenant: int, run: int) -> State | None:
+        """The state as this worker wrote it last, if it still has it."""
+        known = self._known.get((tenant, run))
+        return known.state if known is not None else None
+
     def keep(self, tenant: int, run: int, state: State) -> None:
         """Keep a state that is committed. States of ended runs are let go."""
         if state.ended is not None:
@@ -212,10 +218,45 @@ class Decider:
         self._owner = owner
         self._lease = lease
         self._states = States()
+        self._straight = Straight(database, library, room=room, owner=owner, lease=lease)
 
-    async def decide(self, outcomes: list[Outcome], runs: Iterable[RunRef], tries: int = _TRIES) -> Decided:
+    async def decide(self, outcomes: list[Outcome], runs: Iterable[RunRef]) -> Decided:
         """Decide what there is for these runs, and these outcomes. Raises `Unreachable`: then try again."""
-        runs = list(runs)
+        outcomes, runs, done = await self._go_straight(outcomes, list(runs))
+        if outcomes or runs:
+            done.add(await self._go_the_long_way(outcomes, runs))
+        return done
+
+    async def _go_straight(
+        self, outcomes: list[Outcome], runs: list[RunRef]
+    ) -> tuple[list[Outcome], list[RunRef], Decided]:
+        """Write the simple decisions; gives what is left for the long way."""
+        count = Counter((o.leased.tenant, o.leased.run) for o in outcomes)
+        known: list[tuple[Outcome, State]] = []
+        left: list[Outcome] = []
+        for outcome in outcomes:
+            name = (outcome.leased.tenant, outcome.leased.run)
+            state = self._states.last(*name)
+            if state is not None and count[name] == 1 and outcome.ended.outcome == "done":
+                known.append((outcome, state))
+            else:
+                left.append(outcome)
+        done = Decided()
+        if not known:
+            return left, runs, done
+        went, states = await self._straight.go(known)
+        for tenant, run, state in states:
+            self._states.keep(tenant, run, state)
+        done.decisions = went.decisions
+        done.leased = went.leased
+        done.touched = went.touched
+        done.waiting = went.waiting
+        written = {(tenant, run) for tenant, run, _ in states}
+        return left + went.left, [r for r in runs if (r.tenant, r.run) not in written], done
+
+    async def _go_the_long_way(
+        self, outcomes: list[Outcome], runs: list[RunRef], tries: int = _TRIES
+    ) -> Decided:
         names = {(o.leased.tenant, o.leased.run) for o in outcomes} | {(r.tenant, r.run) for r in runs}
         try:
             return await self._batch(outcomes, runs)
@@ -232,7 +273,7 @@ class Decider:
                 | asyncpg.LockNotAvailableError,
             )
             if passing and tries > 1:
-                return await self.decide(outcomes, runs, tries - 1)
+                return await self._go_the_long_way(outcomes, runs, tries - 1)
             if isinstance(error, asyncpg.InsufficientResourcesError | asyncpg.OperatorInterventionError):
                 raise Unreachable(f"the database cannot go on: {error}", retry_after=1) from error
             if len(names) == 1:
@@ -247,7 +288,7 @@ class Decider:
         done = Decided()
         for inside in (True, False):
             done.add(
-                await self.decide(
+                await self._go_the_long_way(
                     [o for o in outcomes if ((o.leased.tenant, o.leased.run) in first) is inside],
                     [r for r in runs if ((r.tenant, r.run) in first) is inside],
                     1,

@@ -49,6 +49,7 @@ class Shelf:
     published: dict[str, Published] = field(default_factory=dict)
     starting: dict[str, tuple[Published, ...]] = field(default_factory=dict)  # by event type
     processes: dict[int, Process] = field(default_factory=dict)
+    by_content: dict[tuple[str, str], Process] = field(default_factory=dict)  # by name and hash
     connections: dict[str, tuple[str, ...]] = field(default_factory=dict)  # names by system, in order
     reference: int = 0
     references: dict[int, Reference] = field(default_factory=dict)
@@ -196,6 +197,7 @@ class Library:
             if source is None:
                 raise NotFound(f"there is no process version {number}", mend="see the versions")
             process = shelf.processes[number] = self._read(source)
+            shelf.by_content[process.name, process.version] = process
         return process
 
     async def reference(self, transaction: EngineTransaction, tenant: int, version: int) -> Reference:

@@ -151,6 +151,12 @@ class Database:
             async with self._engine.acquire() as connection, connection.transaction():
                 yield EngineTransaction(connection)
 
+    async def at_once(self, sql: LiteralString, *values: Any) -> list[asyncpg.Record]:
+        """One statement of the engine that is a transaction by itself: one way there and back. All rows."""
+        with _reachable():
+            async with self._engine.acquire() as connection:
+                return await connection.fetch(sql, *values)
+
     @contextlib.asynccontextmanager
     async def of(self, tenant: Tenant) -> AsyncIterator[TenantTransaction]:
         """A transaction that sees the rows of `tenant` and no others."""

@@ -1,0 +1,282 @@
+"""The straight way: an answer that leads to the next call, or to the end of the run, in one statement.
+
+Most decisions are such. The state is the one that this worker wrote last; the decision is made in memory first,
+and the statement writes it only where nothing has changed since: the run is free and at the same `seq`, the
+lease of the call still holds, no other call waits behind it in its lane. For the others nothing is written, and
+they go the long way (`decide`), which decides them again: deciding is pure.
+
+The next call takes over the row of the call that was answered where both go the same lane, so that the lane
+never loses its head. A run whose inbox holds something is told back, to be looked at.
+
+`now` is the database's clock as it was told within the last second, and the time that has passed since by a
+clock that only counts. It is not used where the database's clock is virtual.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
+
+import asyncpg
+import msgspec
+
+from crossdock.engine.correlate import RunRef, encode_event
+from crossdock.engine.library import FRESH_SECONDS, Library, Shelf
+from crossdock.engine.outbox import LeasedCall, Outcome, Room, call_seconds, outcome_event
+from crossdock.errors import CrossdockError
+from crossdock.process import Decision, State, advance, encode_state
+from crossdock.process.messages import Call
+from crossdock.process.state import ENDED_RUN
+from crossdock.store import Database
+
+_encode = msgspec.json.Encoder().encode
+_CLOCK_SECONDS = 1.0
+_LARGEST_STATE = 2**20  # bytes; what is larger goes the long way, where limits are told
+
+_CLOCK: LiteralString = "select crossdock.now() as now, virtual from crossdock.clock"
+
+_WRITE: LiteralString = """
+with k as (
+  select * from unnest($3::int[], $4::bigint[], $5::int[], $6::text[], $7::bigint[], $8::text[], $9::timestamptz[],
+                       $10::bool[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], $15::text[], $16::text[],
+                       $17::text[], $18::bytea[], $19::bool[])
+    as k(tenant, run, seq, command, token, status, wake_at, ended, state, event, records,
+         next_command, next_connection, next_lane, next_key, next_call, mine)
+), free as materialized (
+  select k.*, o.connection, o.lane,
+    k.next_command <> '' and o.connection = k.next_connection and o.lane = k.next_lane and o.lane <> '' as stays,
+    k.mine and n.name is not null and n.concurrency is null and n.rate is null and n.drain_rate is null
+      and n.stopped is null and n.open_until is null as at_once
+  from k
+  join crossdock.run r on r.tenant = k.tenant and r.id = k.run and r.seq = k.seq - 1 and r.error is null
+  join crossdock.outbox o on o.tenant = k.tenant and o.run = k.run and o.command = k.command
+    and o.token = k.token and o.status = 'leased'
+  left join crossdock.connection n on n.tenant = k.tenant and n.name = k.next_connection
+  where not exists (
+      select 1 from crossdock.outbox q where q.tenant = o.tenant and q.connection = o.connection
+        and q.lane = o.lane and q.status = 'queued')
+    and (k.next_command = '' or k.next_lane = '' or (o.connection = k.next_connection and o.lane = k.next_lane)
+      or not exists (
+        select 1 from crossdock.outbox q where q.tenant = k.tenant and q.connection = k.next_connection
+          and q.lane = k.next_lane and q.lane <> ''))
+  for no key update of r, o skip locked
+), run as (
+  update crossdock.run r
+  set seq = f.seq, status = f.status, wake_at = f.wake_at, state = f.state, changed = $1,
+      ended = case when f.ended then $1::timestamptz end
+  from free f where r.tenant = f.tenant and r.id = f.run
+), history as (
+  insert into crossdock.history (tenant, run, seq, at, type, event, records)
+  select f.tenant, f.run, f.seq, $1, 'call.ended', f.event, f.records from free f
+), alias as (
+  update crossdock.alias a set live = false
+  from free f where f.ended and a.tenant = f.tenant and a.run = f.run and a.live
+), gone as (
+  delete from crossdock.outbox o using free f
+  where o.tenant = f.tenant and o.run = f.run and o.command = f.command and not f.stays
+), passed as (
+  update crossdock.outbox o
+  set command = f.next_command, key = f.next_key, call = f.next_call, id = t.id, token = t.id, due = $1,
+      status = case when f.at_once then 'leased' else 'ready' end,
+      owner = case when f.at_once then $2::bigint end,
+      leased_until = case when f.at_once then clock_timestamp() + $20::interval end,
+      attempt = 1, doubt = false, withdrawn = false, error = ''
+  from free f cross join lateral (select nextval('crossdock.outbox_id') as id where f.run is not null) t
+  where f.stays and o.tenant = f.tenant and o.run = f.run and o.command = f.command
+  returning o.tenant, o.run, o.token, o.status
+), added as (
+  insert into crossdock.outbox (tenant, run, id, token, owner, due, leased_until, status, command, connection,
+                                lane, key, call)
+  select f.tenant, f.run, t.id, t.id, case when f.at_once then $2::bigint end, $1,
+    case when f.at_once then clock_timestamp() + $20::interval end,
+    case when f.at_once then 'leased' else 'ready' end,
+    f.next_command, f.next_connection, f.next_lane, f.next_key, f.next_call
+  from free f cross join lateral (select nextval('crossdock.outbox_id') as id where f.run is not null) t
+  where f.next_command <> '' and not f.stays
+  returning tenant, run, token, status
+)
+select f.tenant, f.run, coalesce(p.token, a.token, 0) as token, coalesce(p.status, a.status, '') as status,
+  exists (select 1 from crossdock.inbox i where i.tenant = f.tenant and i.run = f.run) as more
+from free f
+left join passed p on p.tenant = f.tenant and p.run = f.run
+left join added a on a.tenant = f.tenant and a.run = f.run
+"""
+
+
+@dataclass(slots=True)
+class _Step:
+    """One decision, made and not yet written."""
+
+    outcome: Outcome
+    state: State
+    call: Call | None
+    connection: str
+    key: str
+    mine: bool
+    row: tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Went:
+    """What came of it: `left` goes the long way."""
+
+    decisions: int
+    leased: list[LeasedCall]
+    touched: set[RunRef]
+    left: list[Outcome]
+    waiting: bool
+
+
+class Straight:
+    """Takes the straight way for one worker, where it can be taken."""
+
+    def __init__(
+        self, database: Database, library: Library, *, room: Room, owner: int, lease: timedelta
+    ) -> None:
+        """As the decider that it serves."""
+        self._database = database
+        self._library = library
+        self._room = room
+        self._owner = owner
+        self._lease = lease
+        self._now: datetime | None = None
+        self._asked = -1e9
+
+    async def go(self, known: list[tuple[Outcome, State]]) -> tuple[Went, list[tuple[int, int, State]]]:
+        """Decide and write outcomes, each with the state that its run had last; also gives the new states."""
+        went = Went(0, [], set(), [], waiting=False)
+        now = await self._time()
+        steps: list[_Step] = []
+        for outcome, state in known:
+            step = self._step(outcome, state, now) if now is not None else None
+            if step is None:
+                went.left.append(outcome)
+            else:
+                steps.append(step)
+        if not steps:
+            return went, []
+        written: dict[tuple[int, int], asyncpg.Record] = {}
+        try:
+            rows = await self._database.at_once(
+                _WRITE, now, self._owner, *zip(*(step.row for step in steps), strict=True), self._lease
+            )
+            written = {(row["tenant"], row["run"]): row for row in rows}
+        except asyncpg.PostgresError:
+            pass  # nothing is written; the long way finds out which one is at fault
+        finally:
+            kept = self._take(steps, written, went)
+        return went, kept
+
+    async def _time(self) -> datetime | None:
+        """The database's clock, or None where it is virtual or was not told."""
+        passed = time.monotonic() - self._asked
+        if passed > _CLOCK_SECONDS:
+            before = time.monotonic()
+            (row,) = await self._database.at_once(_CLOCK)
+            self._asked = before  # early rather than late: this clock is never ahead of the database's
+            self._now = None if row["virtual"] else row["now"] - timedelta(seconds=time.monotonic() - before)
+            passed = time.monotonic() - before
+        return None if self._now is None else self._now + timedelta(seconds=passed)
+
+    def _step(self, outcome: Outcome, state: State, now: datetime) -> _Step | None:
+        """The decision, if it is one of those that can be written so."""
+        leased = outcome.leased
+        shelf = self._library.shelf_of(leased.tenant)
+        process = shelf.by_content.get((state.process, state.version))
+        stale = time.monotonic() - shelf.read_at > FRESH_SECONDS  # the long way reads it again
+        if process is None or stale or (state.wake is not None and state.wake <= now):
+            return None
+        event = outcome_event(outcome, now, shelf.reference)
+        try:
+            decision = advance(process, state, event, shelf.references[shelf.reference])
+        except (CrossdockError, LookupError, TypeError, ValueError):
+            return None
+        return self._written(outcome, decision, shelf, encode_event(event))
+
+    def _written(self, outcome: Outcome, decision: Decision, shelf: Shelf, event: bytes) -> _Step | None:
+        leased, state = outcome.leased, decision.state
+        if len(decision.commands) > 1 or any(
+            record.what.startswith(("task.", "exception.", "escalated")) for record in decision.records
+        ):
+            return None
+        call: Call | None = None
+        connection = key = ""
+        mine = False
+        if decision.commands:
+            command = decision.commands[0]
+            if not isinstance(command, Call) or command.doubt or command.only_find:
+                return None
+            call = command
+            connection = shelf.connection(call.system, call.via) or ""
+            if not connection:
+                return None
+            key = f"{state.tenant}/{state.process}/{state.key}/{state.generation}/{call.id}"
+        encoded = encode_state(state)
+        if len(encoded) > _LARGEST_STATE:
+            return None
+        if call is not None:
+            mine = self._room.free_for(leased.tenant, connection) > 0
+            if mine:
+                self._room.take(leased.tenant, connection)
+        row = (
+            leased.tenant,
+            leased.run,
+            state.seq,
+            leased.command,
+            leased.token,
+            state.status,
+            state.wake,
+            state.status in ENDED_RUN,
+            encoded,
+            event,
+            _encode(decision.records),
+            call.id if call else "",
+            connection,
+            call.lane if call else "",
+            key,
+            _encode(call) if call else b"",
+            mine,
+        )
+        return _Step(outcome, state, call, connection, key, mine, row)
+
+    def _take(
+        self, steps: list[_Step], written: dict[tuple[int, int], Any], went: Went
+    ) -> list[tuple[int, int, State]]:
+        kept: list[tuple[int, int, State]] = []
+        seconds = call_seconds(self._lease)
+        for step in steps:
+            leased = step.outcome.leased
+            row = written.get((leased.tenant, leased.run))
+            ours = row is not None and row["status"] == "leased"
+            if step.mine and not ours:
+                self._room.give(leased.tenant, step.connection)
+            if row is None:
+                went.left.append(step.outcome)
+                continue
+            went.decisions += 1
+            kept.append((leased.tenant, leased.run, step.state))
+            if row["more"]:
+                went.touched.add(RunRef(leased.tenant, leased.run))
+            if step.call is None:
+                continue
+            if not ours:
+                went.waiting = True
+                continue
+            went.leased.append(
+                LeasedCall(
+                    tenant=leased.tenant,
+                    run=leased.run,
+                    command=step.call.id,
+                    connection=step.connection,
+                    key=step.key,
+                    attempt=1,
+                    find_first=False,
+                    only_find=False,
+                    seconds=seconds,
+                    token=row["token"],
+                    call=step.call,
+                )
+            )
+        return kept
