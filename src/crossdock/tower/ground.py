@@ -1,0 +1,152 @@
+"""What every page stands on: tenant, database, the door for decisions, who looks, how a page is made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from crossdock.engine import Inbox, Repairs
+from crossdock.errors import CrossdockError
+from crossdock.process import Process
+from crossdock.store import Database, Tenant, TenantTransaction
+from crossdock.tower import addresses, facts, queries, words
+from crossdock.tower.guard import TOKEN_FIELD, keep_token, take_notice, token_of
+from crossdock.tower.times import Times, span
+
+HERE = Path(__file__).parent
+EVERY_ROLE = "*"
+_MOST_PROCESSES = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who looks at a page. `roles` may hold `*`: every role that is asked for. `may_act`: else reads only."""
+
+    id: str
+    name: str = ""
+    roles: frozenset[str] = frozenset()
+    may_act: bool = True
+
+    def roles_for(self, role: str) -> tuple[str, ...]:
+        """The roles in which this person decides something that asks for `role`."""
+        roles = set(self.roles - {EVERY_ROLE})
+        if EVERY_ROLE in self.roles and role:
+            roles.add(role)
+        return tuple(sorted(roles))
+
+    def has(self, role: str) -> bool:
+        """Whether this person has the role."""
+        return not role or role in self.roles or EVERY_ROLE in self.roles
+
+
+Who = Callable[[Request], Awaitable[Person]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Ground:
+    """What pages are given. Nothing here is global: two towers of two tenants may stand in one process."""
+
+    database: Database
+    tenant: Tenant
+    inbox: Inbox
+    repairs: Repairs
+    read: Callable[[str], Process]  # compiles the text of a process
+    who: Who
+    zone: ZoneInfo
+    title: str
+    templates: Environment
+    _processes: dict[int, Process | None] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[tuple[TenantTransaction, Times]]:
+        """A transaction that sees the tenant, and the time it is."""
+        async with self.database.of(self.tenant) as transaction:
+            clock = await queries.clock(transaction)
+            yield transaction, Times(self.zone, clock["now"], clock["rate"] if clock["virtual"] else None)
+
+    async def process(self, transaction: TenantTransaction, number: int) -> Process | None:
+        """The process version of that number; None where its text cannot be read any more."""
+        if number not in self._processes:
+            text = await queries.source(transaction, number)
+            try:
+                found = self.read(text) if text is not None else None
+            except CrossdockError:
+                found = None  # what it calls is no longer installed: the text is shown, the picture is not
+            while len(self._processes) >= _MOST_PROCESSES:
+                self._processes.pop(next(iter(self._processes)))
+            self._processes[number] = found
+        return self._processes[number]
+
+    async def page(
+        self,
+        request: Request,
+        template: str,
+        times: Times,
+        waiting: Any,
+        *,
+        status: int = 200,
+        **values: Any,
+    ) -> Response:
+        """A page made of `template`; `waiting` is what `queries.desk_counts` gave, for the menu."""
+        token = token_of(request)
+        text = self.templates.get_template(template).render(
+            times=times,
+            waiting=waiting,
+            person=await self.who(request),
+            tenant=self.title or self.tenant.name,
+            root=str(request.scope.get("root_path", "")),
+            here=request.url.path.removeprefix(str(request.scope.get("root_path", ""))) or "/",
+            query=str(request.url.query),
+            token=token,
+            token_field=TOKEN_FIELD,
+            notice=take_notice(request),
+            **values,
+        )
+        response = HTMLResponse(text, status_code=status)
+        keep_token(request, response, token)
+        take_notice(request, response)
+        return response
+
+    def plain_page(self, request: Request, *, status: int, title: str, text: str, mend: str) -> Response:
+        """A page that says one thing, without asking the database: for errors."""
+        page = self.templates.get_template("error.html.jinja").render(
+            root=str(request.scope.get("root_path", "")),
+            tenant=self.title or self.tenant.name,
+            title=title,
+            text=text,
+            mend=mend,
+        )
+        return HTMLResponse(page, status_code=status)
+
+
+def templates() -> Environment:
+    """The templates, with the words and formats that they use. Everything is escaped; a gap is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(
+        run_page=addresses.run_page,
+        run_page_of=addresses.run_page_of,
+        with_query=addresses.with_query,
+        STEP_STATUS=words.STEP_STATUS,
+        RUN_STATUS=words.RUN_STATUS,
+        SEVERITY=words.SEVERITY,
+        look=words.look,
+        plain=words.plain,
+        pretty=facts.pretty,
+        span=span,
+    )
+    return environment

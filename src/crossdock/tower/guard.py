@@ -1,0 +1,153 @@
+"""What stands between a browser and the pages: headers, tokens against forged posts, bounded forms.
+
+A post is taken only with the token that stands both in the form and in a cookie which other sites can neither
+read nor have sent along (SameSite), and never when the browser says that another site asked for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from crossdock.errors import Refused
+
+TOKEN_COOKIE = "crossdock_token"  # noqa: S105 - a name
+NOTICE_COOKIE = "crossdock_notice"
+TOKEN_FIELD = "token"  # noqa: S105 - a name
+LARGEST_FORM = 1_000_000  # bytes
+MOST_FIELDS = 500
+
+_HEADERS = (
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        ),
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+
+
+class Headers:
+    """Adds the security headers to every answer; pages are not kept by caches that others share."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the wrapped application does, with the headers."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", []))
+                present = {name for name, _ in headers}
+                headers += [pair for pair in _HEADERS if pair[0] not in present]
+                if b"cache-control" not in present:
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
+            await send(message)
+
+        await self._app(scope, receive, guarded if scope["type"] == "http" else send)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a page says once, above its content: what came of a post. `tone`: good, wait or bad."""
+
+    tone: str
+    text: str
+
+
+def token_of(request: Request) -> str:
+    """The token of this browser: the one it has, or a new one."""
+    found = request.cookies.get(TOKEN_COOKIE, "")
+    return found if len(found) == 43 and found.replace("-", "").replace("_", "").isalnum() else new_token()
+
+
+def new_token() -> str:
+    """A token that nobody can guess."""
+    return secrets.token_urlsafe(32)
+
+
+def keep_token(request: Request, response: Response, token: str) -> None:
+    """Let the browser keep its token."""
+    if request.cookies.get(TOKEN_COOKIE) != token:
+        _set(request, response, TOKEN_COOKIE, token, seconds=12 * 3600)
+
+
+async def posted(request: Request) -> dict[str, str]:
+    """The fields of a posted form, after its token was checked. Raises `Refused`."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Refused("another site asked for this", mend="do it on the page itself")
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise Refused("this is not a posted form", mend="send the form of the page")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_FORM:
+            raise Refused(f"the form has more than {LARGEST_FORM:,} bytes", mend="shorten it")
+    try:
+        fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError as error:
+        raise Refused(f"the form cannot be read: {error}", mend="send the form of the page") from error
+    cookie, given = request.cookies.get(TOKEN_COOKIE, ""), fields.pop(TOKEN_FIELD, "")
+    if not cookie or not hmac.compare_digest(cookie.encode(), given.encode()):
+        raise Refused("the page was too old to act on", mend="open the page again, then decide")
+    return fields
+
+
+def set_notice(request: Request, response: Response, notice: Notice) -> None:
+    """Let the next page say this once."""
+    text = json.dumps([notice.tone, notice.text[:600]])
+    _set(request, response, NOTICE_COOKIE, base64.urlsafe_b64encode(text.encode()).decode(), seconds=60)
+
+
+def take_notice(request: Request, response: Response | None = None) -> Notice | None:
+    """What this page shall say; with `response`, it is not said again."""
+    value = request.cookies.get(NOTICE_COOKIE)
+    if value is None:
+        return None
+    if response is not None:
+        response.delete_cookie(NOTICE_COOKIE, path=_path(request))
+    try:
+        tone, text = json.loads(base64.urlsafe_b64decode(value))
+    except (ValueError, TypeError, binascii.Error):
+        return None
+    return Notice(tone if tone in ("good", "wait", "bad") else "wait", str(text))
+
+
+def own_address(given: str, otherwise: str) -> str:
+    """An address to go back to, if it is one of ours."""
+    ours = given.startswith("/") and not given.startswith("//") and "\\" not in given and given.isprintable()
+    return given if ours else otherwise
+
+
+def _set(request: Request, response: Response, name: str, value: str, *, seconds: int) -> None:
+    response.set_cookie(
+        name,
+        value,
+        max_age=seconds,
+        path=_path(request),
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def _path(request: Request) -> str:
+    return str(request.scope.get("root_path", "")) or "/"

@@ -1,0 +1,199 @@
+"""One run: where it stands, its picture, its story, its step in hand, and what can be done about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from crossdock.errors import NotFound
+from crossdock.process import Process, State, decode_state
+from crossdock.process.definition import Step
+from crossdock.process.messages import Call
+from crossdock.process.state import ENDED_RUN, ENDED_STEP, StepState
+from crossdock.tower import facts, queries
+from crossdock.tower.addresses import from_address
+from crossdock.tower.cases import Case, calendars_of, of_exception, of_task, ordered
+from crossdock.tower.graph import does, draw
+from crossdock.tower.ground import Ground
+from crossdock.tower.timeline import Entry, entry, titles_of
+from crossdock.tower.times import Times
+from crossdock.tower.words import step_title
+
+ENTRIES = 60
+# Which step a reader wants to see first.
+_INTEREST = ("held", "waiting", "running", "failed")
+_call = msgspec.json.Decoder(Call)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """One step of the run as its panel shows it; `acts` are the repairs that make sense now."""
+
+    name: str
+    title: str
+    kind: str
+    does: str
+    state: StepState
+    needs: tuple[str, ...]
+    acts: tuple[str, ...]
+    given: str
+    output: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A call that is not settled, in words."""
+
+    step: str
+    operation: str
+    text: str
+    error: str
+
+
+async def find_run(transaction: Any, request: Request) -> Any:
+    """The run that the address names. Raises `NotFound`."""
+    path = request.path_params
+    generation = int(path["generation"])
+    row = None
+    if generation < 2**31:
+        row = await queries.run(transaction, path["process"], from_address(path["key"]), generation)
+    if row is None:
+        name = f"{path['process']}/{from_address(path['key'])}/{generation}"
+        raise NotFound(f"there is no run {name}", mend="search for it by any of its numbers")
+    return row
+
+
+async def run(ground: Ground, request: Request) -> Response:
+    """`/runs/{process}/{key}/{generation}`, with the step `?step=` in its panel."""
+    before = request.query_params.get("before", "")
+    async with ground.look() as (transaction, times):
+        row = await find_run(transaction, request)
+        waiting = await queries.desk_counts(transaction)
+        process = await ground.process(transaction, row["version"])
+        state = decode_state(row["state"]) if row["state"] else None
+        history = await queries.history(
+            transaction, row["id"], before=int(before) if before.isdigit() else 0, limit=ENTRIES + 1
+        )
+        children = await queries.children(transaction, row["id"])
+        aliases = await queries.aliases(transaction, row["id"])
+        calls = await queries.calls_out(transaction, row["id"])
+        closed = [one for one in await queries.exceptions_of(transaction, row["id"]) if one["closed"]]
+        aside = await queries.set_aside(transaction, row["id"]) if row["error"] else []
+        cases = await _cases(transaction, row["id"], process, times)
+        version = await queries.version(transaction, row["version"])
+    titles = titles_of(process)
+    entries: list[Entry] = [entry(line, titles, times) for line in history[:ENTRIES]]
+    chosen = _chosen(request, state)
+    document = state.document if state is not None else None
+    return await ground.page(
+        request,
+        "run.html.jinja",
+        times,
+        waiting,
+        run=row,
+        state=state,
+        process=process,
+        version=version,
+        graph=draw(process, state) if process is not None else None,
+        facts=facts.facts(document, times),
+        document=facts.pretty(document) if document is not None else "",
+        steps=[
+            _detail(step, state.steps[name], row)
+            for name, step in process.steps.items()
+            if state is not None and name in state.steps
+        ]
+        if process is not None
+        else [],
+        chosen=chosen,
+        titles=titles,
+        entries=entries,
+        older=history[ENTRIES - 1]["seq"] if len(history) > ENTRIES else 0,
+        children=children,
+        aliases=aliases,
+        calls=[_outgoing(one, titles, times) for one in calls],
+        closed=closed,
+        aside=aside,
+        cases=cases,
+        live=row["status"] not in ENDED_RUN,
+    )
+
+
+async def _cases(transaction: Any, run_: int, process: Process | None, times: Times) -> list[Case]:
+    calendars = calendars_of(await queries.calendars(transaction))
+    found = [of_task(row, process, times) for row in await queries.tasks(transaction, run=run_)]
+    found += [
+        of_exception(row, process, times, calendars)
+        for row in await queries.exceptions(transaction, run=run_)
+    ]
+    return ordered(found)
+
+
+def _chosen(request: Request, state: State | None) -> str:
+    """The step in the panel: the one asked for, else the one that most wants to be seen."""
+    wanted = request.query_params.get("step", "")
+    if state is None or wanted in state.steps:
+        return wanted if state is not None else ""
+    for status in _INTEREST:
+        for name, step in state.steps.items():
+            if step.status == status:
+                return name
+    ended = [(step.ended, name) for name, step in state.steps.items() if step.ended is not None]
+    return max(ended)[1] if ended else next(iter(state.steps), "")
+
+
+def _detail(step: Step, own: StepState, row: Any) -> Detail:
+    return Detail(
+        name=step.name,
+        title=step_title(step.name, step.title),
+        kind=step.kind,
+        does=does(step),
+        state=own,
+        needs=(*step.needs, *step.needs_any),
+        acts=tuple(acts(own)) if row["status"] not in ENDED_RUN and not row["error"] else (),
+        given=facts.pretty(own.input) if own.input is not None else "",
+        output=facts.pretty(own.output) if own.output is not None else "",
+        events=len(own.events),
+    )
+
+
+def acts(own: StepState) -> list[str]:
+    """The repairs of a step that the kernel would take, in the order in which one would try them."""
+    found = []
+    if own.status == "held" or (own.call is not None and own.call.out):
+        found.append("retry")
+    if own.status in {"held", "waiting"}:
+        found.append("supply")
+    if own.status in {"held", "waiting", "running"}:
+        found.append("skip")
+    if own.status in ENDED_STEP or own.status == "held":
+        found.append("redo")
+    return found
+
+
+def _outgoing(row: Any, titles: dict[str, str], times: Times) -> Outgoing:
+    try:
+        call = _call.decode(row["call"])
+        step, operation = titles.get(call.step, call.step), f"{call.system}.{call.operation}"
+        operation = f"undo: {operation}" if call.undo else operation
+    except msgspec.DecodeError:
+        step, operation = row["command"], ""
+    if row["stopped"]:
+        text = f"waits: {row['connection']} is stopped"
+    elif row["status"] == "leased":
+        text = "is being called now"
+    elif row["status"] == "queued":
+        text = f"waits behind another call about this document to {row['connection']}"
+    elif row["attempt"] > 1 and row["due"] > times.now:
+        text = f"try {row['attempt']} at {times.at(row['due'])} ({times.away(row['due'])})"
+    else:
+        text = f"waits to leave to {row['connection']}"
+    if row["withdrawn"]:
+        text += "; being taken back"
+    elif row["doubt"]:
+        text += "; an earlier try may have done it, so it is found out first"
+    return Outgoing(step=step, operation=operation, text=text, error=row["error"])

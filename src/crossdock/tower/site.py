@@ -1,0 +1,155 @@
+"""The pages put together: addresses, headers, and what is shown when something goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from crossdock.engine import Inbox, Repairs
+from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
+from crossdock.process import Process
+from crossdock.store import Database, Tenant
+from crossdock.tower import act, desk, overview, run, runs
+from crossdock.tower.ground import HERE, Ground, Who, templates
+from crossdock.tower.guard import Headers
+from crossdock.tower.stream import Stream
+from crossdock.tower.times import zone_of
+
+log = structlog.get_logger(__name__)
+
+_Handler = Callable[[Ground, Request], Awaitable[Response]]
+
+# What an error means to a browser. The first that fits counts.
+_STATUS: tuple[tuple[type[CrossdockError], int, str], ...] = (
+    (NotFound, 404, "Not here"),
+    (Conflict, 409, "That has changed"),
+    (Refused, 400, "Not taken"),
+    (Unreachable, 503, "Not there at the moment"),
+    (CrossdockError, 500, "Something is broken"),
+)
+
+
+def app(
+    *,
+    database: Database,
+    tenant: Tenant,
+    inbox: Inbox,
+    repairs: Repairs,
+    read: Callable[[str], Process],
+    who: Who,
+    zone: str = "UTC",
+    title: str = "",
+) -> Starlette:
+    """The pages of one tenant, to be served alone or mounted anywhere.
+
+    `read` compiles the text of a process, as the engine's library does. `who` says who looks. Times are told
+    in `zone`, an IANA name; `title` is what the pages call the tenant. Open pages keep connections open:
+    `await app.state.stream.close()` before the server is told to stop. Raises `Refused` for a bad zone.
+    """
+    ground = Ground(
+        database=database,
+        tenant=tenant,
+        inbox=inbox,
+        repairs=repairs,
+        read=read,
+        who=who,
+        zone=zone_of(zone),
+        title=title,
+        templates=templates(),
+    )
+    stream = Stream(database, tenant, ground.zone)
+
+    async def events(_request: Request) -> Response:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(stream.listen(), media_type="text/event-stream", headers=headers)
+
+    site = Starlette(
+        routes=[*_routes(ground), Route("/stream", events)],
+        middleware=[Middleware(Headers)],
+        exception_handlers={
+            CrossdockError: _refusal(ground),
+            404: _missing(ground),
+            405: _missing(ground),
+            Exception: _fault(ground),
+        },
+    )
+    site.state.stream = stream
+    return site
+
+
+def _routes(ground: Ground) -> list[BaseRoute]:
+    def page(path: str, handler: _Handler, method: str = "GET") -> Route:
+        async def answer(request: Request) -> Response:
+            return await handler(ground, request)
+
+        return Route(path, answer, methods=[method])
+
+    a_run = "/runs/{process}/{key:path}/{generation:int}"
+    return [
+        page("/", overview.overview),
+        page("/runs", runs.table),
+        page("/runs.csv", runs.export),
+        page(a_run, run.run),
+        page(a_run, act.repair, "POST"),
+        page("/desk", desk.desk),
+        page("/desk/task", act.decide, "POST"),
+        page("/desk/exception", act.close, "POST"),
+        page("/events", desk.events),
+        page("/events", act.settle_event, "POST"),
+        page("/processes", overview.processes),
+        page("/processes/{name}", overview.process),
+        Route("/favicon.ico", _icon),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+    ]
+
+
+async def _icon(request: Request) -> Response:
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/static/icon.svg")
+
+
+def _refusal(ground: Ground) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(request: Request, error: Exception) -> Response:
+        assert isinstance(error, CrossdockError)  # noqa: S101 - registered for it alone
+        status, title = next((s, t) for kind, s, t in _STATUS if isinstance(error, kind))
+        if status >= 500:
+            log.warning("tower.error", path=request.url.path, error=str(error))
+        response = ground.plain_page(request, status=status, title=title, text=error.message, mend=error.mend)
+        if isinstance(error, Unreachable):
+            response.headers["retry-after"] = str(max(1, round(error.retry_after or 5)))
+        return response
+
+    return handle
+
+
+def _missing(ground: Ground) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(request: Request, error: Exception) -> Response:
+        return ground.plain_page(
+            request,
+            status=getattr(error, "status_code", 404),
+            title="Not here",
+            text=f"There is no page {request.url.path}.",
+            mend="look for the case by any of its numbers, or start from the overview",
+        )
+
+    return handle
+
+
+def _fault(ground: Ground) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(request: Request, error: Exception) -> Response:
+        log.error("tower.fault", path=request.url.path, error=f"{type(error).__name__}: {error}")
+        return ground.plain_page(
+            request,
+            status=500,
+            title="Something is broken",
+            text="This page could not be made. Nothing was changed by it.",
+            mend="try again; if it stays, the log of the server says what happened",
+        )
+
+    return handle
