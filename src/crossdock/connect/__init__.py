@@ -5,6 +5,7 @@ A connector imports `crossdock.connect.contract`, `sign_in` and `signatures`; al
 
 from crossdock.connect.call import Calls
 from crossdock.connect.contract import Connector
+from crossdock.connect.declarative import from_yaml
 from crossdock.connect.keeper import FileKeeper, Keeper
 from crossdock.connect.lines import Lines
 from crossdock.connect.registry import Registry
@@ -21,4 +22,5 @@ __all__ = [
     "Wire",
     "catalogue",
     "contracts",
+    "from_yaml",
 ]

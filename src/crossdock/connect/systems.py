@@ -128,6 +128,11 @@ def type_of(notation: Notation, *, name: str = "", where: str = "") -> Type:
     return parse_type(notation, _canonical().documents, name=name, where=where)
 
 
+def data_of(event_type: str) -> Type:
+    """What an event type of the canonical model carries."""
+    return _canonical().events[event_type].data
+
+
 def _shape(
     name: str, input_: Notation, output: Notation, *, changes: bool, undo: str, where: str = ""
 ) -> OperationShape:
