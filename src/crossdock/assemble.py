@@ -21,7 +21,7 @@ from starlette.routing import Mount
 from crossdock.connect import Calls, FileKeeper, Lines, Wire
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.errors import NotFound, Refused
-from crossdock.gateway import webhooks
+from crossdock.gateway import Poller, webhooks
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process import Process
 from crossdock.process.problems import NotAProcess, Problem
@@ -49,24 +49,21 @@ class System:
 
     @contextlib.asynccontextmanager
     async def worker(self, pace: Pace | None = None) -> AsyncIterator[Worker]:
-        """A worker that runs meanwhile; it takes hints from this process's inbox."""
+        """A worker and a reader of feeds that run meanwhile; they take hints from this process's inbox."""
         wire = Wire()
+        calls = Calls(self.lines, wire)
+        worker = Worker(self.database, self.library, calls, pace or Pace(lease=self.settings.lease))
+        poller = Poller(self.database, self.inbox, self.lines, calls, self.installed.connectors)
+        self.inbox.hear = worker.hear
+        running = asyncio.create_task(worker.run())
+        reading = asyncio.create_task(poller.run())
         try:
-            worker = Worker(
-                self.database,
-                self.library,
-                Calls(self.lines, wire),
-                pace or Pace(lease=self.settings.lease),
-            )
-            self.inbox.hear = worker.hear
-            running = asyncio.create_task(worker.run())
-            try:
-                yield worker
-            finally:
-                self.inbox.hear = None
-                worker.stop()
-                await running
+            yield worker
         finally:
+            self.inbox.hear = None
+            reading.cancel()
+            worker.stop()
+            await asyncio.gather(running, reading, return_exceptions=True)
             await wire.close()
 
     def site(self) -> Starlette:

@@ -23,7 +23,7 @@ class Installed:
 
     @classmethod
     def find(cls, *folders: Path) -> Installed:
-        """What is installed here, with the YAML connectors in these folders. Raises `Refused` for a bad one."""
+        """What is installed here, with YAML connectors in these folders. Raises `Refused` for a bad one."""
         extra = [from_yaml(text, file=file) for folder in folders for file, text in texts_in(folder).items()]
         known = Registry.discover(extra=extra)
         return cls(connectors=known, catalogue=catalogue(known.connectors.values()))

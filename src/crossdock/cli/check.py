@@ -69,9 +69,11 @@ def _print(found: list[Problem], files: int, wrong: int) -> None:
         colour = "red" if problem.severity == "error" else "yellow"
         step = f" step [bold]{escape(problem.step)}[/bold]:" if problem.step else ""
         place = escape(f"{problem.file}:{problem.line}:{problem.column}")
-        console.print(f"[{colour}]{place}[/{colour}]:{step} {escape(problem.message)}", highlight=False)
+        word = " warning:" if problem.severity == "warning" else ""
+        line = f"[{colour}]{place}:{word}[/{colour}]{step} {escape(problem.message)}"
+        console.print(line, highlight=False, soft_wrap=True)
         if problem.mend:
-            console.print(f"    [dim]mend:[/dim] {escape(problem.mend)}", highlight=False)
+            console.print(f"    [dim]mend:[/dim] {escape(problem.mend)}", highlight=False, soft_wrap=True)
     noun = "process" if files == 1 else "processes"
     if wrong:
         console.print(f"[bold red]{wrong} to mend[/bold red] in {files} {noun}")
