@@ -10,10 +10,9 @@ import aiohttp
 import asyncpg
 import pytest
 import pytest_asyncio
-from partners import CONNECTORS, SETTINGS, Partners
+from partners import Partners
 
 from crossdock.connect import Registry, Wire
-from crossdock.engine import Connections
 from crossdock.store import Database, EmbeddedServer
 
 
@@ -38,20 +37,13 @@ def registry() -> Registry:
 async def connected(
     server: EmbeddedServer, sandbox: dict[str, Any], registry: Registry
 ) -> AsyncIterator[Partners]:
-    """Every system connected: one database and one client for the tests of a module, which share their loop."""
+    """One database and one client for the tests of a module, which share their loop."""
     owner = await asyncpg.connect(server.url())
     await owner.execute("create database connectors template template strategy file_copy")
     database = await Database.open(server.url("connectors"))
-    tenant = await database.create_tenant("acme", title="Acme Goods")
-    connections = Connections(database)
-    for name, connector in CONNECTORS.items():
-        if connector in registry.connectors:
-            system = registry.connectors[connector].serves[0]
-            settings = {"url": sandbox[name]["url"], **SETTINGS.get(name, {})}
-            await connections.put(tenant, name, system=system, connector=connector, settings=settings)
     wire = Wire()
     async with aiohttp.ClientSession() as http:
-        yield Partners(sandbox, http, database, tenant, registry, wire)
+        yield Partners(sandbox, http, database, registry, wire)
     await wire.close()
     await database.close()
     await owner.execute("drop database connectors with (force)")
@@ -60,8 +52,8 @@ async def connected(
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def partners(connected: Partners) -> Partners:
-    """The partners with nothing done yet, and nobody signed in."""
-    connected.begin()
+    """The partners with nothing done yet, every one connected for a tenant of this test, nobody signed in."""
+    await connected.begin()
     for service in connected.services:
         await connected.control(service, "/reset", {})
         await connected.control(service, "/configure", {"webhook_url": None, "calm": True})

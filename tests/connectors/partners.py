@@ -9,9 +9,9 @@ import aiohttp
 
 from crossdock.connect import Calls, Lines, Registry, Wire
 from crossdock.connect.secret import Secret
-from crossdock.engine import LeasedCall
+from crossdock.engine import Connections, LeasedCall
 from crossdock.process.messages import Call, CallEnded
-from crossdock.store import Database, Tenant
+from crossdock.store import Database
 
 CONNECTORS = {
     "erp": "northway_erp",
@@ -77,12 +77,22 @@ class Partners:
     services: dict[str, Any]
     http: aiohttp.ClientSession
     database: Database
-    tenant: Tenant
     registry: Registry
     wire: Wire
 
-    def begin(self) -> None:
-        """A runtime that has not talked to anybody."""
+    async def begin(self) -> None:
+        """A tenant of its own and a runtime that has not talked to anybody: ids begin anew with a reset."""
+        self.tenant = await self.database.create_tenant(f"acme-{next(_numbers)}", title="Acme Goods")
+        connections = Connections(self.database)
+        for name, connector in CONNECTORS.items():
+            if connector in self.registry.connectors:
+                await connections.put(
+                    self.tenant,
+                    name,
+                    system=self.registry.connectors[connector].serves[0],
+                    connector=connector,
+                    settings={"url": self.services[name]["url"], **SETTINGS.get(name, {})},
+                )
         self.lines = Lines(self.database, self.registry, Keeps(self.services))
         self.calls = Calls(self.lines, self.wire)
 
