@@ -53,7 +53,7 @@ class ActionReader:
         return tuple(found)
 
     def ladder(self, path: Path, raw: Any, environment: Environment, step: str) -> tuple[Rung, ...]:
-        """One rung or a list of them, in the order of their time (as written, where that needs a calendar)."""
+        """One rung or a list of them, in the order of their time; as written, where that needs a calendar."""
         items = raw if isinstance(raw, list) else [raw]
         rungs = []
         for index, item in enumerate(items):

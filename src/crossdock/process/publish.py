@@ -6,6 +6,7 @@ from crossdock.errors import Refused
 from crossdock.process.catalogue import Catalogue, ProcessShape
 from crossdock.process.check import Check, uncertain_times
 from crossdock.process.definition import Process
+from crossdock.process.form import form_of
 from crossdock.process.problems import NotAProcess, Problem
 from crossdock.process.reader import read
 from crossdock.process.source import Source
@@ -17,6 +18,9 @@ def check(text: str, catalogue: Catalogue, *, file: str = "") -> tuple[Process |
         source = Source(text, file=file)
     except Refused as error:
         return None, [_unreadable(error, file)]
+    misfits = form_of(source)
+    if misfits:
+        return None, misfits
     process, reader = read(source, catalogue)
     problems = list(reader.problems)
     if process is not None:
@@ -59,7 +63,11 @@ def reopen(text: str, catalogue: Catalogue, *, file: str = "") -> Process:
 
     Raises `NotAProcess` where an expression of it no longer fits what is installed.
     """
-    process, reader = read(Source(text, file=file), catalogue)
+    source = Source(text, file=file)
+    wrong = form_of(source)
+    if wrong:
+        raise NotAProcess(wrong)
+    process, reader = read(source, catalogue)
     wrong = [problem for problem in reader.problems if problem.severity == "error"]
     if process is None or wrong:
         raise NotAProcess(wrong)

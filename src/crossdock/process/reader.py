@@ -320,8 +320,6 @@ class Reader(Names):
         if value is None:
             return None
         kinds = [kind for kind in STEP_KINDS if kind in value]
-        if "emit" in kinds and len(kinds) > 1:
-            kinds.remove("emit")
         if len(kinds) == 1:
             return kinds[0]
         self.step = name

@@ -19,7 +19,11 @@ _NAME = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
 _SLUG = {"type": "string", "pattern": "^[a-z][a-z0-9_-]*$"}
 _ROLE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]*$"}
 _TEXT = {"type": "string"}
-_DURATION = {"type": "string", "description": "`90 minutes`, `3 days`, `4 business hours`, `3 business days`"}
+_DURATION = {
+    "type": ["string", "integer"],
+    "description": "`90 minutes`, `3 days`, `4 business hours`, `3 business days`, 0",
+}
+_REASON = {"type": ["string", "boolean", "null"]}
 _ANY: dict[str, Any] = {}
 _EVENT_TYPE = {"type": "string", "pattern": "^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+$"}
 _OPERATION = {"type": "string", "pattern": "^[a-z][a-z0-9_]*[.][a-z][a-z0-9_]*$"}
@@ -31,6 +35,10 @@ def _ref(name: str) -> dict[str, Any]:
 
 def _one_or_many(item: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]}
+
+
+def _maybe(item: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [item, {"type": "null"}]}
 
 
 def _described(schema: dict[str, Any], text: str) -> dict[str, Any]:
@@ -55,9 +63,9 @@ _ACTION_FIELDS: dict[str, Any] = {
     "to": _described(_ROLE, "With `do: escalate`: the role"),
     "emit": _described(_EVENT_TYPE, "Send this event to others"),
     "data": _described(_ANY, "With emit: what the event says"),
-    "skip": _described(_TEXT, "Skip the step, for this reason"),
-    "cancel": _described(_TEXT, "Cancel the run, undoing what was done, for this reason"),
-    "fail": _described(_TEXT, "End the run as failed, undoing what was done, for this reason"),
+    "skip": _described(_REASON, "Skip the step, for this reason"),
+    "cancel": _described(_REASON, "Cancel the run, undoing what was done, for this reason"),
+    "fail": _described(_REASON, "End the run as failed, undoing what was done, for this reason"),
     "reason": _described(_TEXT, "With `do: cancel`, `skip` or `fail`: the reason"),
     "redo": _described(_NAME, "Return this step, and all that depends on it, to pending"),
     "step": _described(_NAME, "Start this step, which starts in no other way"),
@@ -97,14 +105,14 @@ _STEP_FIELDS: dict[str, Any] = {
         "description": "Deadline at a time",
     },
     "late": {
-        "anyOf": [_TEXT, _one_or_many(_ref("rung"))],
+        **_one_or_many({"anyOf": [_TEXT, _ref("rung")]}),
         "description": "What happens when the deadline passes; a list is a ladder",
     },
     "calendar": _described(
         _TEXT, "Business time of this step's deadlines, where not the process's own; an expression or a word"
     ),
     "fails": {
-        "anyOf": [_TEXT, _one_or_many(_ref("action"))],
+        **_one_or_many({"anyOf": [_TEXT, _ref("action")]}),
         "description": "What a final failure does: `raise` (as without), `skip`, `cancel`, or a step's name",
     },
     "redo": _object({"most": _ACTION_FIELDS["most"]}, "most"),
@@ -119,7 +127,7 @@ _STEP_FIELDS: dict[str, Any] = {
     "retry": _ref("retry"),
     "match": _described(_EXPRESSION, "await: only events for which this holds"),
     "until": _described(_EXPRESSION, "await: ends when this holds; several events are taken"),
-    "refused": {"anyOf": [_TEXT, _one_or_many(_ref("action"))], "description": "approve: what a no does"},
+    "refused": {**_one_or_many({"anyOf": [_TEXT, _ref("action")]}), "description": "approve: what a no does"},
     "data": _described(_ANY, "emit: what the event says"),
     "about": {"type": "object", "additionalProperties": _TEXT, "description": "emit: business keys it names"},
     "each": _described(_EXPRESSION, "run: one child for every item of this list, as it grows"),
@@ -148,7 +156,7 @@ SCHEMA: dict[str, Any] = {
             "alias": _STEP_FIELDS["alias"],
             "on": {
                 "type": "object",
-                "additionalProperties": _one_or_many(_ref("action")),
+                "additionalProperties": _one_or_many({"anyOf": [_TEXT, _ref("action")]}),
                 "description": "What an event does at any time of the run",
             },
             "steps": {
@@ -279,23 +287,27 @@ SCHEMA: dict[str, Any] = {
                 },
                 "events": {
                     "type": "object",
-                    "additionalProperties": _object({"data": _ANY, "about": {"type": "object"}}),
+                    "additionalProperties": _maybe(
+                        _object({"data": _ANY, "about": {"type": "object", "additionalProperties": _TEXT}})
+                    ),
                 },
                 "operations": {
                     "type": "object",
-                    "additionalProperties": _object(
-                        {
-                            "input": _ANY,
-                            "output": _ANY,
-                            "changes": {"type": "boolean"},
-                            "undo": _TEXT,
-                        }
+                    "additionalProperties": _maybe(
+                        _object(
+                            {
+                                "input": _ANY,
+                                "output": _ANY,
+                                "changes": {"type": "boolean"},
+                                "undo": _TEXT,
+                            }
+                        )
                     ),
                 },
                 "exceptions": {
                     "type": "object",
-                    "additionalProperties": _object(
-                        {"severity": {"enum": list(SEVERITIES)}, "owner": _ROLE, "meaning": _TEXT}
+                    "additionalProperties": _maybe(
+                        _object({"severity": {"enum": list(SEVERITIES)}, "owner": _ROLE, "meaning": _TEXT})
                     ),
                 },
             }

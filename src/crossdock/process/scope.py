@@ -27,7 +27,9 @@ _VARIABLES = {"ExceptionCase": "exception", "CustomerCase": "case"}
 
 # What CEL keeps for itself, and what the names of a process are: a document of that name gets a `_`.
 _TAKEN = frozenset(
-    ["as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "null", "package", "namespace", "return", "true", "var", "void", "while", "event", "steps", "run", "tenant", "now", "item", "output", "input"]
+    {"as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let"}
+    | {"loop", "namespace", "null", "package", "return", "true", "var", "void", "while"}
+    | {"event", "steps", "run", "tenant", "now", "item", "input", "output"}
 )
 
 _META = Record(
