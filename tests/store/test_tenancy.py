@@ -100,12 +100,23 @@ async def _fill(owner: asyncpg.Connection, name: str, tenant: int) -> None:
     await owner.execute(f"insert into crossdock.{name} ({names}) values ({', '.join(values)})")
 
 
+async def _drop_checks(owner: asyncpg.Connection) -> None:
+    """Any value may stand in any column: what is asked here is who sees it."""
+    for row in await owner.fetch(
+        "select conrelid::regclass::text as name, conname from pg_constraint c "
+        "join pg_namespace n on n.oid = c.connamespace "
+        "where nspname = 'crossdock' and contype in ('c', 'f') and coninhcount = 0"
+    ):
+        await owner.execute(f'alter table {row["name"]} drop constraint "{row["conname"]}"')
+
+
 async def test_the_app_role_neither_reads_nor_writes_rows_of_another_tenant_in_any_table(owner, url):
     tables = [
         table["relname"]
         for table in await owner.fetch(TABLES)
         if table["relname"] not in OF_THE_INSTALLATION and not table["relispartition"]
     ]
+    await _drop_checks(owner)
     for name in tables:
         for tenant in (1, 2):
             await _fill(owner, name, tenant)

@@ -29,7 +29,7 @@ select tenant from t limit $2
 
 # The index holds a row for each event; a step of the walk skips all events of one run.
 _RUNS: LiteralString = """
-select k.tenant, r.run, x.error is null as open
+select k.tenant, r.run, x.open
 from unnest($1::int[], $2::bigint[]) as k(tenant, after)
 cross join lateral (
   with recursive r as (
@@ -40,7 +40,9 @@ cross join lateral (
   )
   select run from r limit $3
 ) r
-join crossdock.run x on x.tenant = k.tenant and x.id = r.run
+cross join lateral (
+  select x.error is null as open from crossdock.run x where x.tenant = k.tenant and x.id = r.run offset 0
+) x
 """
 
 _DUE: LiteralString = """

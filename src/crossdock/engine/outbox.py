@@ -17,6 +17,7 @@ tenants and connections in turn, within the connection's limits, its breaker, an
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -122,9 +123,10 @@ select w.tenant, w.connection, n.concurrency, n.rate, n.drain_rate, n.tokens, n.
        extract(epoch from clock_timestamp() - n.refilled)::float8 as idle
 from (select * from c limit $3) w
 join crossdock.connection n on n.tenant = w.tenant and n.name = w.connection
+cross join lateral (
+  select 1 from crossdock.outbox o where o.tenant = w.tenant and o.connection = w.connection
+    and o.status = 'ready' and o.due <= crossdock.now() limit 1) due
 where n.stopped is null and (n.open_until is null or n.open_until <= clock_timestamp())
-  and exists (select 1 from crossdock.outbox o where o.tenant = w.tenant and o.connection = w.connection
-              and o.status = 'ready' and o.due <= crossdock.now())
 order by w.tenant, w.connection
 for update of n skip locked
 """
@@ -133,9 +135,9 @@ for update of n skip locked
 _LEASE: LiteralString = """
 update crossdock.outbox o
 set status = 'leased', owner = $4, token = nextval('crossdock.outbox_id'),
-    leased_until = clock_timestamp() + $5::interval
+    leased_until = clock_timestamp() + $5::interval, limited = w.limited
 from (
-  select h.tenant, h.run, h.command
+  select h.tenant, h.run, h.command, k.at_once is not null as limited
   from unnest($1::int[], $2::text[], $3::int[], $6::int[]) as k(tenant, connection, most, at_once)
   cross join lateral (
     select x.tenant, x.run, x.command from crossdock.outbox x
@@ -144,7 +146,7 @@ from (
     order by x.due, x.id
     limit case when k.at_once is null then k.most else greatest(0, least(k.most, k.at_once - (
       select count(*)::int from crossdock.outbox y where y.tenant = k.tenant
-        and y.connection = k.connection and y.status = 'leased'))) end
+        and y.connection = k.connection and y.status = 'leased' and y.limited))) end
     for update skip locked
   ) h
 ) w
@@ -156,6 +158,12 @@ _TOKENS: LiteralString = """
 update crossdock.connection c set tokens = k.tokens, refilled = clock_timestamp()
 from unnest($1::int[], $2::text[], $3::float8[]) as k(tenant, name, tokens)
 where c.tenant = k.tenant and c.name = k.name
+"""
+
+# One call tries whether a system answers again; no other does before it has ended, or should have.
+_TRYING: LiteralString = """
+update crossdock.connection c set open_until = clock_timestamp() + make_interval(secs => $3)
+from unnest($1::int[], $2::text[]) as k(tenant, name) where c.tenant = k.tenant and c.name = k.name
 """
 
 _EXPIRE: LiteralString = """
@@ -174,10 +182,12 @@ with heads as (
   select distinct on (tenant, connection, lane) tenant, run, command, connection, lane
   from crossdock.outbox where status = 'queued' order by tenant, connection, lane, id
 )
-update crossdock.outbox o set status = 'ready' from heads h
-where o.tenant = h.tenant and o.run = h.run and o.command = h.command and o.status = 'queued'
-  and not exists (select 1 from crossdock.outbox x where x.tenant = h.tenant and x.connection = h.connection
-                  and x.lane = h.lane and x.lane <> '' and x.status in ('ready', 'leased', 'reported'))
+update crossdock.outbox o set status = 'ready'
+from heads h left join lateral (
+  select true as taken from crossdock.outbox x where x.tenant = h.tenant and x.connection = h.connection
+    and x.lane = h.lane and x.lane <> '' and x.status in ('ready', 'leased', 'reported') limit 1
+) x on true
+where o.tenant = h.tenant and o.run = h.run and o.command = h.command and x.taken is null
 """
 
 # An outcome whose run another worker has just now: it goes the long way, through the inbox.
@@ -220,6 +230,7 @@ class Outbox:
         self._lease = lease
         self._connections = connections
         self._after: tuple[int, str] = (0, "")
+        self._expired_at = 0.0
         self.limited: set[tuple[int, str]] = set()  # connections whose calls had to wait for a place
 
     async def lease(self, room: Room, most: int) -> list[LeasedCall]:
@@ -244,16 +255,20 @@ class Outbox:
                 [number for _, number in wanted],
                 self._owner,
                 self._lease,
-                [1 if row["half_open"] else row["concurrency"] for row, _ in wanted],
+                [row["concurrency"] for row, _ in wanted],
             )
             await self._pay(transaction, [row for row, _ in wanted], leased)
+            trying = [row for row, _ in wanted if row["half_open"]]
+            if trying:
+                names = ([row["tenant"] for row in trying], [row["connection"] for row in trying])
+                await transaction.execute(_TRYING, *names, BREAKER_MOST)
         leased.sort(key=lambda row: row["id"])
         for row in leased:
             room.take(row["tenant"], row["connection"])
         return [self._leased(row) for row in leased]
 
     def _allowance(self, row: Any, room: Room, share: int) -> int:
-        number = min(share, room.free_for(row["tenant"], row["connection"]))
+        number = min(share, room.free_for(row["tenant"], row["connection"]), 1 if row["half_open"] else share)
         if _rate(row) is not None:
             number = min(number, int(_tokens(row)))
         return number
@@ -300,8 +315,12 @@ class Outbox:
 
     async def tidy(self) -> int:
         """Take back leases that ran out, and let lanes go on that have lost their head. Gives how many."""
-        async with self._database.engine() as transaction:
-            expired = await transaction.execute(_EXPIRE)
+        expired = 0
+        # No index on the ends of leases: it would cost every call more than a look at all of them now and then.
+        if time.monotonic() - self._expired_at > min(self._lease.total_seconds() / 4, 5.0):
+            self._expired_at = time.monotonic()
+            async with self._database.engine() as transaction:
+                expired = await transaction.execute(_EXPIRE)
         async with self._database.engine() as transaction:
             return expired + await transaction.execute(_ADVANCE)
 

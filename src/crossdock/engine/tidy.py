@@ -47,6 +47,8 @@ class Tidier:
 
     async def turn(self) -> set[RunRef]:
         """All that is due; gives runs that have something to decide now."""
+        async with self._database.engine() as transaction:
+            await transaction.value("select crossdock.freshen()")
         await self._outbox.tidy()
         touched: set[RunRef] = set()
         async with self._database.engine() as transaction:

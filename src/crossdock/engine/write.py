@@ -37,7 +37,7 @@ with r as (
 ), e as (
   update crossdock.alias a set live = false
   from unnest($16::int[], $17::bigint[]) as k(tenant, run)
-  where a.tenant = k.tenant and a.run = k.run and a.live
+  where a.tenant = k.tenant and a.run = k.run
 ), f as (
   update crossdock.outbox o set status = 'ready'
   from (
@@ -53,19 +53,19 @@ with r as (
   returning o.tenant, o.run, o.command
 ), c as (
   select k.*, nextval('crossdock.outbox_id') as id,
-    k.lane <> '' and (
-      k.later
-      or exists (select 1 from crossdock.outbox x where x.tenant = k.tenant and x.connection = k.connection
-                 and x.lane = k.lane and x.lane <> '' and x.status in ('ready', 'leased', 'reported'))
-      or exists (select 1 from crossdock.outbox x where x.tenant = k.tenant and x.connection = k.connection
-                 and x.lane = k.lane and x.status = 'queued')
-    ) as behind,
+    k.lane <> '' and (k.later or h.taken is not null or q.taken is not null) as behind,
     k.mine and n.name is not null and n.concurrency is null and n.rate is null and n.drain_rate is null
       and n.stopped is null and n.open_until is null as at_once
   from unnest($21::int[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[], $27::bytea[],
               $28::bool[], $29::bool[], $30::bool[], $31::bool[])
     as k(tenant, run, command, connection, lane, key, call, doubt, only_find, mine, later)
   left join crossdock.connection n on n.tenant = k.tenant and n.name = k.connection
+  left join lateral (
+    select true as taken from crossdock.outbox x where x.tenant = k.tenant and x.connection = k.connection
+      and x.lane = k.lane and x.lane <> '' and x.status in ('ready', 'leased', 'reported') limit 1) h on true
+  left join lateral (
+    select true as taken from crossdock.outbox x where x.tenant = k.tenant and x.connection = k.connection
+      and x.lane = k.lane and x.status = 'queued' limit 1) q on true
 ), o as (
   insert into crossdock.outbox (tenant, run, id, token, owner, due, leased_until, doubt, withdrawn, status,
                                 command, connection, lane, key, call)

@@ -29,6 +29,7 @@ _ENGINE_SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_memoize": "off",
     "jit": "off",
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "60s",

@@ -15,6 +15,30 @@
 --   repair, repair_item                repairs of many runs: a frozen set and an outcome for each
 --   blob                               large payloads, once each, by their content
 
+-- Which index a statement takes must not depend on luck: where two would do, the planner takes the one made last
+-- while it believes a table to be small. So the one that hot statements need is made last, and the others of the
+-- queues are partial, with conditions that hot statements do not state. `freshen` analyses what has grown.
+
+create function crossdock.freshen() returns integer
+language plpgsql security definer set search_path = pg_catalog as $$
+declare grown text; done integer := 0;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('crossdock.freshen')) then
+    return 0;
+  end if;
+  for grown in
+    select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'crossdock' and c.relkind = 'r'
+      and pg_relation_size(c.oid) / 8192 > 2 * c.relpages + 8
+  loop
+    execute format('analyze crossdock.%I', grown);
+    done := done + 1;
+  end loop;
+  return done;
+end $$;
+revoke all on function crossdock.freshen() from public;
+grant execute on function crossdock.freshen() to crossdock_engine;
+
 create table crossdock.process_version (
   tenant    integer not null,
   id        bigint generated always as identity,
@@ -67,15 +91,15 @@ create table crossdock.run (
   parent_item text not null default '',
   error       text,                   -- a decision broke: nothing is decided until somebody releases the run
   state       bytea,
-  primary key (tenant, id),
   unique (tenant, process, key, generation)
-) with (fillfactor = 70, toast_tuple_target = 4096,
+) with (fillfactor = 50, toast_tuple_target = 4096,
         autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
         autovacuum_analyze_scale_factor = 0.1);
 create index run_wake on crossdock.run (tenant, wake_at) where wake_at is not null;
 create index run_parent on crossdock.run (tenant, parent, parent_step, parent_item) where parent is not null;
 create index run_troubled on crossdock.run (tenant, status, id)
   where status in ('held', 'cancelling', 'failed');
+alter table crossdock.run add primary key (tenant, id);
 call crossdock.protect('crossdock.run');
 
 create table crossdock.alias (
@@ -84,11 +108,11 @@ create table crossdock.alias (
   live    boolean not null default true,    -- until the run ends; kept after, for the search
   process text not null,
   kind    text not null,
-  value   text not null,
-  primary key (tenant, kind, value, process, run)
+  value   text not null
 );
+create index alias_value on crossdock.alias (tenant, value);
+alter table crossdock.alias add primary key (tenant, run, kind, value);
 create unique index alias_live on crossdock.alias (tenant, kind, value, process) where live;
-create index alias_run on crossdock.alias (tenant, run);
 call crossdock.protect('crossdock.alias');
 
 create sequence crossdock.inbox_id;
@@ -189,6 +213,7 @@ create table crossdock.outbox (
   attempt      integer not null default 1,
   doubt        boolean not null default false,     -- an earlier try may have done it: find first
   withdrawn    boolean not null default false,     -- taken back: find only, never do
+  limited      boolean not null default false,     -- its connection allows so many at one time
   status       text not null,  -- queued behind its lane | ready | leased | reported | given_up
   command      text not null,
   connection   text not null,
@@ -204,7 +229,7 @@ create unique index outbox_head on crossdock.outbox (tenant, connection, lane)
   where lane <> '' and status in ('ready', 'leased', 'reported');
 create index outbox_queued on crossdock.outbox (tenant, connection, lane, id) where status = 'queued';
 create index outbox_ready on crossdock.outbox (tenant, connection, due, id) where status = 'ready';
-create index outbox_leased on crossdock.outbox (leased_until) where status = 'leased';
+create index outbox_out on crossdock.outbox (tenant, connection) where status = 'leased' and limited;
 call crossdock.protect('crossdock.outbox');
 
 create table crossdock.connection (
