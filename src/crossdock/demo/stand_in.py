@@ -58,13 +58,14 @@ class StandIn:
 
     def _repair(self, case: ExceptionRow) -> tuple[str, dict[str, Any], str]:
         """What it does with an exception: let it pass, try again once, then go on without the step."""
-        self._tried[case.id] = self._tried.get(case.id, 0) + 1
+        name = f"{case.run}/{case.step}/{case.type}"  # a try that fails opens another case
+        self._tried[name] = self._tried.get(name, 0) + 1
         if not case.data.get("holds"):
             return EXCEPTION_CLOSE, {"exception": case.id, "note": "noted by the stand-in"}, case.owner
         if case.type == "invoice_hold":
             note = "the stand-in has the invoice released in spite of it"
             return STEP_SKIP, {"step": case.step, "note": note}, case.owner
-        if self._tried[case.id] <= 1:
+        if self._tried[name] <= 1:
             return STEP_RETRY, {"step": case.step, "note": "the stand-in tries again"}, case.owner
         return STEP_SKIP, {"step": case.step, "note": "the stand-in goes on without it"}, case.owner
 
