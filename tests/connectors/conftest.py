@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from importlib import resources
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ import pytest_asyncio
 from partners import Partners
 
 from crossdock.connect import Registry, Wire
+from crossdock.connect.declarative import from_yaml
 from crossdock.store import Database, EmbeddedServer
 
 
@@ -30,7 +32,11 @@ def sandbox() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    return Registry.discover()
+    found = Registry.discover()
+    if "postbox" in found.connectors:
+        return found
+    file = resources.files("crossdock.connectors").joinpath("postbox", "connector.yaml")
+    return Registry.discover(extra=[from_yaml(file.read_text(), file="connector.yaml")])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -153,6 +153,7 @@ CHANGES = (
     Change("quayline", "book", "label.create", "SO-1-1", _booking("quayline")),
     Change("farrow", "book", "consignment.create", "SO-1-1", _booking("farrow")),
     Change("oldbridge", "book", "book", "SO-1-1", _booking("oldbridge")),
+    Change("postbox", "notify", "message.send", "SO-1", _notice),
 )
 FAULTS = {  # what a call meets, and how it ends
     "slow": "done",
@@ -186,7 +187,7 @@ async def test_whatever_goes_wrong_it_happens_once(partners: Partners, change: C
         assert {**ended.output, "label": ""} == {**output, "label": ""}
 
 
-@pytest.mark.parametrize("connection", ["wms", "quayline"])
+@pytest.mark.parametrize("connection", ["wms", "quayline", "postbox"])
 async def test_sent_twice_under_one_key_it_is_done_once(partners: Partners, connection: str) -> None:
     change = next(c for c in CHANGES if c.connection == connection)
     data = await change.data(partners)
@@ -223,7 +224,23 @@ async def test_a_session_that_has_ended_is_replaced_in_the_middle_of_a_call(part
 
 
 async def test_every_partner_answers_when_asked_for_its_health(partners: Partners) -> None:
-    for connection in ("erp", "wms", "tms", *CARRIERS):
+    for connection in ("erp", "wms", "tms", "postbox", *CARRIERS):
         line = await partners.lines.line(partners.tenant.id, connection)
         assert line.connector.health is not None
         await partners.calls.ask(partners.tenant.id, connection, line.connector.health, {})
+
+
+async def test_a_customer_is_written_to_in_their_language_about_the_topic(partners: Partners) -> None:
+    told = await partners.done("postbox", "notify", await _notice(partners))
+    without = {"shipment": "SO-1-1", "topic": "weather", "message": "It snows."}
+    other = await partners.done("postbox", "notify", without)
+    url = partners.services["postbox"]["url"] + "/messages"
+    key = partners.services["postbox"]["credentials"]["key"]
+    async with partners.http.get(url, headers={"Authorization": f"Bearer {key}"}) as reply:
+        first, second = (await reply.json())["messages"]
+    assert (first["id"], second["id"]) == (told["message_id"], other["message_id"])
+    assert (first["to"], first["language"], first["template"]) == ("C1001@customers.example", "en", "shipped")
+    assert (first["order"], first["subject"]) == ("SO-1", "Your order SO-1 is on its way")
+    assert first["text"] == "It is on its way."
+    assert (second["to"], second["subject"]) == ("SO-1-1@customers.example", "Your order SO-1-1 weather")
+    assert not second.get("order")
