@@ -164,7 +164,7 @@ def test_a_call_that_gave_no_answer_is_found_out_and_not_repeated_when_it_was_do
 def test_a_call_that_is_never_answered_leaves_the_run_waiting_for_it_by_name() -> None:
     simulation = play(SMALL, "- { call: ask, never: true }")
     (wait,) = simulation.waits()
-    assert (wait.step, wait.what, wait.named) == ("ask", "an answer of erp.check_credit", True)
+    assert (wait.step, wait.what, wait.named) == ("ask", "waits for an answer of erp.check_credit", True)
 
 
 def test_a_call_withdrawn_while_it_waits_for_another_try_was_never_done() -> None:
@@ -192,7 +192,7 @@ def test_somebody_of_the_role_approves_when_nobody_is_named() -> None:
 def test_who_has_not_the_role_is_refused_and_the_approval_stays_open() -> None:
     simulation = play(APPROVE, "- { at: 1h, decide: ok, as: bob, roles: [clerk] }", until=timedelta(hours=2))
     assert "ok decision.refused" in whats(simulation)
-    assert simulation.waits()[0].what.startswith("a decision of boss until")
+    assert simulation.waits()[0].what.startswith("waits for a decision of boss until")
 
 
 def test_a_decision_before_anybody_is_asked_is_told() -> None:
@@ -213,7 +213,7 @@ def test_with_answers_alone_nobody_decides_and_nothing_comes() -> None:
 def test_with_nothing_made_up_a_call_stays_out() -> None:
     simulation = play(SMALL, "{ defaults: none, happens: [] }")
     assert [told.assumed for told in simulation.told if told.assumed] == []
-    assert simulation.waits()[0].what == "an answer of erp.check_credit"
+    assert simulation.waits()[0].what == "waits for an answer of erp.check_credit"
 
 
 WAIT = "    within: 5 days\n    late: { raise: pick_late, severity: medium }\n"

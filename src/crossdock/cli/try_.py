@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
@@ -16,12 +17,13 @@ from crossdock.cli.try_telling import as_object, tell_problems, tell_simulation
 from crossdock.errors import Refused
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process import Process
-from crossdock.process.definition import RunWork
 from crossdock.process.durations import Duration
 from crossdock.process.problems import Problem
 from crossdock.process.simulate import NotAScript, Script, Simulation, declared, read_script
 
 _PACK = "distribution"
+_PROCESS = re.compile(r"^process: *([a-z0-9_-]+)", re.MULTILINE)
+_RUN = re.compile(r"\brun: *([a-z0-9_-]+)")
 _START = "2026-01-05T08:00:00Z"
 
 
@@ -45,12 +47,12 @@ def try_(
     with told(json=json):
         text, texts, folder = _find(file)
         found = Installed.find(Path("connectors"), *([folder / "connectors"] if folder is not None else ()))
-        found.learn(pack(_PACK))
-        found.learn(texts)
+        run = _run_by(text, {**pack(_PACK), **texts})
+        found.learn(run)
         process, problems = found.check(text, str(file))
         if process is None:
             _refuse(problems, json=json)
-        library = _library(process, texts, found)
+        library = _library(process, {**run, **texts}, found)
         catalogue = declared(found.catalogue, library)
         try:
             played = (
@@ -104,21 +106,27 @@ def _script(file: Path) -> str:
     return read_text(file)
 
 
+def _run_by(text: str, texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts of the processes that this one runs, and that these run."""
+    named = {found.group(1): file for file, other in texts.items() if (found := _PROCESS.search(other))}
+    wanted: dict[str, str] = {}
+    queue = [text]
+    while queue:
+        for name in _RUN.findall(queue.pop()):
+            file = named.get(name)
+            if file is not None and file not in wanted:
+                wanted[file] = texts[file]
+                queue.append(texts[file])
+    return wanted
+
+
 def _library(process: Process, texts: Mapping[str, str], found: Installed) -> dict[str, Process]:
-    """The process, those beside it, and what they run of the packaged ones."""
+    """The process, and those of these texts that may be published."""
     library = {process.name: process}
     for file, text in texts.items():
-        other, _ = found.check(text, file)
+        other, _ = found.check(text, file) if text != process.source else (process, [])
         if other is not None:
             library.setdefault(other.name, other)
-    packaged = pack(_PACK)
-    queue = list(library.values())
-    while queue:
-        for step in queue.pop().steps.values():
-            name = step.work.process if isinstance(step.work, RunWork) else ""
-            if name and name not in library and f"{name}.yaml" in packaged:
-                library[name] = found.load(packaged[f"{name}.yaml"], f"{name}.yaml")
-                queue.append(library[name])
     return library
 
 

@@ -42,13 +42,12 @@ def tell_simulation(
 ) -> None:
     """Print the timeline, how every run ended, what was expected and what is still waited for."""
     title = script.title if script is not None and script.title else process.title
-    console.print(
-        f"[bold]{escape(title)}[/bold]" + (" [dim](its document is made up)[/dim]" if made_up else "")
-    )
+    note = " [dim](its document is made up)[/dim]" if made_up else ""
+    console.print(f"[bold]{escape(title)}[/bold]{note}", highlight=False, soft_wrap=True)
     main = simulation.runs[0].state.id if simulation.runs else ""
     day = None
     for told in simulation.told:
-        if told.what in _SILENT:
+        if told.what in _SILENT or told.data.get("decision") == "done":
             continue
         if told.at.date() != day:
             day = told.at.date()
@@ -165,7 +164,7 @@ def _started(told: Told) -> str:
 def _waiting(told: Told) -> str:
     types = told.data.get("types")
     if types and len(types) > 3:
-        types = [*types[:3], f"{len(types) - 3} others"]
+        types = [*types[:3], "others"]
     return f"waits for {' or '.join(types)}" if types else f"waits until {_instant(told.data.get('due'))}"
 
 
@@ -281,7 +280,7 @@ def _tell_end(simulation: Simulation) -> None:
     for wait in simulation.waits():
         colour = "yellow" if wait.named else "red"
         console.print(
-            f"[{colour}]{escape(wait.run)} {escape(wait.step)} waits for[/{colour}] {escape(wait.what)}",
+            f"[{colour}]{escape(wait.run)} {escape(wait.step)}[/{colour}] {escape(wait.what)}",
             highlight=False,
         )
     for event in simulation.unclaimed:

@@ -180,14 +180,14 @@ class Simulation:
         due = f" until {text_of(state.due)}" if state.due is not None else ""
         match work:
             case CallWork():
-                return f"an answer of {work.system}.{work.operation}"
+                return f"waits for an answer of {work.system}.{work.operation}"
             case AwaitWork():
-                return f"{' or '.join(work.types)}{due}"
+                return f"waits for {' or '.join(work.types)}{due}"
             case PersonWork():
-                return f"a decision of {work.role}{due}"
+                return f"waits for a decision of {work.role}{due}"
             case WaitWork():
-                return f"its time{due}"
+                return f"waits for its time{due}"
             case RunWork():
-                return f"runs of {work.process}"
+                return f"waits for runs of {work.process}"
             case _:
                 return ""
