@@ -10,6 +10,7 @@ from typing import Any
 
 from crossdock.expressions import Environment
 from crossdock.process.definition import Action, Rung
+from crossdock.process.names import DOTTED
 from crossdock.process.places import Places
 from crossdock.process.problems import nearest
 from crossdock.process.schema import SEVERITIES, VERBS
@@ -85,6 +86,9 @@ class ActionReader:
         if verb in _NEEDS_OBJECT and not word:
             places.problem(path, f"`{verb}` does not say what", f"write `{verb}: ...`")
             return None
+        if verb == "emit" and not DOTTED.match(word):
+            places.problem(path, f"{word!r} is not an event type", "write it as `document.what_happened`")
+            return None
         if verb == "skip" and not step:
             places.problem(path, "`skip` skips a step, and here is none", "use `redo`, `cancel` or `raise`")
             return None
@@ -93,10 +97,7 @@ class ActionReader:
             mend = nearest(str(severity), SEVERITIES)
             places.problem((*path, "severity"), f"{severity!r} is not a severity", mend)
             severity = None
-        most = value.get("most")
-        if most is not None and (not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= 100):
-            places.problem((*path, "most"), f"{most!r} is not a number of times", "give 1 to 100")
-            most = None
+        most = self.times((*path, "most"), value.get("most"))
         message = value.get("message")
         data = value.get("data")
         return Action(
@@ -111,6 +112,13 @@ class ActionReader:
             data=places.template((*path, "data"), data, environment) if data is not None else None,
             most=most,
         )
+
+    def times(self, path: Path, most: Any) -> int | None:
+        """How often at most, where that is given."""
+        if most is None or (isinstance(most, int) and not isinstance(most, bool) and 1 <= most <= 100):
+            return most
+        self._places.problem(path, f"{most!r} is not a number of times", "give 1 to 100")
+        return None
 
     def _verb(self, path: Path, value: dict[str, Any]) -> tuple[str | None, str]:
         do = value.get("do")

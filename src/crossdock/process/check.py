@@ -16,6 +16,7 @@ from crossdock.process.definition import (
     Action,
     AwaitWork,
     CallWork,
+    EmitWork,
     PersonWork,
     Process,
     RunWork,
@@ -45,6 +46,8 @@ class Check:
         """Every rule, in turn."""
         self._needs()
         self._cycles()
+        for text in self._texts.get("", ()):
+            self._whole_steps((), text)
         self._aliases()
         self._measures()
         self._handlers()
@@ -59,6 +62,8 @@ class Check:
                     self._person(name, step, step.work)
                 case RunWork():
                     self._child(name, step.work)
+                case EmitWork():
+                    self._emitted(("steps", name, "emit"), step.work.type, name)
                 case _:
                     pass
         return self.problems
@@ -91,15 +96,29 @@ class Check:
                     elif other not in steps:
                         mend = nearest(other, set(steps) - {name})
                         self._tell(("steps", name, field), f"there is no step `{other}`", mend, step=name)
-            causes = self._process.triggers.get(name)
-            for cause in sorted(causes or ()):
-                if cause in step.needs:
-                    self._tell(
-                        ("steps", name, "needs"),
-                        f"it can never start: it takes the place of {cause}, and needs {cause} to end well",
-                        f"take {cause} out of its needs",
-                        step=name,
-                    )
+            causes = self._process.triggers.get(name) or frozenset()
+            blocked = causes & self._must_end_well(name)
+            if blocked and blocked == causes:
+                cause = min(blocked)
+                self._tell(
+                    ("steps", name, "needs"),
+                    f"it can never start: it takes the place of {cause}, and needs {cause} to end well",
+                    f"take what needs {cause} out of its needs",
+                    step=name,
+                )
+
+    def _must_end_well(self, name: str) -> set[str]:
+        """The steps that have all succeeded or been skipped when this one starts."""
+        found: set[str] = set()
+        queue = list(self._process.steps[name].needs)
+        while queue:
+            other = queue.pop()
+            if other not in found and other in self._process.steps:
+                found.add(other)
+                # a step that was skipped has met its needs too, unless it was never called for
+                if other not in self._process.triggers:
+                    queue.extend(self._process.steps[other].needs)
+        return found
 
     def _cycles(self) -> None:
         steps = self._process.steps
@@ -152,6 +171,8 @@ class Check:
     def _reads(self, name: str, step: Step) -> None:
         """An expression that names a step which need not have ended yet may find nothing there."""
         steps = self._process.steps
+        for text in self._texts.get(name, ()):
+            self._whole_steps(("steps", name), text, name)
         later = self._earlier(name)
         awaited = step.work.growing if isinstance(step.work, RunWork) else frozenset[str]()
         until = step.work.until if isinstance(step.work, AwaitWork) else None
@@ -167,6 +188,14 @@ class Check:
                         step=name,
                         warning=True,
                     )
+
+    def _whole_steps(self, path: Path, text: Expression | Template, step: str = "") -> None:
+        """A step as a whole is no value: what it is changes, and most of it nobody needs."""
+        for named in sorted(text.paths):
+            if named[:1] == ("steps",) and len(named) < 3:
+                whole = ".".join(named)
+                mend = f"name what of it is needed: `{whole}.output`" if len(named) == 2 else "name one step"
+                self._tell(path, f"`{whole}` is not a value", mend, step=step)
 
     # -- the rules -------------------------------------------------------------------------------------
 
@@ -247,6 +276,8 @@ class Check:
 
     def _action(self, path: Path, action: Action, *, step: str = "") -> None:
         steps = self._process.steps
+        if action.verb == "emit":
+            self._emitted(path, action.word, step)
         if action.verb in ("redo", "step") and action.word not in steps:
             self._tell(path, f"there is no step `{action.word}`", nearest(action.word, steps), step=step)
         if action.verb == "raise" and action.word not in self._catalogue.exceptions:
@@ -255,6 +286,13 @@ class Check:
                 mend if mend.startswith("did") else "declare it under `declare: exceptions:` with its owner"
             )
             self._tell(path, f"`{action.word}` is no known type of exception", mend, step=step, warning=True)
+
+    def _emitted(self, path: Path, type_: str, step: str) -> None:
+        events = self._catalogue.events
+        if type_ not in events:
+            close = nearest(type_, events)
+            mend = close if close.startswith("did") else "declare it under `declare: events:`"
+            self._tell(path, f"nobody declares the event `{type_}`", mend, step=step, warning=True)
 
     def _limit(self, path: Path, action: Action, step: str) -> None:
         target = self._process.steps.get(action.word)

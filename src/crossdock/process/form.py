@@ -1,11 +1,13 @@
 """Whether each value of a process is of the kind that the grammar has there: fields, a list, text, a number.
 
-It comes before all other reading, so that the reader may take a map for a map. What the fields are called,
-and which words may stand in them, is for the reader to say.
+It comes before all other reading, so that the reader may take a map for a map. What the fields are called and
+which words may stand in them the reader says, in better words; what it let pass and the grammar does not is
+said here at the end (`strictly`), so that the two are one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,8 +40,8 @@ _MENDS = {
 }
 
 
-def form_of(source: Source) -> list[Problem]:
-    """What is of the wrong kind in a process, with its place."""
+def form_of(source: Source, *, strictly: bool = False) -> list[Problem]:
+    """What is of the wrong kind in a process, with its place; `strictly`: what the grammar does not allow."""
     return [
         Problem(
             line=(at := source.at(path)).line,
@@ -49,7 +51,7 @@ def form_of(source: Source) -> list[Problem]:
             step=str(path[1]) if len(path) > 1 and path[0] == "steps" else "",
             file=source.file,
         )
-        for path, message, mend in _misfits(source.value, SCHEMA, ())
+        for path, message, mend in (_breaches if strictly else _misfits)(source.value, SCHEMA, ())
     ]
 
 
@@ -77,6 +79,56 @@ def _misfits(value: Any, schema: dict[str, Any], path: Path) -> Iterator[tuple[P
         if shape is not None:
             for index, inner in enumerate(value):
                 yield from _misfits(inner, shape, (*path, index))
+
+
+def _breaches(value: Any, schema: dict[str, Any], path: Path) -> Iterator[tuple[Path, str, str]]:
+    """Everything that the grammar does not allow, for values of the right kinds."""
+    kind = _kind(value)
+    forms = [form for form in _forms(schema) if (kinds := _kinds(form)) is None or kind in kinds]
+    found = [list(_breaks(value, form, path)) for form in forms]
+    if found and all(found):
+        yield from min(found, key=len)
+
+
+def _breaks(value: Any, form: dict[str, Any], path: Path) -> Iterator[tuple[Path, str, str]]:
+    """What one form does not allow."""
+    about = form.get("description", "")
+    mend = f"what stands here: {about}" if about else ""
+    if "enum" in form and value not in form["enum"]:
+        yield path, f"{value!r} is not one of {', '.join(map(str, form['enum']))}", mend
+    elif "const" in form and value != form["const"]:
+        yield path, f"{value!r} is not {form['const']!r}", mend
+    elif isinstance(value, str):
+        if not re.search(form.get("pattern", ""), value):
+            yield path, f"{value!r:.60} is not of the form that is needed here", mend
+    elif isinstance(value, int | float):
+        if not form.get("minimum", value) <= value <= form.get("maximum", value):
+            yield path, f"{value} is not from {form['minimum']} to {form['maximum']}", mend
+    elif isinstance(value, list | dict):
+        few = form.get("minItems" if isinstance(value, list) else "minProperties", 0)
+        most = form.get("maxItems" if isinstance(value, list) else "maxProperties", len(value))
+        if not few <= len(value) <= most:
+            yield path, f"here stand {len(value)}, and {few} to {most} may", mend
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            shape = _shape(form, key)
+            if shape is False:
+                yield (*path, key), f"unknown field `{key}`", ""
+            elif isinstance(shape, dict):
+                yield from _breaches(inner, shape, (*path, key))
+    if isinstance(value, dict):
+        for field in form.get("required", ()):
+            if field not in value:
+                yield path, f"`{field}` is missing", mend
+        names = form.get("propertyNames", {})
+        for key in value:
+            yield from _breaks(key, names, (*path, key))
+
+
+def _shape(form: dict[str, Any], key: str | int) -> dict[str, Any] | bool:
+    if isinstance(key, int):
+        return form.get("items", True)  # type: ignore[no-any-return] # a schema is what JSON has
+    return form.get("properties", {}).get(key, form.get("additionalProperties", True))  # type: ignore[no-any-return]
 
 
 def _forms(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,8 @@ def check(text: str, catalogue: Catalogue, *, file: str = "") -> tuple[Process |
     if process is not None:
         problems += Check(process, source, reader.catalogue, reader.texts).run()
         problems += uncertain_times(process, source, reader.catalogue)
+    if not any(problem.severity == "error" for problem in problems):
+        problems += form_of(source, strictly=True)
     problems.sort(key=lambda problem: (problem.line, problem.column))
     wrong = any(problem.severity == "error" for problem in problems)
     return (None if wrong else process), problems

@@ -200,7 +200,7 @@ class Reader(Names):
             self.step = ""
             return None
         actions = ActionReader(self)
-        redo = self.mapping((*path, "redo"), value.get("redo") or {}, "")
+        redo = self.mapping((*path, "redo"), value.get("redo") or {}, "redo")
         step = Step(
             name=name,
             title=str(value.get("title") or name.replace("_", " ")),
@@ -215,7 +215,7 @@ class Reader(Names):
             else (),
             undo=self._undo((*path, "undo"), value["undo"], work) if "undo" in value else None,
             alias=aliases(self, (*path, "alias"), value.get("alias") or {}, self._after(name, work)),
-            redo_most=redo.get("most") if redo else None,
+            redo_most=actions.times((*path, "redo", "most"), redo.get("most")) if redo else None,
         )
         self.step = ""
         return step
@@ -313,7 +313,7 @@ class Reader(Names):
     def _kind(self, name: str, raw: Any) -> str | None:
         path: Path = ("steps", name)
         self.step = name
-        if not _NAME.match(name):
+        if not _NAME.match(name) or name in ("true", "false", "null", "in"):
             self.problem(path, f"`{name}` cannot be named in an expression", "use a-z, 0-9 and _")
         value = self.mapping(path, raw, "step")
         self.step = ""

@@ -17,7 +17,7 @@ SEVERITIES = ("low", "medium", "high", "critical")
 _EXPRESSION = {"type": "string", "pattern": r"^\s*\$\{[\s\S]*\}\s*$"}
 _NAME = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
 _SLUG = {"type": "string", "pattern": "^[a-z][a-z0-9_-]*$"}
-_ROLE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]*$"}
+_ROLE = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.:-]*$"}
 _TEXT = {"type": "string"}
 _DURATION = {
     "type": ["string", "integer"],
@@ -115,7 +115,7 @@ _STEP_FIELDS: dict[str, Any] = {
         **_one_or_many({"anyOf": [_TEXT, _ref("action")]}),
         "description": "What a final failure does: `raise` (as without), `skip`, `cancel`, or a step's name",
     },
-    "redo": _object({"most": _ACTION_FIELDS["most"]}, "most"),
+    "redo": _ref("redo"),
     "undo": _ref("undo"),
     "alias": {
         "type": "object",
@@ -233,6 +233,7 @@ SCHEMA: dict[str, Any] = {
                 "time": _described(_TEXT, "Or an expression that gives the time"),
             }
         ),
+        "redo": _object({"most": _ACTION_FIELDS["most"]}, "most"),
         "undo": {
             "anyOf": [
                 {"enum": ["none", "impossible"]},

@@ -236,6 +236,8 @@ class WorkReader:
             given = document.type if document is not None else item if each is not None else DYN
             self._in.fits((*path, "with" if document is not None else "run"), given, known.document, name)
         item_key = value.get("item_key")
+        if item_key is not None and each is None:
+            self._in.problem((*path, "item_key"), "`item_key` without `each`", "say of which list: `each:`")
         return RunWork(
             process=name,
             document=document,
