@@ -74,6 +74,9 @@ class Request(msgspec.Struct, frozen=True):
     changes: bool | None = None
     accept: tuple[int, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.path})"  # the rest may hold secrets
+
 
 class Response(msgspec.Struct, frozen=True):
     """One HTTP answer; names of headers in lower case."""
@@ -148,6 +151,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     seconds: float | None = None
     sign: Callable[[Request], Request] | None = None
+
+    def __repr__(self) -> str:
+        return f"Session({', '.join(self.headers)})"  # their values are secrets
 
 
 SignIn: TypeAlias = Callable[[Access], Generator[Request, Response, Session]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
@@ -71,10 +72,18 @@ class Lines:
         self._registry = registry
         self._keeper = keeper
         self._lines: dict[tuple[int, str], tuple[float, bytes, Line]] = {}
+        self._reading: defaultdict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._ready: dict[str, Mapping[tuple[str, str], Ready]] = {}
 
     async def line(self, tenant: int, name: str) -> Line:
         """That connection. Raises `NotFound` where there is none, `Refused` where its settings do not do."""
+        known = self._lines.get((tenant, name))
+        if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
+            return known[2]
+        async with self._reading[tenant, name]:  # one reads for all, so that all share one session
+            return await self._read(tenant, name)
+
+    async def _read(self, tenant: int, name: str) -> Line:
         known = self._lines.get((tenant, name))
         now = time.monotonic()
         if known is not None and now - known[0] < FRESH_SECONDS:
@@ -83,6 +92,7 @@ class Lines:
             row = await transaction.row(_READ, tenant, name)
         if row is None:
             self._lines.pop((tenant, name), None)
+            self._reading.pop((tenant, name), None)  # nobody fills it with names that are guessed
             raise NotFound(f"there is no connection {name}", mend="create it, or name another")
         secrets = await self._keeper.secrets(tenant, name)
         written: bytes = row["settings"]

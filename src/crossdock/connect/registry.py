@@ -130,7 +130,8 @@ def _connector(loaded: Any, place: str) -> Connector:
 
 def _shipped(package: str) -> Iterable[tuple[str, Any]]:
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
-        yield module.name, lambda name=module.name: importlib.import_module(name)
+        if not module.name.rpartition(".")[2].startswith("_"):  # what several connectors share
+            yield module.name, lambda name=module.name: importlib.import_module(name)
 
 
 def _installed() -> Iterable[tuple[str, Any]]:

@@ -20,11 +20,11 @@ import msgspec
 import structlog
 
 from crossdock.connect import Calls, Lines, Registry
+from crossdock.connect.arrivals import arrivals
 from crossdock.connect.contract import Connector, Page, Poll
 from crossdock.connect.fit import plain
 from crossdock.engine import Arrival, Inbox
 from crossdock.errors import CrossdockError, NotFound, Refused, Unreachable
-from crossdock.gateway.events import arrivals
 from crossdock.gateway.receive import Receipt, keep, outcome_of
 from crossdock.store import Database, Tenant
 

@@ -8,11 +8,11 @@ from typing import Any, LiteralString
 import msgspec
 
 from crossdock.connect import Lines
+from crossdock.connect.arrivals import arrivals
 from crossdock.connect.contract import Happening, Notice
 from crossdock.connect.lines import Line
 from crossdock.engine import Arrival, Inbox
 from crossdock.errors import Conflict, NotFound, Refused
-from crossdock.gateway.events import arrivals
 from crossdock.gateway.poll import exact, read_record
 from crossdock.gateway.receive import Receipt, outcome_of, translated
 from crossdock.store import Database, Tenant

@@ -26,13 +26,13 @@ import msgspec
 import structlog
 
 from crossdock.connect import Lines
+from crossdock.connect.arrivals import arrivals
 from crossdock.connect.contract import Connector, Notice, Webhook
 from crossdock.connect.lines import Line
 from crossdock.connect.signatures import NotVerified, Scheme, verify
 from crossdock.engine import Arrival, Inbox
 from crossdock.engine import Receipt as Kept
 from crossdock.errors import CrossdockError, NotFound, Refused
-from crossdock.gateway.events import arrivals
 from crossdock.store import Database, EngineTransaction, Tenant
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from crossdock.connect.fit import misfit, plain
 from crossdock.connect.systems import type_of
 from crossdock.engine import Arrival
 from crossdock.errors import Refused
-from crossdock.model import EVENTS, CloudEvent, about
+from crossdock.model import CloudEvent, about
 from crossdock.process.catalogue import EventShape
 
 
@@ -76,8 +76,3 @@ def _keys(paths: Mapping[str, str], data: Any) -> dict[str, str]:
         if isinstance(value, str) and value:
             keys[kind] = value
     return keys
-
-
-def known_types(connectors: Iterable[Connector]) -> frozenset[str]:
-    """Every type of event that may come in from outside."""
-    return frozenset(EVENTS) | {event.type for connector in connectors for event in connector.own_events}
