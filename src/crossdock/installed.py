@@ -24,7 +24,13 @@ class Installed:
     @classmethod
     def find(cls, *folders: Path) -> Installed:
         """What is installed here, with YAML connectors in these folders. Raises `Refused` for a bad one."""
-        extra = [from_yaml(text, file=file) for folder in folders for file, text in texts_in(folder).items()]
+        shipped = {
+            f"{folder.name}/connector.yaml": folder.joinpath("connector.yaml").read_text()
+            for folder in resources.files("crossdock.connectors").iterdir()
+            if folder.joinpath("connector.yaml").is_file()
+        }
+        given = {file: text for folder in folders for file, text in texts_in(folder).items()}
+        extra = [from_yaml(text, file=file) for file, text in {**shipped, **given}.items()]
         known = Registry.discover(extra=extra)
         return cls(connectors=known, catalogue=catalogue(known.connectors.values()))
 
