@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
 
-from crossdock.engine.correlate import ParentRef, Routing, claim, unpark
+from crossdock.engine.aliases import Wanted
+from crossdock.engine.correlate import ParentRef, Routing
 from crossdock.engine.write import Columns
 from crossdock.process import Decision, Process, State
 from crossdock.process.messages import (
@@ -54,7 +55,7 @@ def engine_event(
 
 @dataclass(slots=True)
 class Carrier:
-    """Gathers the commands of a batch; `finish` does what needs the database, `columns` and `routing` the rest."""
+    """Gathers the commands of a batch for `columns` and `routing`; `finish` does what needs the database."""
 
     transaction: EngineTransaction
     routing: Routing
@@ -62,7 +63,7 @@ class Carrier:
     _children: list[tuple[int, int, State, StartChild]] = field(default_factory=list)
     _tells: list[tuple[int, int, State, Tell, int]] = field(default_factory=list)
     _emits: list[tuple[int, State, Emit]] = field(default_factory=list)
-    _claims: list[tuple[int, int, str, str, str]] = field(default_factory=list)
+    _claims: list[Wanted] = field(default_factory=list)
 
     def take(self, tenant: int, run: int, parent: int | None, process: Process, decision: Decision) -> None:
         """Note what one decision asks for."""
@@ -87,7 +88,7 @@ class Carrier:
             case Claim(kind=kind, value=value):
                 # The run's own key was claimed when the run was made.
                 if kind != process.kind or value != state.key:
-                    self._claims.append((tenant, run, process.name, kind, value))
+                    self._claims.append(Wanted(tenant, run, process.name, kind, value))
             case Retry(id=id_, at=at, doubt=doubt):
                 columns.retries.append((tenant, run, id_, at, doubt))
             case Withdraw(id=id_):
@@ -169,8 +170,8 @@ class Carrier:
             for tenant, run, command in await self.columns.withdraw(self.transaction):
                 self._withdrawn(tenant, run, command)
         if self._claims:
-            await claim(self.routing, self._claims)
-            await unpark(self.routing, [(t, kind, value, run) for t, run, _, kind, value in self._claims])
+            await self.routing.claim(self._claims)
+            await self.routing.unpark([(w.tenant, w.kind, w.value, w.run) for w in self._claims])
 
     async def _tell_children(self) -> None:
         rows = await self.transaction.fetch(

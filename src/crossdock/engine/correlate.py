@@ -6,8 +6,8 @@
     refused   it starts a process whose run for that key has ended and may not be run again      -> quarantine
 
 All events of one transaction are routed together, in a handful of statements. Two transactions may meet: one
-parks an event while the other claims its alias, and neither sees the other. `rejoin` brings such pairs together
-a moment later; nothing is lost meanwhile, since the parked row is there.
+parks an event while the other claims its alias, and neither sees the other. Such pairs are brought together a
+moment later (`aliases.missed`); nothing is lost meanwhile, since the parked row is there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Literal, LiteralString
 
 import msgspec
 
+from crossdock.engine.aliases import Wanted, claim, columns, unpark
 from crossdock.engine.library import Library, Published, Shelf
 from crossdock.errors import CrossdockError
 from crossdock.process import Process, starts
@@ -60,22 +61,6 @@ order by k.tenant, k.process, k.key
 on conflict do nothing returning tenant, id, process, key, generation
 """
 
-CLAIM: LiteralString = """
-insert into crossdock.alias (tenant, run, process, kind, value)
-select * from unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::text[])
-  as k(tenant, run, process, kind, value)
-order by k.tenant, k.kind, k.value, k.process
-on conflict do nothing returning tenant, run, kind, value
-"""
-
-_HOLDERS: LiteralString = """
-select k.n, a.run, r.process, r.key, r.generation
-from unnest($1::int[], $2::int[], $3::text[], $4::text[], $5::text[]) as k(n, tenant, kind, value, process)
-join crossdock.alias a on a.tenant = k.tenant and a.kind = k.kind and a.value = k.value
-  and a.process = k.process and a.live
-join crossdock.run r on r.tenant = a.tenant and r.id = a.run
-"""
-
 PUT: LiteralString = """
 insert into crossdock.inbox (tenant, run, event)
 select * from unnest($1::int[], $2::bigint[], $3::bytea[])
@@ -100,25 +85,6 @@ select * from unnest($1::int[], $2::text[], $3::text[], $4::bigint[]) on conflic
 _QUARANTINE: LiteralString = """
 insert into crossdock.quarantine (tenant, type, reason, event)
 select * from unnest($1::int[], $2::text[], $3::text[], $4::bytea[])
-"""
-
-_PARKED: LiteralString = """
-select p.tenant, p.id, p.type, p.event, k.run, r.version
-from unnest($1::int[], $2::text[], $3::text[], $4::bigint[]) as k(tenant, kind, value, run)
-join crossdock.run r on r.tenant = k.tenant and r.id = k.run
-join crossdock.parked_key x on x.tenant = k.tenant and x.kind = k.kind and x.value = k.value
-join crossdock.parked p on p.tenant = x.tenant and p.id = x.parked
-where p.dismissed is null
-order by p.id for update of p
-"""
-
-_UNPARK: LiteralString = """
-with gone as (
-  delete from crossdock.parked_key x using unnest($1::int[], $2::bigint[]) as k(tenant, id)
-  where x.tenant = k.tenant and x.parked = k.id
-)
-delete from crossdock.parked p using unnest($1::int[], $2::bigint[]) as k(tenant, id)
-where p.tenant = k.tenant and p.id = k.id
 """
 
 
@@ -222,9 +188,31 @@ class Routing:
         self._starts.append(start)
 
     def tell(self, tenant: int, run: int, event: Event, *, stopped: bool = False) -> None:
-        """An event for one run, which is there; it is set aside where a broken decision has `stopped` the run."""
+        """An event for one run; it is set aside where a broken decision has `stopped` that."""
         (self._aside if stopped else self._inbox).append((tenant, run, encode_event(event)))
         if not stopped:
+            self.touched.add(RunRef(tenant, run))
+
+    async def claim(self, wanted: list[Wanted]) -> None:
+        """Give runs their aliases; one that may not have one is told who holds it."""
+        if not wanted:
+            return
+        for one, holder in await claim(self.transaction, wanted):
+            event = Event(
+                id=f"{one.run}/alias/{one.kind}/{one.value}",
+                source="engine/alias",
+                type=ALIAS_REFUSED,
+                time=self.now,
+                received=self.now,
+                now=self.now,
+                data={"kind": one.kind, "value": one.value, "holder": holder},
+            )
+            self.tell(one.tenant, one.run, event)
+
+    async def unpark(self, names: Iterable[tuple[int, str, str, int]]) -> None:
+        """Give parked events that name (tenant, kind, value) to its run, where that has a use for them."""
+        for tenant, run, event in await unpark(self.transaction, self.library, names):
+            self._inbox.append((tenant, run, event))
             self.touched.add(RunRef(tenant, run))
 
     async def run(self) -> None:
@@ -327,7 +315,7 @@ class Routing:
             [s.parent.redo if s.parent else 0 for s in chosen],
         )
         ids = {(row["tenant"], row["process"], row["key"]): row["id"] for row in rows}
-        own: list[tuple[int, int, str, str, str]] = []
+        own: list[Wanted] = []
         seek: list[tuple[int, str, str, int]] = []
         again: list[_Start] = []
         for start in starts_:
@@ -337,15 +325,17 @@ class Routing:
                 again.append(start)  # another transaction was first
             elif first[name] is start:
                 self._give(start.item, run)
-                own.append((start.item.tenant, run, start.process.name, start.process.kind, start.key))
+                own.append(Wanted(start.item.tenant, run, start.process.name, start.process.kind, start.key))
                 if start.parked:
                     seek.append((start.item.tenant, start.process.kind, start.key, run))
             else:
                 self._meets_live(start, (run, False))
-        await claim(self, own)
-        self._name_in_batch({(o[0], o[3], o[4]): (o[1], ids_process) for o, ids_process in _with(own, first)})
+        await self.claim(own)
+        self._name_in_batch(
+            {(o.tenant, o.kind, o.value): (o.run, first[o.tenant, o.process, o.value].process) for o in own}
+        )
         if seek:
-            await unpark(self, seek)
+            await self.unpark(seek)
         if again:
             await self._meet_again(again)
 
@@ -373,9 +363,9 @@ class Routing:
 
     async def _write(self) -> None:
         if self._inbox:
-            await self.transaction.execute(PUT, *_columns(self._inbox, 3))
+            await self.transaction.execute(PUT, *columns(self._inbox, 3))
         if self._aside:
-            await self.transaction.execute(PUT_ASIDE, *_columns(self._aside, 3))
+            await self.transaction.execute(PUT_ASIDE, *columns(self._aside, 3))
         parked = [item for item in self.items if item.fate == "parked"]
         if parked:
             rows = await self.transaction.fetch(
@@ -389,7 +379,7 @@ class Routing:
                 for item, row in zip(parked, rows, strict=True)
                 for kind, value in item.event.about.items()
             ]
-            await self.transaction.execute(_PARK_KEYS, *_columns(keys, 4))
+            await self.transaction.execute(_PARK_KEYS, *columns(keys, 4))
         refused = [item for item in self.items if item.fate == "quarantined"]
         if refused:
             await self.transaction.execute(
@@ -412,96 +402,3 @@ def _starting(item: Item, shelf: Shelf) -> tuple[Published, ...]:
         item.fate, item.reason = "quarantined", f"no process {name!r} is published"
         return ()
     return (published,)
-
-
-def _with(
-    own: list[tuple[int, int, str, str, str]], first: dict[tuple[int, str, str], _Start]
-) -> Iterable[tuple[tuple[int, int, str, str, str], Process]]:
-    return ((one, first[one[0], one[2], one[4]].process) for one in own)
-
-
-def _columns(rows: Iterable[tuple[object, ...]], width: int) -> list[list[object]]:
-    columns: list[list[object]] = [[] for _ in range(width)]
-    for row in rows:
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
-    return columns
-
-
-async def claim(routing: Routing, wanted: list[tuple[int, int, str, str, str]]) -> None:
-    """Write aliases (tenant, run, process, kind, value); a run that may not have one is told who holds it."""
-    if not wanted:
-        return
-    rows = await routing.transaction.fetch(CLAIM, *_columns(wanted, 5))
-    got = {(row["tenant"], row["run"], row["kind"], row["value"]) for row in rows}
-    missing = [w for w in wanted if (w[0], w[1], w[3], w[4]) not in got]
-    if not missing:
-        return
-    holders = {
-        row["n"]: row
-        for row in await routing.transaction.fetch(
-            _HOLDERS,
-            list(range(len(missing))),
-            [m[0] for m in missing],
-            [m[3] for m in missing],
-            [m[4] for m in missing],
-            [m[2] for m in missing],
-        )
-    }
-    for n, (tenant, run, _process, kind, value) in enumerate(missing):
-        holder = holders.get(n)
-        if holder is not None and holder["run"] == run:
-            continue  # it is its own already
-        name = f"{holder['process']}/{holder['key']}/{holder['generation']}" if holder else "another run"
-        routing.tell(
-            tenant,
-            run,
-            Event(
-                id=f"{run}/alias/{kind}/{value}",
-                source="engine/alias",
-                type=ALIAS_REFUSED,
-                time=routing.now,
-                received=routing.now,
-                now=routing.now,
-                data={"kind": kind, "value": value, "holder": name},
-            ),
-        )
-
-
-async def unpark(routing: Routing, names: list[tuple[int, str, str, int]]) -> int:
-    """Give parked events that name (tenant, kind, value) to its run, where that has a use for them."""
-    found = await routing.transaction.fetch(_PARKED, *_columns(names, 4))
-    taken: set[tuple[int, int]] = set()
-    for row in found:
-        process = await routing.library.process(routing.transaction, row["tenant"], row["version"])
-        if process.wants(row["type"]):
-            routing._inbox.append((row["tenant"], row["run"], row["event"]))  # noqa: SLF001 - one module
-            routing.touched.add(RunRef(row["tenant"], row["run"]))
-            taken.add((row["tenant"], row["id"]))
-    if taken:
-        await routing.transaction.execute(_UNPARK, *_columns(sorted(taken), 2))
-    return len(taken)
-
-
-_REJOIN: LiteralString = """
-select a.tenant, a.kind, a.value, a.run, p.id
-from crossdock.parked p
-join crossdock.parked_key x on x.tenant = p.tenant and x.parked = p.id
-join crossdock.alias a on a.tenant = x.tenant and a.kind = x.kind and a.value = x.value and a.live
-where p.stored > statement_timestamp() - interval '10 minutes' and p.dismissed is null
-  and p.id > $1
-order by p.id limit 1000
-"""
-
-
-async def rejoin(routing: Routing, after: int) -> int:
-    """Bring together parked events and aliases that came at the same moment and missed each other.
-
-    Looks at a thousand of the last ten minutes, those numbered above `after`; gives where to go on (0: anew).
-    """
-    rows = await routing.transaction.fetch(_REJOIN, after)
-    names = {(row["tenant"], row["kind"], row["value"], row["run"]) for row in rows}
-    if names:
-        await unpark(routing, sorted(names))
-        await routing.run()
-    return rows[-1]["id"] if len(rows) == 1000 else 0

@@ -8,7 +8,8 @@ from typing import LiteralString
 
 import structlog
 
-from crossdock.engine.correlate import Routing, RunRef, rejoin
+from crossdock.engine.aliases import missed
+from crossdock.engine.correlate import Routing, RunRef
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Outbox
 from crossdock.engine.repair import Repairs
@@ -42,7 +43,7 @@ class Tidier:
         self._library = library
         self._outbox = outbox
         self._repairs = Repairs(database, library)
-        self._rejoin_after = 0
+        self._missed_after = 0
         self._hour = -_HOURLY
 
     async def turn(self) -> set[RunRef]:
@@ -54,7 +55,10 @@ class Tidier:
         async with self._database.engine() as transaction:
             now = await transaction.value("select crossdock.now()")
             routing = Routing(transaction, self._library, now)
-            self._rejoin_after = await rejoin(routing, self._rejoin_after)
+            names, self._missed_after = await missed(transaction, self._missed_after)
+            if names:
+                await routing.unpark(sorted(names))
+                await routing.run()
             await transaction.execute(_DRAINED)
         touched |= routing.touched
         touched |= await self._repairs.go_on()

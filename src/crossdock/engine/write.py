@@ -6,6 +6,7 @@ runs that ended. The others run only when there is something for them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
@@ -106,6 +107,12 @@ with k as (
 select * from gone
 """
 
+_STOP: LiteralString = """
+update crossdock.run r set error = k.error, status = 'held', wake_at = null
+from unnest($1::int[], $2::bigint[], $3::text[]) as k(tenant, run, error)
+where r.tenant = k.tenant and r.id = k.run
+"""
+
 _ASIDE: LiteralString = """
 with k as (
   select * from unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[])
@@ -142,6 +149,7 @@ class Columns:
     retries: list[tuple[int, int, str, datetime, bool]] = field(default_factory=list)
     withdrawals: list[tuple[int, int, str]] = field(default_factory=list)
     aside: list[tuple[int, int, int | None, str | None, bytes]] = field(default_factory=list)
+    stopped: list[tuple[int, int, str]] = field(default_factory=list)  # runs without a new state, and why
     waiting: bool = False  # calls were written that somebody has to lease
     _calls: _Calls = field(default_factory=_Calls)
 
@@ -207,9 +215,13 @@ class Columns:
         if self.retries:
             await transaction.execute(_RETRY, *_columns(self.retries, 5))
             self.waiting = True
+        if self.stopped:
+            await transaction.execute(_STOP, *_columns(self.stopped, 3))
         if self.aside:
             await transaction.execute(_ASIDE, *_columns(self.aside, 5))
         calls = self._calls
+        if not (self.runs or self.freed or calls.rows):
+            return []
         rows = await transaction.fetch(
             _WRITE,
             self.now,
@@ -265,5 +277,5 @@ class Columns:
         return [(row["tenant"], row["run"], row["command"]) for row in gone]
 
 
-def _columns(rows: list[Any], width: int) -> list[Any]:
+def _columns(rows: Sequence[Any], width: int) -> list[Any]:
     return list(zip(*rows, strict=True)) if rows else [()] * width

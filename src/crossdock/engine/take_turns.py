@@ -1,0 +1,172 @@
+"""One run of a batch: its events decided one after the other, deadlines between them as they fall due.
+
+A deadline that passed before an event came fires before it; an event that came in time is decided first, even
+when nobody was there to decide it in time. When a decision raises, what was decided before it stands, and the
+rest is set aside with the error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+
+from crossdock.engine.carry import Carrier, engine_event
+from crossdock.engine.claim import FINAL, Work
+from crossdock.engine.correlate import decode_event, encode_event
+from crossdock.engine.library import Library, Shelf
+from crossdock.engine.outbox import outcome_event
+from crossdock.engine.projections import Seen
+from crossdock.errors import CrossdockError, Unreachable
+from crossdock.process import Process, State, advance, decode_state, encode_state, new_state
+from crossdock.process.messages import CALL_ENDED, TIMER_DUE, Event
+from crossdock.process.state import Parent
+from crossdock.process.turn import text_of
+from crossdock.store import EngineTransaction
+
+log = structlog.get_logger(__name__)
+
+LARGEST_STATE = 8 * 2**20  # bytes of JSON
+MOST_TIMERS = 100  # deadlines of one run in one batch
+
+
+class TooLarge(CrossdockError):  # noqa: N818 - what it is
+    """The state would be larger than may be: nothing of the batch is written, and the run is stopped."""
+
+
+@dataclass(slots=True)
+class Sink:
+    """Where the decisions of a batch go."""
+
+    carrier: Carrier
+    seen: Seen
+    settle: list[tuple[int, int, str]] = field(default_factory=list)  # calls whose outcome was decided
+
+
+class Turns:
+    """The turns of one run."""
+
+    def __init__(self, work: Work, process: Process, state: State, shelf: Shelf, sink: Sink) -> None:
+        """Go on from `state`."""
+        self.state = state
+        self._work = work
+        self._process = process
+        self._shelf = shelf
+        self._sink = sink
+        self._now = sink.carrier.columns.now
+
+    def timers(self, before: datetime | None) -> None:
+        """Fire the deadlines that are due; with `before`, only those that passed before that event came."""
+        for _ in range(MOST_TIMERS):
+            wake = self.state.wake
+            if wake is None or wake > self._now or self._work.stands_still:
+                return
+            if before is not None and wake >= before:
+                return
+            due = {"due": text_of(wake)}
+            self.take(engine_event(self._work.run, TIMER_DUE, due, self._now, self._shelf.reference))
+            if self.state.wake == wake:
+                return
+
+    def take(self, event: Event) -> None:
+        """Decide one event, and take note of what follows from it."""
+        now = max(self._now, event.received)
+        if event.now != now or event.reference != self._shelf.reference:
+            event = msgspec.structs.replace(event, now=now, reference=self._shelf.reference)
+        reference = self._shelf.references[self._shelf.reference]
+        decision = advance(self._process, self.state, event, reference)
+        work, sink = self._work, self._sink
+        columns = sink.carrier.columns
+        seq = decision.state.seq
+        columns.decided(work.tenant, work.run, seq, event, encode_event(event), decision.records)
+        sink.seen.take(work.tenant, work.run, decision.state, decision.records)
+        sink.carrier.take(work.tenant, work.run, work.row["parent"], self._process, decision)
+        self.state = decision.state
+        work.decided += 1
+
+
+async def take_turns(
+    transaction: EngineTransaction,
+    library: Library,
+    work: Work,
+    shelf: Shelf,
+    known: State | None,
+    parents: dict[tuple[int, int], Any],
+    sink: Sink,
+) -> None:
+    """Decide all that there is for one run. `known` is its state where the worker still has it."""
+    columns = sink.carrier.columns
+    events: list[tuple[int | None, Event]] = [(id_, decode_event(data)) for id_, data in work.arrived]
+    events += [(None, outcome_event(outcome, columns.now, shelf.reference)) for outcome in work.outcomes]
+    turns: Turns | None = None
+    position = 0
+    error: str | None = None
+    try:
+        process = await library.process(transaction, work.tenant, work.row["version"])
+        turns = Turns(work, process, _state(work, process, shelf, known, parents), shelf, sink)
+        for position, (_, event) in enumerate(events):  # noqa: B007 - says where it stopped
+            turns.timers(before=event.received)
+            turns.take(event)
+            if event.type == CALL_ENDED:
+                _note_settled(work, event, sink)
+        position = len(events)
+        turns.timers(before=None)
+    except (asyncpg.PostgresError, Unreachable):
+        raise
+    except Exception as raised:  # whatever it is, only this run waits for it
+        error = f"{type(raised).__name__}: {raised}"
+        log.warning("engine.decision_failed", tenant=work.tenant, run=work.run, error=error, exc_info=True)
+        rest = events[position:]
+        if not rest:
+            due = {"due": text_of(columns.now)}
+            rest = [(None, engine_event(work.run, TIMER_DUE, due, columns.now, shelf.reference))]
+        columns.aside += [
+            (work.tenant, work.run, id_, error if n == 0 else None, encode_event(event))
+            for n, (id_, event) in enumerate(rest)
+        ]
+    if turns is not None and work.decided:
+        work.state = turns.state
+        encoded = encode_state(turns.state)
+        if len(encoded) > LARGEST_STATE:
+            raise TooLarge(
+                f"the state of the run would have {len(encoded):,} bytes; {LARGEST_STATE:,} is the most",
+                mend="keep large documents outside, or split the process",
+            )
+        columns.state(work.tenant, work.run, turns.state, encoded, error)
+    elif error is not None:
+        columns.stopped.append((work.tenant, work.run, error))
+
+
+def _note_settled(work: Work, event: Event, sink: Sink) -> None:
+    """The row of the call is done with, unless the decision says Retry. Final outcomes of ours went before."""
+    data = event.data if isinstance(event.data, dict) else {}
+    command = data.get("command")
+    ours = any(o.leased.command == command and o.ended.outcome in FINAL for o in work.outcomes)
+    if isinstance(command, str) and not ours:
+        sink.settle.append((work.tenant, work.run, command))
+
+
+def _state(
+    work: Work, process: Process, shelf: Shelf, known: State | None, parents: dict[tuple[int, int], Any]
+) -> State:
+    row = work.row
+    if row["data"] is not None:
+        return decode_state(row["data"])
+    if known is not None:
+        return known
+    parent = None
+    if row["parent"] is not None:
+        found = parents[work.tenant, row["parent"]]
+        parent = Parent(
+            process=found["process"],
+            key=found["key"],
+            generation=found["generation"],
+            step=row["parent_step"],
+            item=row["parent_item"],
+            redo=row["parent_redo"],
+        )
+    return new_state(process, tenant=shelf.name, key=row["key"], generation=row["generation"], parent=parent)
