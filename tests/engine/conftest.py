@@ -57,7 +57,7 @@ def order(number: str, **data: Any) -> Arrival:
     return event("order.released", {"number": number, **data}, order=number)
 
 
-def event(type_: str, data: Any = None, *, id: str = "", **about: str) -> Arrival:
+def event(type_: str, data: Any = None, *, id: str = "", **about: str) -> Arrival:  # noqa: A002
     name = id or f"{type_}/{'/'.join(about.values())}"
     return Arrival(
         id=name, source="tests", type=type_, time=datetime(2026, 5, 4, 8, tzinfo=UTC), data=data, about=about
@@ -124,8 +124,7 @@ class Engine:
         return number
 
     def worker(self, **pace: Any) -> Worker:
-        worker = Worker(self.database, self.library, self.world, Pace(**{"look": 0.05, "tidy": 0.05, **pace}))
-        return worker
+        return Worker(self.database, self.library, self.world, Pace(**{"look": 0.05, "tidy": 0.05, **pace}))
 
     @contextlib.asynccontextmanager
     async def working(self, *workers: Worker, **pace: Any) -> AsyncIterator[Worker]:
@@ -144,7 +143,7 @@ class Engine:
     async def until(self, condition: Callable[[], Awaitable[Any]]) -> Any:
         """Wait for the condition itself."""
         async with asyncio.timeout(SOON):
-            while not (value := await condition()):
+            while not (value := await condition()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             return value
 

@@ -6,8 +6,8 @@ import asyncio
 import sys
 
 import aiohttp
-from conftest import read
 
+from conftest import read
 from crossdock.engine import LeasedCall, Library, Pace, Worker
 from crossdock.process.messages import CallEnded
 from crossdock.store import Database
@@ -39,7 +39,7 @@ async def main(url: str, ledger: str, lease: float) -> None:
     async with aiohttp.ClientSession() as session:
         pace = Pace(lease=lease, look=0.05, tidy=0.1)
         worker = Worker(database, Library(database, read), Caller(session, ledger), pace)
-        print("at work", flush=True)
+        print("at work", flush=True)  # noqa: T201
         await worker.run()
 
 

@@ -7,7 +7,6 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 
 from conftest import chain, event, order
-
 from crossdock.engine import Connections
 from crossdock.process.messages import RUN_CANCEL, CallEnded
 

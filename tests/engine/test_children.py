@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from conftest import event, order
-
 from crossdock.process.messages import RUN_CANCEL, CallEnded
 
 PARENT = """

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+
 from conftest import chain, order
 
 ORDERS = 40
@@ -66,7 +67,11 @@ async def _spawn(url: str, ledger: str) -> asyncio.subprocess.Process:
 async def test_killed_workers_lose_nothing_and_repeat_nothing(engine, seed):
     chance = random.Random(seed)
     ledger = Ledger(seed)
-    await engine.publish(chain(steps=STEPS).replace("undo: none", "undo: none\n    retry: { first: 1s, most: 2s, attempts: 30 }"))
+    await engine.publish(
+        chain(steps=STEPS).replace(
+            "undo: none", "undo: none\n    retry: { first: 1s, most: 2s, attempts: 30 }"
+        )
+    )
     async with AsyncExitStack() as stack:
         runner = web.AppRunner(ledger.app())
         await runner.setup()
@@ -91,7 +96,7 @@ async def test_killed_workers_lose_nothing_and_repeat_nothing(engine, seed):
                 return rows[0]["n"] == ORDERS
 
             async with asyncio.timeout(60):
-                while not await all_ended():
+                while not await all_ended():  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         finally:
             for worker in workers:

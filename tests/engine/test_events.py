@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import chain, event, order
 
+from conftest import chain, event, order
 from crossdock.errors import NotFound, Refused
 from crossdock.process.messages import RUN_CANCEL
 
@@ -204,7 +204,7 @@ async def test_an_event_for_one_run_alone_reaches_it_and_no_other(engine):
 
 async def test_an_event_beyond_the_limits_is_refused_and_its_neighbours_are_not(engine):
     await engine.publish(chain(steps=1))
-    with pytest.raises(Refused, match="5,000,0.. bytes"):
+    with pytest.raises(Refused, match=r"5,000,0.. bytes"):
         await engine.inbox.put(
             engine.tenant, [event("order.released", {"number": "x" * 5_000_000}, order="1")]
         )

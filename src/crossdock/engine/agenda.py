@@ -11,7 +11,7 @@ from crossdock.engine.outbox import Outcome
 
 
 class Agenda:
-    """Runs wait here once each, in the order they came; tenants take turns. No run is in two hands at once."""
+    """Runs wait here once each, in their order; tenants take turns. No run is in two hands at once."""
 
     def __init__(self) -> None:
         """Begin with nothing to do."""

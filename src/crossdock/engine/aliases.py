@@ -1,7 +1,7 @@
 """The names by which events find runs, and the events that wait for one.
 
-An alias belongs to one run of a process at a time. What claims one, and what parks an event, may happen in two
-transactions at once that do not see each other; `missed` finds such pairs a moment later.
+An alias belongs to one run of a process at a time. What claims one, and what parks an event, may happen in
+two transactions at once that do not see each other; `missed` finds such pairs a moment later.
 """
 
 from __future__ import annotations

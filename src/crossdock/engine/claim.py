@@ -1,8 +1,8 @@
 """Claiming: lock runs, take what waits in their inboxes, and the outcomes whose leases still hold.
 
-What is taken is deleted inside the transaction, so whatever happens before the commit brings it back. Runs that
-another worker has are skipped, never waited for; rows that it consumed while we looked are not seen again,
-since a deletion looks at the newest version of a row.
+What is taken is deleted inside the transaction, so whatever happens before the commit brings it back. Runs
+that another worker has are skipped, never waited for; rows that it consumed while we looked are not seen
+again, since a deletion looks at the newest version of a row.
 """
 
 from __future__ import annotations
@@ -56,13 +56,16 @@ with k as (
     and o.status = 'leased' and not l.final
   returning o.tenant, o.run, o.command
 )
-select 'run' as what, tenant, id as run, crossdock.now() as now, version, seq, generation, key, parent, parent_step,
-       parent_item, parent_redo, wake_at, state as data, 0 as number, '' as command, '' as connection, '' as lane
+select 'run' as what, tenant, id as run, crossdock.now() as now, version, seq, generation, key, parent,
+       parent_step, parent_item, parent_redo, wake_at, state as data, 0 as number, '' as command,
+       '' as connection, '' as lane
 from locked
 union all
-select 'event', tenant, run, crossdock.now(), 0, 0, 0, '', null, '', '', 0, null, event, id, '', '', '' from taken
+select 'event', tenant, run, crossdock.now(), 0, 0, 0, '', null, '', '', 0, null, event, id, '', '', ''
+from taken
 union all
-select 'settled', tenant, run, crossdock.now(), 0, 0, 0, '', null, '', '', 0, null, null, 0, command, connection, lane
+select 'settled', tenant, run, crossdock.now(), 0, 0, 0, '', null, '', '', 0, null, null, 0, command,
+       connection, lane
 from settled
 union all
 select 'reported', tenant, run, crossdock.now(), 0, 0, 0, '', null, '', '', 0, null, null, 0, command, '', ''

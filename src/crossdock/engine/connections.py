@@ -45,19 +45,23 @@ on conflict (tenant, name) do update set system = excluded.system, connector = e
 """
 
 _STOP: LiteralString = """
-update crossdock.connection set stopped = coalesce(stopped, crossdock.now()), stopped_by = $3, stand_still = $4
-where ($1::int is null or tenant = $1) and ($2::text is null or name = $2) and ($5::text is null or system = $5)
+update crossdock.connection set stopped = coalesce(stopped, crossdock.now()), stopped_by = $3,
+  stand_still = $4
+where ($1::int is null or tenant = $1) and ($2::text is null or name = $2)
+  and ($5::text is null or system = $5)
 """
 
 _START: LiteralString = """
 update crossdock.connection set stopped = null, stopped_by = '', stand_still = false, drain_rate = $3,
   failures = 0, opened = 0, open_until = null
-where ($1::int is null or tenant = $1) and ($2::text is null or name = $2) and ($4::text is null or system = $4)
+where ($1::int is null or tenant = $1) and ($2::text is null or name = $2)
+  and ($4::text is null or system = $4)
   and stopped is not null
 """
 
 _LIST: LiteralString = """
-select c.name, c.system, c.connector, c.settings, c.concurrency, c.rate, c.stopped, c.stopped_by, c.drain_rate,
+select c.name, c.system, c.connector, c.settings, c.concurrency, c.rate, c.stopped, c.stopped_by,
+       c.drain_rate,
        c.failures, c.open_until, coalesce(o.waiting, 0) as waiting, coalesce(o.out, 0) as out, o.oldest
 from crossdock.connection c
 left join (

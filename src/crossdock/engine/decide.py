@@ -7,8 +7,8 @@
     commit   now it has happened: all of it or nothing
 
 What was taken from inbox and outbox is taken by deletion inside the transaction, so whatever happens before
-the commit brings it back. A decision that raises stops its own run alone: the event is set aside with the error.
-A batch that the database refuses is halved until the one at fault is alone.
+the commit brings it back. A decision that raises stops its own run alone: the event is set aside with the
+error. A batch that the database refuses is halved until the one at fault is alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Finding work by looking: runs with undecided events, deadlines that are due. The truth behind all hints.
 
-Tenants are walked through by index, one probe each, so a backlog of one costs the others nothing; of each tenant
-some runs are taken, from where the last look ended. Nothing is locked: whoever claims a run finds out whether
-there is still something to decide.
+Tenants are walked through by index, one probe each, so a backlog of one costs the others nothing; of each
+tenant some runs are taken, from where the last look ended. Nothing is locked: whoever claims a run finds
+out whether there is still something to decide.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ cross join lateral (
     (select run from crossdock.inbox where tenant = k.tenant and run > k.after order by run limit 1)
     union all
     select n.run from r cross join lateral (
-      select i.run from crossdock.inbox i where i.tenant = k.tenant and i.run > r.run order by i.run limit 1) n
+      select i.run from crossdock.inbox i where i.tenant = k.tenant
+        and i.run > r.run order by i.run limit 1) n
   )
   select run from r limit $3
 ) r

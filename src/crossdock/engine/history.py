@@ -1,4 +1,4 @@
-"""What there is to see: runs, their history, tasks, exceptions, events that found no run. For people and programs.
+"""What there is to see: runs, their history, tasks, exceptions, events that found no run.
 
 All of it is read as the tenant; nothing here changes anything.
 """
@@ -77,7 +77,7 @@ class RunDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRow:
-    """An approval or a task. `data` is what the kernel told: title, kind, content, excluded, seen, form ..."""
+    """An approval or a task. `data` is what the kernel told: title, kind, content, excluded, seen ..."""
 
     id: str
     run: int
@@ -125,7 +125,8 @@ class KeptRow:
 
 
 _RUN_COLUMNS: LiteralString = """
-r.id, r.process, v.version, r.key, r.generation, r.status, r.created, r.changed, r.ended, r.wake_at, r.parent, r.error
+r.id, r.process, v.version, r.key, r.generation, r.status, r.created, r.changed, r.ended, r.wake_at,
+  r.parent, r.error
 """
 
 _RUNS: LiteralString = (
@@ -158,13 +159,11 @@ where r.parent = $1 order by r.id limit 1000
 )
 
 _SEARCH: LiteralString = (
-    "select "
+    "select "  # noqa: S608 - constants
     + _RUN_COLUMNS
     + """
-from (
-  select run from crossdock.alias where ($2::text is null or kind = $2) and value = $1
-  union select id from crossdock.run where key = $1
-) f
+from (select distinct run from crossdock.alias
+      where tenant = crossdock.tenant() and value = $1 and ($2::text is null or kind = $2)) f
 join crossdock.run r on r.id = f.run
 join crossdock.process_version v on v.tenant = r.tenant and v.id = r.version
 order by r.id desc limit $3

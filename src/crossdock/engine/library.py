@@ -1,7 +1,7 @@
 """What runs: the published processes of each tenant, and the settings and calendars that decisions use.
 
-Both are versioned rows that never change, so what was read once stays right; only which one is current is read
-again, every second. A run stays on the version it began with.
+Both are versioned rows that never change, so what was read once stays right; only which one is current is
+read again, every second. A run stays on the version it began with.
 """
 
 from __future__ import annotations
@@ -151,8 +151,8 @@ class Library:
         if now - shelf.read_at < FRESH_SECONDS:
             return shelf
         found = await transaction.row(
-            "select name, (select max(version) from crossdock.reference r where r.tenant = t.tenant) as version "
-            "from crossdock.tenant t where tenant = $1",
+            "select name, (select max(version) from crossdock.reference r where r.tenant = t.tenant) "
+            "as version from crossdock.tenant t where tenant = $1",
             tenant,
         )
         if found is None:

@@ -6,9 +6,9 @@
     its lane     └──────────┴──────────┘        Retry, or the lease ran out: then the outcome is unknown,
     is taken                                    and the next call finds out first
 
-A lane is (tenant, connection, document). Its head alone may leave; a unique index says so, whatever workers do.
-A lease has an owner, an end by the server's real clock, and a token: an outcome counts only with the token of
-the last lease. A call's total time-out is shorter than its lease.
+A lane is (tenant, connection, document). Its head alone may leave; a unique index says so, whatever workers
+do. A lease has an owner, an end by the server's real clock, and a token: an outcome counts only with the
+token of the last lease. A call's total time-out is shorter than its lease.
 
 Most calls never wait: the decision that writes them leases them to its own worker in the same statement
 (`decide`), if the connection has no limits that many workers share. What is left is leased here: fair between
@@ -40,8 +40,9 @@ BREAKER_MOST = 120.0  # ... up to this
 class LeasedCall:
     """A call that this worker has, until the lease ends. `key` names it once for its whole life.
 
-    `find_first`: an earlier try may have done it, so ask before doing it. `only_find`: it was taken back; do not
-    do it, answer `done` where it was done and `withdrawn` where it was not. `seconds` is the time there is.
+    `find_first`: an earlier try may have done it, so ask before doing it. `only_find`: it was taken back;
+    do not do it, answer `done` where it was done and `withdrawn` where it was not. `seconds` is the time
+    there is.
     """
 
     tenant: int
@@ -151,7 +152,8 @@ from (
   ) h
 ) w
 where o.tenant = w.tenant and o.run = w.run and o.command = w.command
-returning o.tenant, o.run, o.command, o.connection, o.key, o.attempt, o.doubt, o.withdrawn, o.token, o.call, o.id
+returning o.tenant, o.run, o.command, o.connection, o.key, o.attempt, o.doubt, o.withdrawn, o.token,
+  o.call, o.id
 """
 
 _TOKENS: LiteralString = """
@@ -175,8 +177,8 @@ where (tenant, run, command) in (
   for update skip locked)
 """
 
-# The queue's head goes when its decision is written; two transactions that meet in a lane may leave it without
-# one for a moment.
+# The queue's head goes when its decision is written; two transactions that meet in a lane may leave it
+# without one for a moment.
 _ADVANCE: LiteralString = """
 with heads as (
   select distinct on (tenant, connection, lane) tenant, run, command, connection, lane
@@ -316,7 +318,8 @@ class Outbox:
     async def tidy(self) -> int:
         """Take back leases that ran out, and let lanes go on that have lost their head. Gives how many."""
         expired = 0
-        # No index on the ends of leases: it would cost every call more than a look at all of them now and then.
+        # No index on the ends of leases: it would cost every call more than a look at all of them now and
+        # then.
         if time.monotonic() - self._expired_at > min(self._lease.total_seconds() / 4, 5.0):
             self._expired_at = time.monotonic()
             async with self._database.engine() as transaction:

@@ -32,8 +32,8 @@ on conflict (tenant, id) do update set
 """
 
 _EXCEPTIONS: LiteralString = """
-insert into crossdock.exception as x (tenant, id, run, process, step, type, severity, owner, connection, message,
-                                      count, opened, repeated, closed, data)
+insert into crossdock.exception as x (tenant, id, run, process, step, type, severity, owner,
+                                      connection, message, count, opened, repeated, closed, data)
 select k.tenant, k.id, k.run, k.process, k.step, k.type, k.severity, k.owner, k.connection, k.message,
        k.count, $1::timestamptz, case when k.count > 1 then $1::timestamptz end,
        case when k.closed then $1::timestamptz end, k.data

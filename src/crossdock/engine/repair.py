@@ -1,8 +1,9 @@
 """Repair: of one run, or of all that have the same cause.
 
-A repair of many is a row with a frozen set: selected by cause, counted before anything happens. A few go first
-(the trial); when a person has seen what became of them, the rest follows at a rate. Each item has its outcome.
-It lives in the database, so it goes on whatever restarts. What repairs a run is an event like any other.
+A repair of many is a row with a frozen set: selected by cause, counted before anything happens. A few go
+first (the trial); when a person has seen what became of them, the rest follows at a rate. Each item has its
+outcome. It lives in the database, so it goes on whatever restarts. What repairs a run is an event like any
+other.
 
     trial ──► waiting ──► running ──► done         stopped: by a person, at any time; what was sent stays sent
 
@@ -45,7 +46,7 @@ MOST_ITEMS = 1_000_000
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the runs of a repair have in common; what is empty does not matter. `error`: a part of the text."""
+    """What the runs of a repair have in common; empty matters not. `error`: a part of the text."""
 
     process: str = ""
     step: str = ""
@@ -126,8 +127,8 @@ from k where t.tenant = $1 and t.repair = $2 and t.n = k.n
 
 _SENT: LiteralString = """
 update crossdock.repair set sent = sent + $3, last = statement_timestamp(),
-  status = case when sent + $3 >= counted then 'done' when status = 'trial' and sent + $3 >= trial then 'waiting'
-           else status end
+  status = case when sent + $3 >= counted then 'done'
+                when status = 'trial' and sent + $3 >= trial then 'waiting' else status end
 where tenant = $1 and id = $2
 """
 
@@ -135,13 +136,15 @@ _JUDGE: LiteralString = """
 select t.tenant, t.repair, t.n, t.step, r.status, r.error, r.state
 from crossdock.repair_item t join crossdock.run r on r.tenant = t.tenant and r.id = t.run
 where t.outcome is null and t.sent is not null
-  and not exists (select 1 from crossdock.inbox i where i.tenant = t.tenant and i.run = t.run and i.id = t.inbox)
+  and not exists (select 1 from crossdock.inbox i where i.tenant = t.tenant and i.run = t.run
+    and i.id = t.inbox)
 limit 500
 """
 
 _JUDGED: LiteralString = """
 update crossdock.repair_item t set outcome = k.outcome, detail = k.detail
-from unnest($1::int[], $2::bigint[], $3::int[], $4::text[], $5::text[]) as k(tenant, repair, n, outcome, detail)
+from unnest($1::int[], $2::bigint[], $3::int[], $4::text[], $5::text[])
+  as k(tenant, repair, n, outcome, detail)
 where t.tenant = k.tenant and t.repair = k.repair and t.n = k.n
 """
 

@@ -1,9 +1,9 @@
 """The straight way: an answer that leads to the next call, or to the end of the run, in one statement.
 
-Most decisions are such. The state is the one that this worker wrote last; the decision is made in memory first,
-and the statement writes it only where nothing has changed since: the run is free and at the same `seq`, the
-lease of the call still holds, no other call waits behind it in its lane. For the others nothing is written, and
-they go the long way (`decide`), which decides them again: deciding is pure.
+Most decisions are such. The state is the one that this worker wrote last; the decision is made in memory
+first, and the statement writes it only where nothing has changed since: the run is free and at the same
+`seq`, the lease of the call still holds, no other call waits behind it in its lane. For the others nothing
+is written, and they go the long way (`decide`), which decides them again: deciding is pure.
 
 The next call takes over the row of the call that was answered where both go the same lane, so that the lane
 never loses its head. A run whose inbox holds something is told back, to be looked at.
@@ -39,14 +39,15 @@ _CLOCK: LiteralString = "select crossdock.now() as now, virtual from crossdock.c
 
 _WRITE: LiteralString = """
 with k as (
-  select * from unnest($3::int[], $4::bigint[], $5::int[], $6::text[], $7::bigint[], $8::text[], $9::timestamptz[],
-                       $10::bool[], $11::bytea[], $12::bytea[], $13::bytea[], $14::text[], $15::text[], $16::text[],
-                       $17::text[], $18::bytea[], $19::bool[])
+  select * from unnest($3::int[], $4::bigint[], $5::int[], $6::text[], $7::bigint[], $8::text[],
+                       $9::timestamptz[], $10::bool[], $11::bytea[], $12::bytea[], $13::bytea[],
+                       $14::text[], $15::text[], $16::text[], $17::text[], $18::bytea[], $19::bool[])
     as k(tenant, run, seq, command, token, status, wake_at, ended, state, event, records,
          next_command, next_connection, next_lane, next_key, next_call, mine)
 ), free as materialized (
   select k.*, o.connection, o.lane,
-    k.next_command <> '' and o.connection = k.next_connection and o.lane = k.next_lane and o.lane <> '' as stays,
+    k.next_command <> '' and o.connection = k.next_connection and o.lane = k.next_lane
+      and o.lane <> '' as stays,
     k.mine and n.name is not null and n.concurrency is null and n.rate is null and n.drain_rate is null
       and n.stopped is null and n.open_until is null as at_once
   from k
@@ -57,7 +58,8 @@ with k as (
   where not exists (
       select 1 from crossdock.outbox q where q.tenant = o.tenant and q.connection = o.connection
         and q.lane = o.lane and q.status = 'queued')
-    and (k.next_command = '' or k.next_lane = '' or (o.connection = k.next_connection and o.lane = k.next_lane)
+    and (k.next_command = '' or k.next_lane = '' or (o.connection = k.next_connection
+      and o.lane = k.next_lane)
       or not exists (
         select 1 from crossdock.outbox q where q.tenant = k.tenant and q.connection = k.next_connection
           and q.lane = k.next_lane and q.lane <> ''))

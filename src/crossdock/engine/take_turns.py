@@ -142,7 +142,7 @@ async def take_turns(
 
 
 def _note_settled(work: Work, event: Event, sink: Sink) -> None:
-    """The row of the call is done with, unless the decision says Retry. Final outcomes of ours went before."""
+    """The row of the call may go, unless the decision says Retry. Final outcomes of ours went before."""
     data = event.data if isinstance(event.data, dict) else {}
     command = data.get("command")
     ours = any(o.leased.command == command and o.ended.outcome in FINAL for o in work.outcomes)

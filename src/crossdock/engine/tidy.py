@@ -1,4 +1,4 @@
-"""Putting right what crashes and races leave, and what time asks for. Every worker does it; once is enough."""
+"""Putting right what crashes and races leave, and what time asks for. Every worker does it."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """A worker: decides, calls, and tidies up. Any number of them, in any number of processes.
 
-    look    finds runs with events or deadlines (hints make it look sooner)        ──► agenda
-    decide  takes from the agenda, a batch at a time                               ──► calls of ours, and hints
-    call    carries out what this worker has leased                                ──► outcomes, to the agenda
-    lease   leases calls that nobody was given at once                             ──► calls of ours
+    look    finds runs with events or deadlines (hints make it look sooner)      ──► agenda
+    decide  takes from the agenda, a batch at a time                             ──► calls of ours, and hints
+    call    carries out what this worker has leased                              ──► outcomes, to the agenda
+    lease   leases calls that nobody was given at once                           ──► calls of ours
     tidy    leases that ran out, lanes without a head, parked events, repairs, partitions
 
-Workers know nothing of each other; what they share is in the database. One that is killed leaves leases, which
-run out, and nothing else.
+Workers know nothing of each other; what they share is in the database. One that is killed leaves leases,
+which run out, and nothing else.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ class Worker:
 
     def hear(self, runs: Iterable[RunRef]) -> None:
         """These runs may have something to decide."""
-        self._agenda.add(runs)
+        if not self._stopping.is_set():
+            self._agenda.add(runs)
 
     def stop(self) -> None:
         """Take nothing new; `run` returns when what is out has come back, or after `drain` seconds."""
@@ -130,7 +131,7 @@ class Worker:
         """No new calls; those that are out come back and are decided."""
         self._room.most = 0
         until = time.monotonic() + self.pace.drain
-        while (self._calls or len(self._agenda)) and time.monotonic() < until:
+        while (self._calls or len(self._agenda)) and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
     async def _hand_over(self) -> None:
@@ -156,7 +157,7 @@ class Worker:
             raise
         self._agenda.done(runs)
         self.decisions += decided.decisions
-        self._agenda.add(decided.touched)
+        self.hear(decided.touched)
         for call in decided.leased:
             self._begin(call)
         if decided.waiting:
@@ -243,7 +244,7 @@ class Worker:
 
     async def _look(self) -> None:
         found: list[RunRef] = []
-        if len(self._agenda) < self.pace.batch:
+        if len(self._agenda) < self.pace.batch and not self._stopping.is_set():
             found = await self._finder.pending() + await self._finder.due()
             self._agenda.add(found)
         if found:

@@ -1,7 +1,7 @@
 """What a batch of decisions leaves behind, gathered as columns and written in a few statements.
 
-The first statement is the one that every batch needs: states, history, new calls, lanes that go on, aliases of
-runs that ended. The others run only when there is something for them.
+The first statement is the one that every batch needs: states, history, new calls, lanes that go on, aliases
+of runs that ended. The others run only when there is something for them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ with r as (
   update crossdock.outbox o set status = 'ready'
   from (
     select q.tenant, q.run, q.command
-    from (select distinct * from unnest($18::int[], $19::text[], $20::text[]) as k(tenant, connection, lane)) k
+    from (select distinct * from unnest($18::int[], $19::text[], $20::text[])
+            as k(tenant, connection, lane)) k
     cross join lateral (
       select q.tenant, q.run, q.command from crossdock.outbox q
       where q.tenant = k.tenant and q.connection = k.connection and q.lane = k.lane and q.status = 'queued'
