@@ -52,9 +52,11 @@ class Director:
             self.show(now)
             if self.tally.events != events:
                 events, moved = self.tally.events, time.monotonic()
-            decided, decision_due, waiting = await self.stand_in.turn(now)
-            if decided:
-                continue
+            decision_due, waiting = None, False
+            if self.tally.open_tasks or self.tally.open_exceptions:
+                decided, decision_due, waiting = await self.stand_in.turn(now)
+                if decided:
+                    continue
             idle = await idle_until(self.system.database)
             if idle.busy:
                 continue
@@ -83,7 +85,7 @@ class Director:
     def _finished(self) -> bool:
         tally = self.tally
         ended = tally.invoiced | tally.cancelled | tally.failed
-        return len(ended) >= len(self.orders) and not tally.open_exceptions
+        return len(ended) >= len(self.orders) and not tally.open_exceptions and not tally.open_tasks
 
     async def _ask_to_return(self, order: str, now: datetime) -> None:
         """A customer asks to send something back, where the order was delivered."""

@@ -28,6 +28,7 @@ class Tally:
     failed: set[str] = field(default_factory=set)
     exceptions: Counter[str] = field(default_factory=Counter)
     open_exceptions: set[str] = field(default_factory=set)
+    open_tasks: set[str] = field(default_factory=set)
     decided_by: Counter[str] = field(default_factory=Counter)
     touched: Counter[str] = field(default_factory=Counter)  # manual acts by run
     seconds: dict[str, list[float]] = field(default_factory=dict)  # measures by name
@@ -82,6 +83,10 @@ class Tally:
                 self.open_exceptions.add(str(data["exception"]))
             case "exception.closed":
                 self.open_exceptions.discard(str(data["exception"]))
+            case "task.opened":
+                self.open_tasks.add(str(data["task"]))
+            case "task.decided" | "task.withdrawn":
+                self.open_tasks.discard(str(data["task"]))
             case "measure":
                 self.seconds.setdefault(str(data["name"]), []).append(float(data["seconds"]))
             case _:
