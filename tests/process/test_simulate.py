@@ -413,7 +413,6 @@ def test_a_child_may_be_answered_without_being_run(packaged: tuple[dict[str, Pro
         ),
         ("{ defaults: some, happens: [] }", "1:3", "'some' is no choice", "one of none, answers, all"),
         ("{ document: { total: 5 }, happens: [] }", "1:3", None, None),
-        ("- { a: 1", "1:9", None, None),
     ],
 )
 def test_a_script_that_is_wrong_is_told_with_its_place_and_mend(
@@ -426,6 +425,13 @@ def test_a_script_that_is_wrong_is_told_with_its_place_and_mend(
     assert f"{problem.line}:{problem.column}" == place
     assert message is None or problem.message == message
     assert mend is None or problem.mend == mend
+
+
+def test_a_script_that_is_not_yaml_is_told_so() -> None:
+    process = load(SMALL, catalogue())
+    with pytest.raises(NotAScript) as refused:
+        read_script("- { a: 1", process, {process.name: process}, catalogue(), file="s.yaml")
+    assert [problem.message.partition(":")[0] for problem in refused.value.problems] == ["this is not YAML"]
 
 
 def test_parts_of_a_script_that_never_come_to_pass_are_told() -> None:

@@ -18,10 +18,12 @@ from crossdock.process.definition import AwaitWork, CallWork, PersonWork, Proces
 from crossdock.process.names import Names
 from crossdock.process.simulate.expect import Outcome
 from crossdock.process.simulate.play import Player
+from crossdock.process.simulate.runs import Run, Told
 from crossdock.process.simulate.samples import Samples
-from crossdock.process.simulate.script import NotAScript, Script, read_script
+from crossdock.process.simulate.script import NotAScript, Script
+from crossdock.process.simulate.script_reader import read_script
 from crossdock.process.simulate.values import Values, merged
-from crossdock.process.simulate.world import Run, Told, World, replay
+from crossdock.process.simulate.world import World, replay
 from crossdock.process.source import Source
 from crossdock.process.state import ENDED_STEP, encode_state
 from crossdock.process.turn import Plain, Reference, text_of
@@ -158,6 +160,8 @@ class Simulation:
             what = ""
             if state.status in ("running", "waiting", "held"):
                 what = self._what(run, step)
+            elif state.call is not None and state.call.out:
+                what = f"waits for an answer of its {'undo' if state.call.undo else 'call'}"
             if what:
                 found.append(Wait(run=name, step=step, what=what))
         if not found:

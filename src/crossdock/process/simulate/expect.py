@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crossdock.process.simulate.world import Run
+from crossdock.process.simulate.runs import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,17 +9,14 @@ step or an event is never made up beside it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from crossdock.errors import CrossdockError
 from crossdock.expressions import problems
-from crossdock.process.advance import advance
 from crossdock.process.catalogue import ProcessShape
-from crossdock.process.definition import AwaitWork, CallWork, EmitWork, PersonWork
+from crossdock.process.definition import CallWork, PersonWork
 from crossdock.process.durations import Duration
 from crossdock.process.messages import (
     EXCEPTION_CLOSE,
@@ -31,21 +28,20 @@ from crossdock.process.messages import (
     TASK_DECIDED,
     Actor,
     Call,
-    Event,
     Record,
     StartChild,
 )
+from crossdock.process.simulate.awaited import Awaited
 from crossdock.process.simulate.expect import Outcome, judge
+from crossdock.process.simulate.pending import Pending, means, unused
+from crossdock.process.simulate.runs import Answer, Run
 from crossdock.process.simulate.script import Item, Script
 from crossdock.process.simulate.values import Values
-from crossdock.process.simulate.world import Answer, Run, World
-from crossdock.process.state import ENDED_STEP
+from crossdock.process.simulate.world import World
 
-_MOST_TRIES = 5
 _DECIDES = timedelta(minutes=30)
 _REPAIRS = timedelta(hours=1)
 _MOMENT = timedelta(minutes=1)
-_FIRST, _NEXT = timedelta(hours=6), timedelta(hours=18)
 _CHILD = timedelta(days=1)
 _REPAIR_EVENTS = {
     "cancel": RUN_CANCEL,
@@ -58,27 +54,6 @@ _REPAIR_EVENTS = {
 
 
 @dataclass(slots=True)
-class _Pending:
-    """An item of the script, and how often it has been used. `set`: its time has been planned."""
-
-    item: Item
-    used: int = 0
-    set: bool = False
-
-    @property
-    def times(self) -> int:
-        """How often it can be used."""
-        said = self.item.said
-        count = said.get("unreachable") if said.get("unreachable") is not True else None
-        return int(count or said.get("times") or 1)
-
-    @property
-    def left(self) -> bool:
-        """Whether it is still to come."""
-        return self.used < self.times
-
-
-@dataclass(slots=True)
 class Player:
     """Plays the script against a world, and makes up the rest."""
 
@@ -88,15 +63,27 @@ class Player:
     main: str = ""  # the process whose steps are meant where no process is named
     outcomes: list[Outcome] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    unsatisfied: dict[tuple[str, str], str] = field(default_factory=dict)  # run and step -> why
-    _pending: list[_Pending] = field(default_factory=list)
-    _making: set[tuple[str, str, int]] = field(default_factory=set)
-    _tries: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    _pending: list[Pending] = field(default_factory=list)
+    _awaited: Awaited = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take up the script."""
+        self._pending = [Pending(item) for item in self.script.items if item.kind != "never"]
+        self._awaited = Awaited(
+            world=self.world,
+            values=self.values,
+            script=self.script,
+            pending=[pending for pending in self._pending if pending.item.kind == "event"],
+        )
+
+    @property
+    def unsatisfied(self) -> Mapping[tuple[str, str], str]:
+        """The waits, by run and step, that nothing made up would end, and why."""
+        return self._awaited.unsatisfied
 
     def begin(self, main: str) -> None:
-        """Plan what has a time."""
-        self.main = main
-        self._pending = [_Pending(item) for item in self.script.items if item.kind != "never"]
+        """Plan what has a time; `main` is the process of which the script speaks."""
+        self.main = self._awaited.main = main
         for pending in self._pending:
             at = pending.item.time(self.world.now)
             if at is not None:
@@ -109,7 +96,7 @@ class Player:
             if item.kind == "expect" and item.at is None and item.when is None:
                 self._expect(pending)
             elif pending.left and (item.kind == "expect" or pending.used < pending.times):
-                self.faults.append(f"line {item.line}: {_unused(pending)}")
+                self.faults.append(f"line {item.line}: {unused(pending)}")
 
     # -- what the world asks ---------------------------------------------------------------------------
 
@@ -159,29 +146,22 @@ class Player:
             if record.what == "task.opened":
                 self._asked(run, record)
         self._repair_held(run)
-        self._look(run)
+        self._awaited.look(run)
 
     # -- the script ------------------------------------------------------------------------------------
 
-    def _of(self, kind: str, run: Run) -> list[_Pending]:
+    def _of(self, kind: str, run: Run) -> list[Pending]:
         return [
             pending
             for pending in self._pending
-            if pending.item.kind == kind and pending.left and self._means(pending.item, run)
+            if pending.item.kind == kind and pending.left and means(pending.item, run, self.main)
         ]
 
-    def _means(self, item: Item, run: Run) -> bool:
-        """Whether an item may mean this run."""
-        if not item.whom:
-            return item.kind in ("call", "event", "never") or run.process.name == self.main
-        name = run.state.id
-        return item.whom in (run.process.name, name, name.rpartition("/")[0])
-
-    def _plan(self, pending: _Pending, at: Any) -> None:
+    def _plan(self, pending: Pending, at: Any) -> None:
         pending.set = True
         self.world.plan(at, lambda: self._happen(pending))
 
-    def _happen(self, pending: _Pending) -> None:
+    def _happen(self, pending: Pending) -> None:
         item = pending.item
         match item.kind:
             case "event":
@@ -205,11 +185,11 @@ class Player:
             case "expect":
                 self._expect(pending)
         for run in list(self.world.runs.values()):
-            self._look(run)
+            self._awaited.look(run)
 
     def _run(self, item: Item) -> Run | None:
         """The run that an item means: the first that lives, else the last."""
-        runs = [run for run in self.world.runs.values() if self._means(item, run)]
+        runs = [run for run in self.world.runs.values() if means(item, run, self.main)]
         return next((run for run in runs if run.live), runs[-1] if runs else None)
 
     def _event(self, item: Item) -> None:
@@ -222,14 +202,14 @@ class Player:
         data = self.values.event(run, item.name, self._awaiting(run, item.name), given)
         shape = self.world.catalogue.events[item.name]
         self.faults += [f"line {item.line}: {item.name}: {line}" for line in problems(data, shape.data)]
-        self.world.send(self._named(item.name, data))
+        self.world.send(self.world.about_event(item.name, data))
 
     def _target(self, item: Item, given: Any) -> Run | None:
         """The run whose keys an event gets where it names none: one that waits for it, if any does."""
         explicit = self.world.about(item.name, given)
         best: tuple[int, Run] | None = None
         for run in self.world.runs.values():
-            if not run.live or not run.process.wants(item.name) or not self._means(item, run):
+            if not run.live or not run.process.wants(item.name) or not means(item, run, self.main):
                 continue
             if any(run.state.alias.get(kind, value) != value for kind, value in explicit.items()):
                 continue
@@ -301,7 +281,7 @@ class Player:
                 self._plan(pending, self.world.now + (item.after or _REPAIRS))
                 return
 
-    def _expect(self, pending: _Pending) -> None:
+    def _expect(self, pending: Pending) -> None:
         pending.used += 1
         expected = pending.item.said["expect"]
         whom = str(expected.get("for") or self.main)
@@ -355,119 +335,11 @@ class Player:
         actor = Actor(id=who, roles=tuple(roles if isinstance(roles, list) else [str(roles)]))
         self.world.deliver(run, TASK_DECIDED, data, actor=actor, assumed=item is None)
 
-    # -- events that are waited for --------------------------------------------------------------------
-
-    def _look(self, run: Run) -> None:
-        """Make up what waiting steps wait for."""
-        if self.script.defaults != "all" or not run.live or run.state.status == "cancelling":
-            return
-        waiting = [name for name, step in run.state.steps.items() if step.status == "waiting"]
-        for name in waiting:
-            work = run.process.steps[name].work
-            step = run.state.steps[name]
-            key = (run.state.id, name, step.redo)
-            if not isinstance(work, AwaitWork) or key in self._making or self._tries[key] >= _MOST_TRIES:
-                continue
-            if not self._free(run, work):
-                continue
-            before = sum(1 for other in self._making if other[0] == run.state.id)
-            delay = _FIRST + before * _NEXT
-            if step.due is not None:
-                delay = min(delay, (step.due - self.world.now) / 2) if step.due > self.world.now else _REPAIRS
-            self._making.add(key)
-            self.world.plan(self.world.now + delay, lambda name=name, key=key: self._make(run, name, key))  # type: ignore[misc]
-
-    def _free(self, run: Run, work: AwaitWork) -> list[str]:
-        """The awaited types that the script says nothing of, and that no run here sends."""
-        never = {i.name for i in self.script.items if i.kind == "never" and self._means(i, run)}
-        for pending in self._pending:
-            item = pending.item
-            if item.kind == "event" and pending.left and item.name in work.types and self._means(item, run):
-                explicit = self.world.about(item.name, item.said.get("data") or {})
-                if all(run.state.alias.get(kind, value) == value for kind, value in explicit.items()):
-                    return []
-        if any(self._sent_here(run, type_) for type_ in work.types):
-            return []
-        types = [type_ for type_ in work.types if type_ not in never]
-        return sorted(types, key=lambda type_: type_ in run.process.on)
-
-    def _sent_here(self, run: Run, type_: str) -> bool:
-        """Whether a run of this world will send events of this type."""
-        if type_.startswith("exception."):
-            named = run.state.alias.get("exception", "")
-            return any(named in other.state.exceptions for other in self.world.runs.values())
-        return any(
-            isinstance(step.work, EmitWork)
-            and step.work.type == type_
-            and other.live
-            and other.state.steps[name].status not in ENDED_STEP
-            for other in self.world.runs.values()
-            for name, step in other.process.steps.items()
-        )
-
-    def _make(self, run: Run, name: str, key: tuple[str, str, int]) -> None:
-        """Send the first event that ends the wait; else one that the step takes at least."""
-        self._making.discard(key)
-        step = run.state.steps[name]
-        work = run.process.steps[name].work
-        if not isinstance(work, AwaitWork) or step.status != "waiting" or step.redo != key[2] or not run.live:
-            return
-        taken: Event | None = None
-        for type_ in self._free(run, work):
-            event = self._named(type_, self.values.event(run, type_, name, {}))
-            status, more = self._tried(run, event, name)
-            if status == "succeeded":
-                self._tries[key] += 1
-                self.world.send(event, assumed=True)
-                return
-            if more and taken is None and type_ not in run.process.on:
-                taken = event
-        self._tries[key] = self._tries[key] + 1 if taken is not None else _MOST_TRIES
-        if self._tries[key] >= _MOST_TRIES:
-            until = f"`until: {work.until.text.strip()}`" if work.until is not None else "its `match`"
-            self.unsatisfied[run.state.id, name] = f"no made-up {' or '.join(work.types)} satisfies {until}"
-        if taken is not None:
-            self.world.send(taken, assumed=True)
-            self._look(run)
-
-    def _tried(self, run: Run, event: Event, name: str) -> tuple[str, bool]:
-        """What this event would do to the step, and whether it would take it."""
-        if run not in self.world.named(event.about, event.type):
-            return "", False
-        try:
-            after = advance(run.process, run.state, event, self.world.reference).state.steps[name]
-        except CrossdockError:
-            return "", False
-        return after.status, len(after.events) > len(run.state.steps[name].events)
-
     def _awaiting(self, run: Run | None, type_: str) -> str:
         names = run.process.awaited.get(type_, ()) if run is not None else ()
         waiting = [name for name in names if run is not None and run.state.steps[name].status == "waiting"]
         return waiting[0] if waiting else names[0] if names else ""
 
-    def _named(self, type_: str, data: Any) -> Event:
-        event = self.world.event(type_, data)
-        event.about.update(self.world.about(type_, data))
-        return event
-
 
 def _seconds(duration: Any) -> float:
     return Duration.parse(duration).exact.total_seconds()
-
-
-def _unused(pending: _Pending) -> str:
-    item = pending.item
-    if item.when is not None and not pending.set:
-        return f"the moment never came: {item.when.step} of {item.when.process} was never {item.when.status}"
-    if item.at is not None:
-        return "its time lies beyond the end of the simulation"
-    match item.kind:
-        case "call":
-            used = f" ({pending.used} of {pending.times} answers used)" if pending.times > 1 else ""
-            return f"{item.name} was not called{' again' if pending.used else ''}{used}"
-        case "child":
-            return f"no child run of {item.name} was started"
-        case "decide":
-            return f"nobody was asked to decide {item.name}"
-        case _:
-            return f"there was nothing to {item.name}"

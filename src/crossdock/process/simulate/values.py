@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossdock.expressions import Record, Type
+from crossdock.process.simulate.runs import Run
 from crossdock.process.simulate.samples import Here, Samples, currency_of, remaining
-from crossdock.process.simulate.world import Run, World
+from crossdock.process.simulate.world import World
 
 # Texts of a document that say nothing about what is made up for it.
 _NOT_KNOWN = frozenset(

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -30,7 +29,6 @@ from crossdock.process.messages import (
     TIMER_DUE,
     Actor,
     Call,
-    CallEnded,
     Claim,
     Command,
     Emit,
@@ -41,99 +39,12 @@ from crossdock.process.messages import (
     Tell,
     Withdraw,
 )
-from crossdock.process.state import ENDED_RUN, Parent, State, encode_state
+from crossdock.process.simulate.calls import Calls
+from crossdock.process.simulate.runs import Answer, End, Partner, Run, Told
+from crossdock.process.state import Parent, encode_state
 from crossdock.process.turn import Reference, text_of
 
 MOST_DECISIONS = 20_000
-_SOON = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """How a call, or a child run of an unknown process, is answered, and how much later.
-
-    `found`: the outcome is unknown to us, but it was done, and gave `output`. `never`: no answer comes.
-    """
-
-    outcome: Literal["done", "refused", "unreachable", "unknown", "never"] = "done"
-    output: Any = None
-    reason: str = ""
-    retry_after: float | None = None
-    resolvable: bool = True
-    found: bool = False
-    after: timedelta = timedelta(seconds=2)
-    assumed: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class _Out:
-    """A call that is out. `done`: a try has done it, whatever was answered; `output` is what it gave."""
-
-    call: Call
-    attempt: int = 0
-    flying: bool = False
-    silent: bool = False
-    withdrawn: bool = False
-    done: bool = False
-    output: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """How a step came to its end, or was held. The state of a run keeps only what it still needs."""
-
-    at: datetime
-    output: Any = None
-    by: str = ""
-    reason: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class Run:
-    """One run: its process, its state, and everything that was decided for it."""
-
-    process: Process
-    first: State
-    state: State
-    events: list[Event] = field(default_factory=list)
-    raised: list[str] = field(default_factory=list)  # types of exceptions, in the order they were raised
-    called: list[str] = field(default_factory=list)  # operations, in the order they left
-    measures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    ends: dict[str, End] = field(default_factory=dict)  # of steps: the last that was told of each
-    output: Any = None
-    stopped: str = ""  # why no further event is decided
-    out: dict[str, _Out] = field(default_factory=dict)
-
-    @property
-    def live(self) -> bool:
-        """Whether it still takes events."""
-        return self.state.status not in ENDED_RUN and not self.stopped
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """One line of what happened. `run` is empty for what concerns no run; `assumed`: it was made up."""
-
-    at: datetime
-    run: str
-    what: str
-    step: str = ""
-    item: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    assumed: bool = False
-
-
-class Partner(Protocol):
-    """Whoever stands outside: answers what is asked, and hears what was decided."""
-
-    def answer(self, run: Run, call: Call) -> Answer:
-        """How this call is answered."""
-
-    def child(self, run: Run, child: StartChild) -> Answer | None:
-        """How this child run ends without being run; None to run it."""
-
-    def decided(self, run: Run, records: list[Record]) -> None:
-        """A decision was made for this run."""
 
 
 class World:
@@ -152,6 +63,7 @@ class World:
         self.parked: list[Event] = []
         self.faults: list[str] = []
         self._partner: Partner | None = None
+        self._calls = Calls(self, self._answered)
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._planned = 0
         self._named = 0
@@ -215,6 +127,10 @@ class World:
             actor=actor,
         )
 
+    def about_event(self, type_: str, data: Any) -> Event:
+        """A business event of now, about the keys in its data."""
+        return self.event(type_, data, about=self.about(type_, data))
+
     def about(self, type_: str, data: Any) -> dict[str, str]:
         """The business keys in an event's data, by kind."""
         shape = self.catalogue.events.get(type_)
@@ -277,11 +193,10 @@ class World:
         """An event for one run."""
         self._decide(run, self.event(type_, data, actor=actor), assumed=assumed)
 
-    def begin(self, process: Process, document: Any, *, actor: Actor | None = None) -> Run | None:
+    def begin(self, process: Process, document: Any) -> Run | None:
         """Start a run for a document: by the event that starts the process where one would, else by hand."""
         for start in process.start:
-            event = self.event(start.on, document, actor=actor)
-            event = msgspec.structs.replace(event, about=self.about(start.on, document))
+            event = self.about_event(start.on, document)
             try:
                 key = None if start.document is not None else starts(process, event, self.reference)
             except CrossdockError:
@@ -289,7 +204,7 @@ class World:
             if key is not None:
                 self.send(event)
                 return self._last(process.name, key)
-        event = self.event(RUN_START, {"document": document}, actor=actor)
+        event = self.event(RUN_START, {"document": document})
         key = starts(process, event, self.reference)
         return None if key is None else self._begin(process, key, event)
 
@@ -374,11 +289,11 @@ class World:
     def _carry_out(self, run: Run, command: Command) -> None:
         match command:
             case Call():
-                self._call(run, command)
+                self._calls.call(run, command)
             case Retry(id=id_, at=at):
-                self._again(run, id_, at)
+                self._calls.again(run, id_, at)
             case Withdraw(id=id_):
-                self._withdraw(run, id_)
+                self._calls.withdraw(run, id_)
             case StartChild():
                 self._child(run, command)
             case Tell():
@@ -399,72 +314,8 @@ class World:
             case Claim(kind=kind, value=value):
                 self._claim(run, kind, value)
 
-    def _call(self, run: Run, call: Call) -> None:
-        before = run.out.get(call.id)
-        out = _Out(call=call)
-        if before is not None and call.doubt:
-            out.done, out.output = before.done, before.output
-        run.out[call.id] = out
-        if not call.doubt and not call.only_find:
-            run.called.append(f"{call.system}.{call.operation}")
-        self._try(run, out)
-
-    def _try(self, run: Run, out: _Out) -> None:
-        out.attempt += 1
-        out.flying = True
-        attempt = out.attempt
-        looks = out.call.only_find or out.withdrawn
-        if looks or out.done:
-            answer = Answer(output=out.output, after=_SOON)
-            ended = CallEnded(
-                command=out.call.id, outcome="done" if out.done else "withdrawn", output=out.output
-            )
-        else:
-            answer = self._partner.answer(run, out.call) if self._partner else Answer(outcome="never")
-            if answer.outcome == "never":
-                out.silent = True
-                return
-            out.done = answer.outcome == "done" or answer.found
-            out.output = answer.output
-            ended = CallEnded(
-                command=out.call.id,
-                outcome=answer.outcome,
-                output=answer.output if answer.outcome == "done" else None,
-                reason=answer.reason,
-                retry_after=answer.retry_after,
-                resolvable=answer.resolvable,
-            )
-
-        def arrive() -> None:
-            if run.out.get(out.call.id) is out and out.attempt == attempt:
-                out.flying = False
-                self.deliver(run, CALL_ENDED, msgspec.to_builtins(ended), assumed=answer.assumed)
-
-        self.plan(self.now + answer.after, arrive)
-
-    def _again(self, run: Run, id_: str, at: datetime) -> None:
-        out = run.out.get(id_)
-        if out is None or out.flying:
-            return
-        attempt = out.attempt
-
-        def go() -> None:
-            if run.out.get(id_) is out and out.attempt == attempt and not out.flying:
-                self._try(run, out)
-
-        self.plan(at, go)
-
-    def _withdraw(self, run: Run, id_: str) -> None:
-        out = run.out.get(id_)
-        if out is None:
-            self.plan(
-                self.now, lambda: self.deliver(run, CALL_ENDED, {"command": id_, "outcome": "withdrawn"})
-            )
-            return
-        out.withdrawn = True  # an answer that is on its way comes all the same
-        if out.silent or not out.flying:
-            out.silent = False
-            self._try(run, out)
+    def _answered(self, run: Run, call: Call) -> Answer:
+        return self._partner.answer(run, call) if self._partner is not None else Answer(outcome="never")
 
     def _child(self, run: Run, child: StartChild) -> None:
         answer = self._partner.child(run, child) if self._partner else None
