@@ -7,12 +7,12 @@ from importlib import import_module, resources
 from typing import Any
 
 from crossdock.connect import Connector
+from crossdock.connect.arrivals import arrivals
 from crossdock.connect.contract import Context, Notice, Operation, Request, Response
 from crossdock.connect.fit import misfit
 from crossdock.connect.secret import Secret
 from crossdock.connect.signatures import verify
 from crossdock.connect.systems import contracts, shape_of
-from crossdock.gateway.events import arrivals
 
 KEY = "XD5Q2VJ7K3M4N6P8R9T2W4Y6ZA"
 NAMES = ("northway_erp", "stackyard_wms", "waypost_tms", "quayline", "farrow", "oldbridge")

@@ -30,7 +30,7 @@ def said(response: Response) -> tuple[str, str]:
 
 def booked(response: Response, _: Context) -> Json:
     """The consignment that was made."""
-    reply = _answer(response)
+    reply = _answer(response, "BookingReply")
     label = reply.find("Label")
     found = _booked(_consignment(reply))
     if label is not None and label.text:
@@ -41,7 +41,7 @@ def booked(response: Response, _: Context) -> Json:
 
 def find(data: Json, context: Context) -> Generator[Request, Response, Json | None]:
     """The consignment that stands under our reference, of the service that was asked for."""
-    reply = _answer((yield requests.search(requests.reference(data))))
+    reply = _answer((yield requests.search(requests.reference(data))), "SearchReply")
     wanted = requests.service(data, context)
     for consignment in reply.iterfind("Consignment"):
         if text(consignment, "Status") != "CANC" and text(consignment, "Service") == wanted:
@@ -52,8 +52,10 @@ def find(data: Json, context: Context) -> Generator[Request, Response, Json | No
 def void(data: Json, _: Context) -> Generator[Request, Response, Json]:
     """The consignment is cancelled; it may have been before."""
     response = yield requests.void(data["booking"])
-    if response.status == 409:
-        reply = _answer((yield requests.track(data["booking"])))
+    if response.status != 409:
+        _answer(response, "CancelReply")
+    else:
+        reply = _answer((yield requests.track(data["booking"])), "TrackReply")
         if text(_consignment(reply), "Status") != "CANC":
             code, message = said(response)
             raise RefusedByPartner(message, code=code)
@@ -63,14 +65,14 @@ def void(data: Json, _: Context) -> Generator[Request, Response, Json]:
 def track(data: Json, _: Context) -> Generator[Request, Response, Json]:
     """What has happened so far."""
     number, known = data["tracking_number"], words(_WORDS)
-    reply = _answer((yield requests.track(number)))
+    reply = _answer((yield requests.track(number)), "TrackReply")
     scans = [_scan(scan, number) for scan in reply.iterfind("Scan")]
     return {"milestones": [milestone(known, scan, by="oldbridge")[1] for scan in scans]}
 
 
 def health(_: Any, __: Context) -> Generator[Request, Response, None]:
     """It answers and lets us in."""
-    _answer((yield requests.search("none")))
+    _answer((yield requests.search("none")), "SearchReply")
 
 
 def told_by_webhook(notice: Notice) -> Iterator[Happening]:
@@ -100,11 +102,14 @@ def delivery_id(notice: Notice) -> str:
     return text(read(notice.body), "NoticeId")
 
 
-def _answer(response: Response) -> Element:
+def _answer(response: Response, root: str) -> Element:
     try:
-        return read(response.body)
+        found = read(response.body)
     except Refused as error:
         raise UnknownOutcome(error.message) from None
+    if found.tag != root:
+        raise UnknownOutcome(f"the answer is a {found.tag}, not a {root}")
+    return found
 
 
 def _consignment(reply: Element) -> Element:
