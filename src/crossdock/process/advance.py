@@ -232,7 +232,7 @@ _HANDLERS: Mapping[str, Callable[[Turn], None]] = {
     ALIAS_REFUSED: _alias_refused,
     **repairs.HANDLERS,
 }
-_HARMLESS = frozenset({CALL_ENDED, TIMER_DUE, TASK_DECIDED, CHILD_ENDED, ALIAS_REFUSED})
+_HARMLESS = frozenset({CALL_ENDED, TIMER_DUE, TASK_DECIDED, ALIAS_REFUSED})
 
 
 # -- letting everything go on that can ----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from crossdock.errors import Refused
@@ -33,6 +34,50 @@ def learn(names: Names, document: str, steps: dict[str, Any], kinds: dict[str, s
             break
         outputs = learnt
     return scope
+
+
+def certain(steps: dict[str, Any], on: Any) -> dict[str, frozenset[str]]:
+    """The steps whose output is there for certain when each step starts: needed, and skipped by nothing.
+
+    A person may skip any step; then what asks for its output is held, and the person sees why.
+    """
+    parts = {name: value if isinstance(value, dict) else {} for name, value in steps.items()}
+    called = {
+        word
+        for value in (*parts.values(), {"on": on})
+        for field in ("late", "fails", "refused", "on")
+        for word in _words(value.get(field), "step")
+    }
+    may_skip = {
+        name
+        for name, value in parts.items()
+        if "if" in value
+        or "until" in value
+        or any("skip" in _words(value.get(f), "skip") for f in ("late", "fails", "refused"))
+    }
+
+    def needed(name: str, found: set[str]) -> set[str]:
+        raw = parts[name].get("needs") or ()
+        for other in [raw] if isinstance(raw, str) else raw:
+            if other in parts and other not in found:
+                found.add(other)
+                if other not in called:  # one that is skipped because nobody called for it needed nothing
+                    needed(other, found)
+        return found
+
+    return {name: frozenset(needed(name, set()) - may_skip - called) for name in parts}
+
+
+def _words(raw: Any, verb: str) -> Iterator[str]:
+    """What actions say of `verb`: its object, and the words that stand for whole actions."""
+    for action in raw if isinstance(raw, list) else raw.values() if isinstance(raw, dict) else [raw]:
+        if isinstance(action, str):
+            yield action
+        elif isinstance(action, dict | list):
+            yield from _words(action, verb)
+    if isinstance(raw, dict) and (verb in raw or raw.get("do") == verb):
+        yield verb
+        yield str(raw.get(verb, ""))
 
 
 def _given(names: Names, kind: str, value: dict[str, Any]) -> Type | None:

@@ -28,7 +28,7 @@ from crossdock.process.definition import (
     Work,
 )
 from crossdock.process.names import OPERATION, Names
-from crossdock.process.outline import learn
+from crossdock.process.outline import certain, learn
 from crossdock.process.schema import STEP_KINDS
 from crossdock.process.scope import Scope, event_type, kind_of, variable_of
 from crossdock.process.source import Path, Source
@@ -58,6 +58,7 @@ class Reader(Names):
         """Read from `source` what may refer to `catalogue` and to what the process itself declares."""
         super().__init__(source, catalogue)
         self._scope = Scope("document", DYN, {})
+        self._certain: dict[str, frozenset[str]] = {}
 
     def read(self) -> Process | None:
         """The process, or None where it is not even in the form of one."""
@@ -78,6 +79,7 @@ class Reader(Names):
         if None in kinds.values():
             return None
         self._scope = learn(self, document, steps, {name: kind or "" for name, kind in kinds.items()})
+        self._certain = certain(steps, value.get("on"))
         read = {name: self._step(name, raw, kinds[name] or "") for name, raw in steps.items()}
         return self._process(value, document, {name: step for name, step in read.items() if step is not None})
 
@@ -189,13 +191,14 @@ class Reader(Names):
     def _step(self, name: str, value: Any, kind: str) -> Step | None:
         path: Path = ("steps", name)
         self.step = name
-        environment = self._scope.environment()
+        scope = self._scope.knowing(self._certain[name])
+        environment = scope.environment()
         for field, kinds in _OF_KIND.items():
             if field in value and kind not in kinds:
                 self.problem(
                     (*path, field), f"`{field}` means nothing for `{kind}`", f"it is for {', '.join(kinds)}"
                 )
-        work = WorkReader(self, self._scope).read(kind, path, value)
+        work = WorkReader(self, scope).read(kind, path, value)
         if work is None:
             self.step = ""
             return None

@@ -120,12 +120,18 @@ def step_type(name: str, kind: str, output: Type | None, *, outputs: Type | None
     return Record(f"Step_{name}", fields)
 
 
+def _filled(step: Record) -> Record:
+    output = step.fields["output"]
+    return Record(step.name, {**step.fields, "output": Field(output.type, optional=True, filled=True)})
+
+
 class Scope:
     """Environments for the expressions of one process, each made once."""
 
     def __init__(self, variable: str, document: Type, steps: Mapping[str, Record]) -> None:
         """Take the document's name and type, and the types of the steps."""
         self.types = steps
+        self._variable = variable
         self._base: dict[str, Type] = {
             variable: document,
             "steps": Record("Steps", {name: Field(step) for name, step in steps.items()}),
@@ -134,7 +140,18 @@ class Scope:
             "now": TIMESTAMP,
         }
         self._made: dict[tuple[tuple[str, int], ...], Environment] = {}
+        self._knowing: dict[frozenset[str], Scope] = {}
         self._kept: list[Type] = []  # ids stay unique while their owners live
+
+    def knowing(self, certain: frozenset[str]) -> Scope:
+        """The scope of a step that starts when these steps have given their output."""
+        known = frozenset(name for name in certain if "output" in self.types[name].fields)
+        if not known:
+            return self
+        if known not in self._knowing:
+            types = {name: _filled(step) if name in known else step for name, step in self.types.items()}
+            self._knowing[known] = Scope(self._variable, self._base[self._variable], types)
+        return self._knowing[known]
 
     def environment(
         self, extra: Mapping[str, Type] | None = None, *, only: tuple[str, ...] = ()

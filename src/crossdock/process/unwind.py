@@ -345,6 +345,7 @@ def _finish_redo(turn: Turn, unwind: Unwind) -> None:
     for name in unwind.steps:
         old = state.steps[name]
         if old.status == "pending":
+            turn.changed.append(name)  # its turn may have come meanwhile
             continue
         for id_, open_ in list(state.exceptions.items()):
             if open_.step == name and (open_.holds or open_.late):
