@@ -11,6 +11,7 @@ from aiohttp import web
 from partner_depot import ORDER, build, depot, leased, look, looked, read
 
 from crossdock.connect.contract import Operation, RefusedByPartner, Request, exchange
+from crossdock.errors import NotFound, Refused, Unreachable
 
 
 def answers(status=200, body=b"", headers=None):
@@ -345,3 +346,35 @@ async def test_a_changed_secret_is_used_without_a_restart(bench, monkeypatch):
     bench.keeps.kept["key"] = "k-secret-2"
     await calls.call(leased(key="another"))
     assert [r[2]["x-key"] for r in bench.partner.requests] == ["k-secret-1", "k-secret-2"]
+
+
+async def test_a_check_says_whether_the_other_side_answers_and_lets_us_in(bench):
+    def health(_data, _context):
+        yield Request("GET", "/ping")
+
+    calls = await bench.calls(depot(health=health))
+    await calls.check(bench.tenant.id, "depot")
+    bench.partner.answer = answers(403, b'{"message": "not you"}')
+    with pytest.raises(RefusedByPartner, match="depot answered 403: not you"):
+        await calls.check(bench.tenant.id, "depot")
+    bench.partner.answer = answers(500)
+    with pytest.raises(Unreachable):
+        await calls.check(bench.tenant.id, "depot")
+    with pytest.raises(NotFound):
+        await calls.check(bench.tenant.id, "other")
+
+
+async def test_a_reply_that_our_own_reading_refuses_is_unknown_after_a_change_and_refused_before(bench):
+    def unreadable(_response, _context):
+        raise Refused("the XML cannot be read")
+
+    def early(_data, _context):
+        raise Refused("no lines are given", mend="give lines")
+
+    late = Operation(name="create_pick", do=exchange(build, unreadable), idempotency="natural")
+    ended = await (await bench.calls(depot(operations=(late,)))).call(leased())
+    assert (ended.outcome, ended.reason) == ("unknown", "the XML cannot be read")
+    soon = Operation(name="create_pick", do=exchange(early, read), idempotency="natural")
+    ended = await (await bench.calls(depot(operations=(soon,)))).call(leased())
+    assert ended.outcome == "refused"
+    assert ended.reason.startswith("no lines are given")

@@ -77,9 +77,12 @@ class Calls:
             reason, retry_after = error.message, error.retry_after
         except UnknownOutcome as error:
             reason = error.message
-        except Refused as error:
-            code = error.code if isinstance(error, RefusedByPartner) else ""
-            return _refused(leased, line.hide(error.message), code)
+        except RefusedByPartner as error:
+            return _refused(leased, line.hide(error.message), error.code)
+        except Refused as error:  # of ours: before anything was sent, or because the answer does not do
+            reason = str(error)
+            if not progress.touched:
+                return _refused(leased, line.hide(reason), "")
         except Exception as error:  # noqa: BLE001 - a connector reads what others send; nothing may escape it
             reason = f"{line.connector.name} could not read the answer: {type(error).__name__}: {error}"
             if not progress.asked:
@@ -128,6 +131,12 @@ class Calls:
                 return await self._wire.talk(line, talk(data, context), Progress(changes=False))
         except TimeoutError:
             raise Unreachable(f"{connection} did not answer within {seconds:g} s") from None
+
+    async def check(self, tenant: int, connection: str) -> None:
+        """See whether the other side answers and lets us in. Raises `Refused` or `Unreachable` where not."""
+        health = (await self._lines.line(tenant, connection)).connector.health
+        if health is not None:
+            await self.ask(tenant, connection, health, {})
 
 
 def short_key(key: str) -> str:

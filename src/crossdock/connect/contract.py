@@ -14,10 +14,10 @@
 
 How a talk ends, and what that means:
 
-    return              done; the value fits the operation's output
-    raise Refused       they said no, and will say it again (`RefusedByPartner` carries their code)
-    raise Unreachable   certainly nothing was done
-    raise UnknownOutcome, or anything else after something was sent that changes: it may have been done
+    return                  done; the value fits the operation's output
+    raise RefusedByPartner  they said no, and will say it again; so does `Refused` before any change was sent
+    raise Unreachable       certainly nothing was done
+    raise UnknownOutcome    it may have been done; so does anything else after a change was sent
 
 Statuses that no talk asked to see (`Request.accept`) never reach it. The runtime reads 4xx as refused, with
 the partner's own words; 429 and `not_done` as unreachable; other 5xx as unknown where something may have

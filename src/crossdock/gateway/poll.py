@@ -36,6 +36,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 LEASE_SECONDS = 120.0
 PAGE_SECONDS = 30.0
 MOST_PAGES = 50  # read in one go; the rest is read in the next
+HOUR = 3600.0
 MOST_WAIT = 900.0  # seconds between tries of a feed that fails
 
 _FIND: LiteralString = """
@@ -93,9 +94,14 @@ class Poller:
 
     async def run(self, *, look: float = 1.0) -> None:
         """Read what is due until cancelled, looking every `look` seconds."""
+        tidied = -HOUR
         while True:
             pause = look
             try:
+                if time.monotonic() - tidied > HOUR:
+                    async with self._database.engine() as transaction:
+                        await transaction.value("select crossdock.make_partitions('delivery')")
+                    tidied = time.monotonic()
                 if await self.turn():
                     pause = 0.0
             except Unreachable as error:
