@@ -215,22 +215,32 @@ async def test_an_event_beyond_the_limits_is_refused_and_its_neighbours_are_not(
     assert await engine.sql("select * from crossdock.seen") == []
 
 
-async def test_what_nobody_has_a_use_for_is_kept_until_it_is_dismissed_or_given_to_a_run(engine):
+async def test_what_no_run_claims_is_kept_until_it_is_dismissed_or_given_to_a_run(engine):
     await engine.publish(WAITS)
     books(engine)
     receipts = await engine.inbox.put(
-        engine.tenant, [event("shipment.delivered", {}, parcel="P-1"), event("claim.filed", {}, claim="C-1")]
+        engine.tenant, [event("shipment.delivered", {}, parcel=parcel) for parcel in ("P-1", "P-2")]
     )
     assert [receipt.fate for receipt in receipts] == ["parked", "parked"]
-    delivered, filed = await engine.history.parked(engine.tenant)
-    await engine.inbox.dismiss(engine.tenant, filed.id)
+    delivered, other = await engine.history.parked(engine.tenant)
+    await engine.inbox.dismiss(engine.tenant, other.id)
     with pytest.raises(NotFound):
-        await engine.inbox.dismiss(engine.tenant, filed.id)
+        await engine.inbox.dismiss(engine.tenant, other.id)
     async with engine.working():
         (receipt,) = await engine.inbox.put(engine.tenant, [order("SO-1")])
         await engine.inbox.attach(engine.tenant, delivered.id, receipt.runs[0])
         await engine.ended("SO-1")
     assert await engine.history.parked(engine.tenant) == []
+
+
+async def test_what_no_process_has_a_use_for_is_kept_and_waits_for_nobody(engine):
+    await engine.publish(WAITS)
+    (receipt,) = await engine.inbox.put(engine.tenant, [event("claim.filed", {}, claim="C-1")])
+    assert receipt.fate == "unwanted"
+    assert await engine.history.parked(engine.tenant) == []
+    async with engine.database.of(engine.tenant) as transaction:
+        rows = await transaction.fetch("select type, dismissed is not null as dismissed from crossdock.parked")
+    assert [tuple(row) for row in rows] == [("claim.filed", True)]
 
 
 async def test_a_tenant_sees_only_its_own_runs_and_events_never_cross(engine):
@@ -243,7 +253,7 @@ async def test_a_tenant_sees_only_its_own_runs_and_events_never_cross(engine):
         (receipt,) = await engine.inbox.put(
             other, [event("shipment.delivered", {}, tracking="T-1", order="SO-1")]
         )
-        assert receipt.fate == "parked"
+        assert receipt.fate == "unwanted"
         await engine.idle()
     assert await engine.history.runs(other) == []
     assert (await engine.run_of("SO-1")).run.status == "active"

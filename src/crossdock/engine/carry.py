@@ -151,7 +151,7 @@ class Carrier:
                 data=emit.data,
                 about=emit.about,
             )
-            await self.routing.add(tenant, event, quiet=True)
+            await self.routing.add(tenant, event, quiet=emit.type.startswith("exception."))
         for tenant, run, state, child in self._children:
             event = Event(
                 id=f"{run}/{child.step}/{child.item}/{child.redo}",

@@ -3,6 +3,7 @@
     named     a live alias of a run stands in `about`, and the run's process wants the type      -> its inbox
     started   a process starts on it, for a key that has no live run                             -> a new run
     parked    nobody has a use for it yet: kept with its keys until an alias claims it           -> parked
+    unwanted  no process has a use for its type: kept, and nobody waits for it                   -> parked
     refused   it starts a process whose run for that key has ended and may not be run again      -> quarantine
 
 All events of one transaction are routed together, in a handful of statements. Two transactions may meet: one
@@ -73,8 +74,9 @@ from unnest($1::int[], $2::bigint[], $3::bytea[]) as k(tenant, run, event)
 """
 
 _PARK: LiteralString = """
-insert into crossdock.parked (tenant, type, event)
-select * from unnest($1::int[], $2::text[], $3::bytea[]) returning id
+insert into crossdock.parked (tenant, type, event, dismissed)
+select k.tenant, k.type, k.event, case when k.wanted then null else crossdock.now() end
+from unnest($1::int[], $2::text[], $3::bytea[], $4::bool[]) as k(tenant, type, event, wanted) returning id
 """
 
 _PARK_KEYS: LiteralString = """
@@ -113,7 +115,7 @@ class Item:
     tenant: int
     event: Event
     bytes: bytes
-    quiet: bool = False  # not parked when no process has a use for its type
+    quiet: bool = False  # not kept when nobody has a use for it: it stands in the history of who said it
     fate: Fate = "unwanted"
     reason: str = ""
     runs: set[int] = field(default_factory=set)
@@ -222,7 +224,7 @@ class Routing:
         for item in self.items:
             if item.fate == "unwanted" and item.runs:
                 item.fate = "routed"
-            elif item.fate == "unwanted" and not (item.quiet and not self._known(item)):
+            elif item.fate == "unwanted" and not item.quiet and self._known(item):
                 item.fate = "parked"
         await self._write()
 
@@ -366,18 +368,21 @@ class Routing:
             await self.transaction.execute(PUT, *columns(self._inbox, 3))
         if self._aside:
             await self.transaction.execute(PUT_ASIDE, *columns(self._aside, 3))
-        parked = [item for item in self.items if item.fate == "parked"]
-        if parked:
+        # What no process has a use for is kept as well, and waits for nobody.
+        kept = [i for i in self.items if i.fate == "parked" or (i.fate == "unwanted" and not i.quiet)]
+        if kept:
             rows = await self.transaction.fetch(
                 _PARK,
-                [item.tenant for item in parked],
-                [item.event.type for item in parked],
-                [item.bytes for item in parked],
+                [item.tenant for item in kept],
+                [item.event.type for item in kept],
+                [item.bytes for item in kept],
+                [item.fate == "parked" for item in kept],
             )
             keys = [
                 (item.tenant, kind, value, row["id"])
-                for item, row in zip(parked, rows, strict=True)
+                for item, row in zip(kept, rows, strict=True)
                 for kind, value in item.event.about.items()
+                if item.fate == "parked"
             ]
             await self.transaction.execute(_PARK_KEYS, *columns(keys, 4))
         refused = [item for item in self.items if item.fate == "quarantined"]
