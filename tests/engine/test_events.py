@@ -239,7 +239,9 @@ async def test_what_no_process_has_a_use_for_is_kept_and_waits_for_nobody(engine
     assert receipt.fate == "unwanted"
     assert await engine.history.parked(engine.tenant) == []
     async with engine.database.of(engine.tenant) as transaction:
-        rows = await transaction.fetch("select type, dismissed is not null as dismissed from crossdock.parked")
+        rows = await transaction.fetch(
+            "select type, dismissed is not null as dismissed from crossdock.parked"
+        )
     assert [tuple(row) for row in rows] == [("claim.filed", True)]
 
 

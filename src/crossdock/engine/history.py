@@ -13,10 +13,11 @@ from typing import Any, LiteralString
 import msgspec
 
 from crossdock.engine.correlate import decode_event
+from crossdock.engine.payloads import put_back
 from crossdock.errors import NotFound
 from crossdock.process import State, decode_state
 from crossdock.process.messages import Event, Record
-from crossdock.store import Database, Tenant
+from crossdock.store import Database, Tenant, TenantTransaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,13 +257,18 @@ class History:
                 "order by id",
                 run,
             )
+            state_bytes = None
+            if row["state"] is not None:
+                (state_bytes,) = await put_back(transaction, tenant.id, row["state"])
+            told = [await _line(transaction, line) for line in lines]
         values = dict(row)
-        source, state = values.pop("source"), values.pop("state")
+        source = values.pop("source")
+        del values["state"]
         return RunDetail(
             run=RunRow(**values),
             source=source,
-            state=decode_state(state) if state is not None else None,
-            lines=[_line(line) for line in lines],
+            state=decode_state(state_bytes) if state_bytes is not None else None,
+            lines=told,
             calls=[CallRow(**dict(call)) for call in calls],
             children=[RunRow(**dict(child)) for child in children],
             aliases=[(alias["kind"], alias["value"]) for alias in aliases],
@@ -347,20 +353,20 @@ async def follow(
     """
     async with database.of(tenant) as transaction:
         rows = await transaction.fetch(_FOLLOW, after.xid, after.run, after.seq, most)
+        lines = [(row["run"], await _line(transaction, row)) for row in rows]
     if not rows:
         return [], after
     last = rows[-1]
-    return [(row["run"], _line(row)) for row in rows], Place(
-        xid=last["xid"], run=last["run"], seq=last["seq"]
-    )
+    return lines, Place(xid=last["xid"], run=last["run"], seq=last["seq"])
 
 
-def _line(row: Any) -> Line:
+async def _line(transaction: TenantTransaction, row: Any) -> Line:
+    event, records = await put_back(transaction, transaction.tenant.id, row["event"], row["records"])
     return Line(
         seq=row["seq"],
         at=row["at"],
-        event=decode_event(row["event"]),
-        records=msgspec.json.decode(row["records"], type=list[Record]),
+        event=decode_event(event),
+        records=msgspec.json.decode(records, type=list[Record]),
     )
 
 

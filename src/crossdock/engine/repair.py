@@ -20,8 +20,9 @@ import msgspec
 
 from crossdock.engine.correlate import RunRef, encode_event
 from crossdock.engine.library import Library
+from crossdock.engine.payloads import put_back
 from crossdock.errors import Conflict, NotFound, Refused
-from crossdock.process import decode_state
+from crossdock.process import State, decode_state
 from crossdock.process.messages import (
     RUN_CANCEL,
     STEP_REDO,
@@ -319,26 +320,30 @@ class Repairs:
     async def _judge(self) -> None:
         async with self._database.engine() as transaction:
             rows = await transaction.fetch(_JUDGE)
-            judged = [
-                (row["tenant"], row["repair"], row["n"], *verdict)
-                for row in rows
-                if (verdict := _verdict(row)) is not None
-            ]
+            judged = []
+            for row in rows:
+                verdict = _verdict(row, await _state(transaction, row["tenant"], row["state"]))
+                if verdict is not None:
+                    judged.append((row["tenant"], row["repair"], row["n"], *verdict))
             if judged:
                 await transaction.execute(_JUDGED, *zip(*judged, strict=True))
 
 
-def _verdict(row: Any) -> tuple[str, str] | None:
+async def _state(transaction: EngineTransaction, tenant: int, data: bytes | None) -> State | None:
+    return None if data is None else decode_state((await put_back(transaction, tenant, data))[0])
+
+
+def _verdict(row: Any, state: State | None) -> tuple[str, str] | None:
     """What became of a run after its repair was decided; None while its step is still at work."""
     if row["error"] is not None:
         return "stopped", row["error"]
     if row["status"] in ENDED_RUN:
         return "mended" if row["status"] == "completed" else "ended", row["status"]
-    if row["state"] is None:
+    if state is None:
         return None
     if not row["step"]:
         return ("held", "") if row["status"] == "held" else ("mended", row["status"])
-    step = decode_state(row["state"]).steps.get(row["step"])
+    step = state.steps.get(row["step"])
     if step is None or step.status in ENDED_STEP:
         return "mended", step.status if step is not None else "no such step"
     return ("held", step.reason) if step.status == "held" else None
@@ -383,7 +388,7 @@ async def _release(
         if lenient:
             return
         raise Conflict(f"run {run} is not stopped", mend="see the stopped runs")
-    state = decode_state(row["state"]) if row["state"] is not None else None
+    state = await _state(transaction, tenant, row["state"])
     await transaction.execute(
         "update crossdock.run set error = null, status = $3, wake_at = $4 where tenant = $1 and id = $2",
         tenant,

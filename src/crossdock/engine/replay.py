@@ -9,6 +9,7 @@ import msgspec
 
 from crossdock.engine.correlate import decode_event
 from crossdock.engine.library import Library
+from crossdock.engine.payloads import put_back
 from crossdock.errors import NotFound
 from crossdock.process import State, advance, encode_state, new_state
 from crossdock.process.state import Parent
@@ -59,12 +60,15 @@ async def replay(database: Database, library: Library, tenant: Tenant, run: int)
         )
         differs_at: int | None = None
         for line in lines:
-            event = decode_event(line["event"])
+            whole, told = await put_back(transaction, tenant.id, line["event"], line["records"])
+            event = decode_event(whole)
             reference = await library.reference(transaction, tenant.id, event.reference)
             decision = advance(process, state, event, reference)
             state = decision.state
-            if differs_at is None and msgspec.json.encode(decision.records) != line["records"]:
+            if differs_at is None and msgspec.json.encode(decision.records) != told:
                 differs_at = line["seq"]
-    stored = row["state"]
+        stored = row["state"]
+        if stored is not None:
+            (stored,) = await put_back(transaction, tenant.id, stored)
     same = (encode_state(state) == stored if stored is not None else not lines) and differs_at is None
     return Replayed(same=same, decisions=len(lines), state=state, differs_at=differs_at)

@@ -25,6 +25,7 @@ import msgspec
 from crossdock.engine.correlate import RunRef, encode_event
 from crossdock.engine.library import FRESH_SECONDS, Library, Shelf
 from crossdock.engine.outbox import LeasedCall, Outcome, Room, call_seconds, outcome_event
+from crossdock.engine.payloads import LARGE
 from crossdock.errors import CrossdockError
 from crossdock.process import Decision, State, advance, encode_state
 from crossdock.process.messages import Call
@@ -33,7 +34,7 @@ from crossdock.store import Database
 
 _encode = msgspec.json.Encoder().encode
 _CLOCK_SECONDS = 1.0
-_LARGEST_STATE = 2**20  # bytes; what is larger goes the long way, where limits are told
+_LARGEST = LARGE  # bytes of JSON; what is larger goes the long way, where large parts are taken out
 
 _CLOCK: LiteralString = "select crossdock.now() as now, virtual from crossdock.clock"
 
@@ -216,7 +217,8 @@ class Straight:
                 return None
             key = f"{state.tenant}/{state.process}/{state.key}/{state.generation}/{call.id}"
         encoded = encode_state(state)
-        if len(encoded) > _LARGEST_STATE:
+        records = _encode(decision.records)
+        if len(encoded) > _LARGEST or len(event) > _LARGEST or len(records) > _LARGEST:
             return None
         if call is not None:
             mine = self._room.free_for(leased.tenant, connection) > 0
@@ -233,7 +235,7 @@ class Straight:
             state.status in ENDED_RUN,
             encoded,
             event,
-            _encode(decision.records),
+            records,
             call.id if call else "",
             connection,
             call.lane if call else "",

@@ -20,6 +20,7 @@ from crossdock.engine.claim import FINAL, Work
 from crossdock.engine.correlate import decode_event, encode_event
 from crossdock.engine.library import Library, Shelf
 from crossdock.engine.outbox import outcome_event
+from crossdock.engine.payloads import put_back
 from crossdock.engine.projections import Seen
 from crossdock.errors import CrossdockError, Unreachable
 from crossdock.process import Process, State, advance, decode_state, encode_state, new_state
@@ -107,7 +108,8 @@ async def take_turns(
     error: str | None = None
     try:
         process = await library.process(transaction, work.tenant, work.row["version"])
-        turns = Turns(work, process, _state(work, process, shelf, known, parents), shelf, sink)
+        state = await _state(transaction, work, process, shelf, known, parents)
+        turns = Turns(work, process, state, shelf, sink)
         for position, (_, event) in enumerate(events):  # noqa: B007 - says where it stopped
             turns.timers(before=event.received)
             turns.take(event)
@@ -150,12 +152,18 @@ def _note_settled(work: Work, event: Event, sink: Sink) -> None:
         sink.settle.append((work.tenant, work.run, command))
 
 
-def _state(
-    work: Work, process: Process, shelf: Shelf, known: State | None, parents: dict[tuple[int, int], Any]
+async def _state(
+    transaction: EngineTransaction,
+    work: Work,
+    process: Process,
+    shelf: Shelf,
+    known: State | None,
+    parents: dict[tuple[int, int], Any],
 ) -> State:
     row = work.row
     if row["data"] is not None:
-        return decode_state(row["data"])
+        (data,) = await put_back(transaction, work.tenant, row["data"])
+        return decode_state(data)
     if known is not None:
         return known
     parent = None

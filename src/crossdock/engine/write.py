@@ -14,6 +14,7 @@ from typing import Any, LiteralString
 import msgspec
 
 from crossdock.engine.outbox import LeasedCall, Room, call_seconds
+from crossdock.engine.payloads import Payloads
 from crossdock.process.messages import Call, Event, Record
 from crossdock.process.state import ENDED_RUN, State
 from crossdock.store import EngineTransaction
@@ -151,6 +152,7 @@ class Columns:
     withdrawals: list[tuple[int, int, str]] = field(default_factory=list)
     aside: list[tuple[int, int, int | None, str | None, bytes]] = field(default_factory=list)
     stopped: list[tuple[int, int, str]] = field(default_factory=list)  # runs without a new state, and why
+    payloads: Payloads = field(default_factory=Payloads)
     waiting: bool = False  # calls were written that somebody has to lease
     _calls: _Calls = field(default_factory=_Calls)
 
@@ -158,6 +160,7 @@ class Columns:
         """A run's new state; with an `error` it stops until somebody releases it."""
         status = "held" if error is not None else state.status
         wake = None if error is not None else state.wake
+        encoded = self.payloads.take_out(tenant, encoded)
         self.runs.append((tenant, run, state.seq, status, wake, state.ended, encoded, error))
         if state.status in ENDED_RUN:
             self.ended.append((tenant, run))
@@ -166,7 +169,9 @@ class Columns:
         self, tenant: int, run: int, seq: int, event: Event, encoded: bytes, records: list[Record]
     ) -> None:
         """One line of history."""
-        self.history.append((tenant, run, seq, event.type, encoded, _encode(records)))
+        small = self.payloads.take_out(tenant, encoded)
+        told = self.payloads.take_out(tenant, _encode(records))
+        self.history.append((tenant, run, seq, event.type, small, told))
 
     def call(self, tenant: int, run: int, call: Call, connection: str, key: str) -> None:
         """A call for its lane."""
@@ -216,6 +221,7 @@ class Columns:
         if self.retries:
             await transaction.execute(_RETRY, *_columns(self.retries, 5))
             self.waiting = True
+        await self.payloads.write(transaction)
         if self.stopped:
             await transaction.execute(_STOP, *_columns(self.stopped, 3))
         if self.aside:
