@@ -62,7 +62,7 @@ def demo(
     """
     interactive = sys.stdout.isatty() and not json
     leave = leave or not interactive
-    waits = patience if patience is not None else 0.0 if leave else 4.0
+    waits = patience if patience is not None else 0.0 if leave else 15.0
     with told(json=json), contextlib.ExitStack() as stack:
         place = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crossdock-demo-")))
         holds = asyncio.run(
