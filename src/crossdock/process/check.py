@@ -177,6 +177,8 @@ class Check:
         awaited = step.work.growing if isinstance(step.work, RunWork) else frozenset[str]()
         until = step.work.until if isinstance(step.work, AwaitWork) else None
         free = named_steps([text for text in (until, step.deadline.by if step.deadline else None) if text])
+        texts = self._texts.get(name, ())
+        free |= {path[1] for text in texts for path in text.paths if path[::2] == ("steps", "status")}
         for other in sorted(named_steps(self._texts.get(name, ()))):
             if other in steps and other != name and other not in later | awaited | free | set(step.needs_any):
                 causes = self._process.triggers.get(name, frozenset())
