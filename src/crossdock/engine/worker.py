@@ -74,7 +74,8 @@ class Worker:
         self._look_now = asyncio.Event()
         self._lease_now = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], float] = {}  # until when each may take
+        self._overdue: set[asyncio.Task[None]] = set()
         self._answers: dict[tuple[int, str], list[bool]] = defaultdict(list)
         self._troubled: set[tuple[int, str]] = set()
         self.decisions = 0  # decided by this worker so far
@@ -97,6 +98,7 @@ class Worker:
                 asyncio.create_task(self._forever(self._look)),
                 asyncio.create_task(self._forever(self._lease)),
                 asyncio.create_task(self._forever(self._tidy)),
+                asyncio.create_task(self._forever(self._watch)),
             ]
             stopping = asyncio.create_task(self._stopping.wait())
             try:
@@ -175,14 +177,28 @@ class Worker:
 
     def _begin(self, leased: LeasedCall) -> None:
         task = asyncio.create_task(self._call(leased))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        self._calls[task] = time.monotonic() + leased.seconds
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        del self._calls[task]
+        self._overdue.discard(task)
+
+    async def _watch(self) -> None:
+        """End calls that take too long. One look for all: a timer for each would cost more than it tells."""
+        await asyncio.sleep(min(0.25, self.pace.lease / 20))
+        now = time.monotonic()
+        for task, until in self._calls.items():
+            if until < now and task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
 
     async def _call(self, leased: LeasedCall) -> None:
         try:
-            async with asyncio.timeout(leased.seconds):
-                ended = await self._caller.call(leased)
-        except TimeoutError:
+            ended = await self._caller.call(leased)
+        except asyncio.CancelledError:
+            if asyncio.current_task() not in self._overdue:
+                raise  # the worker stops
             ended = CallEnded(
                 command=leased.command, outcome="unknown", reason=f"no answer within {leased.seconds:g} s"
             )
