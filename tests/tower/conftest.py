@@ -1,218 +1,18 @@
-"""Pages over a running engine: a real database, a real worker, real HTTP; only the partner systems are played."""
+"""Pages over a running engine: a real database, a real worker, real HTTP."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
-import uvicorn
+from starlette.applications import Starlette
+from tower_world import DELIVERIES, ORDERS, START, Partners, Tower, read, serving
 
-from crossdock.engine import Arrival, Connections, History, Inbox, LeasedCall, Library, Pace, Repairs, Worker
-from crossdock.process import canonical, load
-from crossdock.process.catalogue import OperationShape, ProcessShape
-from crossdock.process.messages import CallEnded
+from crossdock.engine import Connections, History, Inbox, Library, Repairs
 from crossdock.store import Clock, Database, Tenant
-from crossdock.tower import EVERY_ROLE, Person, app
-
-START = datetime(2026, 5, 4, 8, tzinfo=UTC)
-
-ORDERS = """
-process: order
-title: Order to cash
-owner: order-desk
-document: Order
-key: ${ order.number }
-start:
-  - on: order.released
-on:
-  order.cancelled: { do: cancel }
-steps:
-  check_credit:
-    title: Check the credit
-    call: erp.check_credit
-    with: { customer: "${ order.customer.name }", amount: "${ order.total }" }
-  approve:
-    title: Approve a large order
-    needs: check_credit
-    if: ${ order.total >= money("1000", "EUR") }
-    approve:
-      role: finance
-      not: ["${ order.created_by }"]
-    with: { order: "${ order.number }", amount: "${ order.total }" }
-    refused: { cancel: amount refused }
-    within: 4 business hours
-    late: { escalate: finance-lead }
-  pick:
-    needs: approve
-    call: wms.pick
-    with: { order: "${ order.number }" }
-    retry: { attempts: 1 }
-    undo: wms.unpick
-  count:
-    title: Count what is short
-    needs: pick
-    if: ${ order.channel == "desk" }
-    task:
-      role: warehouse
-      form: { counted: quantity, damage: money, again: bool, when: timestamp, "note?": string }
-    within: 2 business days
-    late: { escalate: warehouse-lead }
-  packed:
-    needs: pick
-    await: warehouse.shipment_packed
-    within: 1 business day
-    late: { raise: pick_late, severity: medium }
-  deliver:
-    needs: packed
-    each: ${ steps.packed.events.map(e, e.shipment) }
-    run: delivery
-  invoice:
-    needs: [deliver, count]
-    call: erp.invoice
-    with: { order: "${ order.number }" }
-    undo: none
-"""
-
-DELIVERIES = """
-process: delivery
-owner: transport-desk
-document: Shipment
-key: ${ shipment.number }
-alias:
-  tracking: ${ default(shipment.carrier, "none") + "-" + shipment.number }
-steps:
-  book:
-    call: tms.book
-    with: { shipment: "${ shipment.number }" }
-    undo: none
-  delivered:
-    needs: book
-    await: shipment.delivered
-    within: 3 business days
-    late: { raise: delivery_late, severity: high }
-"""
-
-_BASE = canonical()
-CATALOGUE = _BASE.including(
-    operations={
-        name: OperationShape(name=name, changes=name not in ("erp.check_credit",))
-        for name in ("erp.check_credit", "erp.invoice", "wms.pick", "wms.unpick", "tms.book")
-    },
-    processes={"delivery": ProcessShape(name="delivery", document=_BASE.documents["Shipment"])},
-)
-
-
-def read(text: str):
-    """The process in `text`, against what these tests have installed."""
-    return load(text, CATALOGUE)
-
-
-def order(number: str, total: str = "100.00", **more: Any) -> Arrival:
-    """The release of an order."""
-    document = {
-        "number": number,
-        "customer": {"id": "C-7", "name": "Müller & Söhne <Lager>"},
-        "total": {"amount": total, "currency": "EUR"},
-        "created_by": "ann",
-        **more,
-    }
-    return event("order.released", document, order=number)
-
-
-def event(type_: str, data: Any = None, *, id: str = "", **about: str) -> Arrival:
-    """A business event."""
-    name = id or f"{type_}/{'/'.join(about.values())}"
-    return Arrival(id=name, source="tests", type=type_, time=START, data=data, about=about)
-
-
-@dataclass
-class Partners:
-    """The other side of all calls. `refuse` holds operations that say no, with the reason."""
-
-    refuse: dict[str, str] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-
-    async def call(self, leased: LeasedCall) -> CallEnded:
-        name = f"{leased.call.system}.{leased.call.operation}"
-        self.calls.append(name)
-        if name in self.refuse:
-            return CallEnded(command=leased.command, outcome="refused", reason=self.refuse[name])
-        return CallEnded(command=leased.command, outcome="done", output={"ok": True})
-
-
-@dataclass
-class Tower:
-    """Pages, and the engine below them."""
-
-    database: Database
-    tenant: Tenant
-    library: Library
-    inbox: Inbox
-    history: History
-    clock: Clock
-    partners: Partners
-    url: str = ""
-    site: Any = None
-    person: Person = field(default_factory=lambda: Person(id="you", roles=frozenset({EVERY_ROLE})))
-    http: Any = None
-
-    @contextlib.asynccontextmanager
-    async def working(self) -> AsyncIterator[Worker]:
-        """While inside, a worker decides and calls."""
-        worker = Worker(self.database, self.library, self.partners, Pace(look=0.05, tidy=0.05))
-        self.inbox.hear = worker.hear
-        task = asyncio.create_task(worker.run())
-        try:
-            yield worker
-        finally:
-            worker.stop()
-            await task
-
-    async def until(self, condition: Any) -> Any:
-        """Wait for the condition itself."""
-        async with asyncio.timeout(20):
-            while not (value := await condition()):
-                await asyncio.sleep(0.01)
-            return value
-
-    async def put(self, *arrivals: Arrival) -> None:
-        await self.inbox.put(self.tenant, arrivals)
-
-    async def steps(self, key: str, **wanted: str) -> Any:
-        """The run of that key, once its steps stand as wanted."""
-
-        async def is_so() -> Any:
-            for row in await self.history.find(self.tenant, key):
-                detail = await self.history.run(self.tenant, row.id)
-                state = detail.state
-                if state and all(n in state.steps and state.steps[n].status == s for n, s in wanted.items()):
-                    return detail
-            return None
-
-        return await self.until(is_so)
-
-    async def get(self, path: str, status: int = 200) -> str:
-        """A page's text."""
-        async with self.http.get(self.url + path) as answer:
-            text = await answer.text()
-            assert answer.status == status, text
-            return text
-
-    async def post(self, path: str, status: int = 200, **fields: str) -> str:
-        """Post a form as a browser would, with the token of its cookie; gives the page it leads to."""
-        token = re.search(r'name="token" value="([^"]+)"', await self.get(fields.pop("page", "/desk")))
-        data = {"token": token[1] if token else "", **fields}
-        async with self.http.post(self.url + path, data=data) as answer:
-            text = await answer.text()
-            assert answer.status == status, text
-            return text
+from crossdock.tower import Person, app
 
 
 @pytest.fixture
@@ -230,33 +30,24 @@ async def tower(database: Database, tenant: Tenant) -> AsyncIterator[Tower]:
     async def who(_request: Any) -> Person:
         return tower.person
 
-    tower.site = app(
-        database=database,
-        tenant=tenant,
-        inbox=inbox,
-        repairs=Repairs(database, library),
-        read=read,
-        who=who,
-        zone="Europe/Berlin",
-        title="Acme Goods",
-    )
-    async with serving(tower.site) as url, aiohttp.ClientSession() as http:
+    def make(of: Tenant) -> Starlette:
+        return app(
+            database=database,
+            tenant=of,
+            inbox=inbox,
+            repairs=Repairs(database, library),
+            read=read,
+            who=who,
+            zone="Europe/Berlin",
+            title=of.name,
+        )
+
+    tower.make = make
+    tower.site = make(tenant)
+    async with (
+        serving(tower.site) as url,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
+    ):
         tower.url, tower.http = url, http
         yield tower
         await tower.site.state.stream.close()
-
-
-@contextlib.asynccontextmanager
-async def serving(site: Any, port: int = 0) -> AsyncIterator[str]:
-    """A real server on a free port; gives its address."""
-    config = uvicorn.Config(site, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[method-assign] # tests keep their own
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task

@@ -31,7 +31,6 @@ WIDTH, HEIGHT = 252.0, 58.0
 MARGIN = 10.0
 LETTERS = 25  # of the title that fit into a box
 NOTE = 21  # of its second line, beside the status
-MOST_STEPS = 300  # more are listed, not drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +81,8 @@ class Graph:
     summary: str
 
 
-def draw(process: Process, state: State | None = None) -> Graph | None:
-    """The picture of a process, or of one run of it. None where it has too many steps for one."""
-    if len(process.steps) > MOST_STEPS:
-        return None
+def draw(process: Process, state: State | None = None) -> Graph:
+    """The picture of a process, or of one run of it."""
     kinds = {(a, b): kind for a, b, kind in _edges(process)}
     boxes = {START: Box(width=WIDTH, height=HEIGHT * 0.6)} | {
         name: Box(width=WIDTH, height=HEIGHT) for name in process.steps

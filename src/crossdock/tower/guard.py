@@ -102,7 +102,9 @@ async def posted(request: Request) -> dict[str, str]:
         if len(body) > LARGEST_FORM:
             raise Refused(f"the form has more than {LARGEST_FORM:,} bytes", mend="shorten it")
     try:
-        fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        fields = dict(
+            parse_qsl(body.decode().replace("%00", ""), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        )
     except ValueError as error:
         raise Refused(f"the form cannot be read: {error}", mend="send the form of the page") from error
     cookie, given = request.cookies.get(TOKEN_COOKIE, ""), fields.pop(TOKEN_FIELD, "")

@@ -201,9 +201,12 @@ def _across(
         for name in row:  # each row stands in the middle at first
             x[name] -= (at - gap) / 2
     for sweep in range(8 * SWEEPS):
+        before = dict(x)
         for row in rows if sweep % 2 == 0 else reversed(rows):
             wanted = [_mean([x[o] for o in near.get(name, ())], x[name]) for name in row]
             x.update(zip(row, _apart(row, wanted, widths, gap), strict=True))
+        if all(abs(x[name] - before[name]) < 0.01 for name in x):
+            break
     return x
 
 

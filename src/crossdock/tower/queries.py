@@ -232,6 +232,16 @@ async def history(
     return await transaction.fetch(_HISTORY, run_, before or 2**31 - 1, limit)
 
 
+async def told(transaction: TenantTransaction, run_: int, *, limit: int = 500) -> list[Row]:
+    """What the last decisions of a run told, oldest first."""
+    return await transaction.fetch(
+        "select * from (select seq, at, records from crossdock.history "
+        "where tenant = crossdock.tenant() and run = $1 order by seq desc limit $2) h order by seq",
+        run_,
+        limit,
+    )
+
+
 async def decided(transaction: TenantTransaction, run_: int, after: int) -> list[Row]:
     """What was decided for a run after its decision number `after`, oldest first."""
     return await transaction.fetch(

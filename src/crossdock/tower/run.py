@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from crossdock.tower.graph import does, draw
 from crossdock.tower.ground import Ground
 from crossdock.tower.timeline import Entry, entry, titles_of
 from crossdock.tower.times import Times
+from crossdock.tower.traces import Trace, traces
 from crossdock.tower.words import step_title
 
 ENTRIES = 60
@@ -38,11 +40,11 @@ class Detail:
     kind: str
     does: str
     state: StepState
+    trace: Trace
     needs: tuple[str, ...]
     acts: tuple[str, ...]
     given: str
     output: str
-    events: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ async def run(ground: Ground, request: Request) -> Response:
         history = await queries.history(
             transaction, row["id"], before=int(before) if before.isdigit() else 0, limit=ENTRIES + 1
         )
+        told = traces(await queries.told(transaction, row["id"]))
         children = await queries.children(transaction, row["id"])
         aliases = await queries.aliases(transaction, row["id"])
         calls = await queries.calls_out(transaction, row["id"])
@@ -88,7 +91,7 @@ async def run(ground: Ground, request: Request) -> Response:
         version = await queries.version(transaction, row["version"])
     titles = titles_of(process)
     entries: list[Entry] = [entry(line, titles, times) for line in history[:ENTRIES]]
-    chosen = _chosen(request, state)
+    chosen = _chosen(request, state, told)
     document = state.document if state is not None else None
     return await ground.page(
         request,
@@ -103,7 +106,7 @@ async def run(ground: Ground, request: Request) -> Response:
         facts=facts.facts(document, times),
         document=facts.pretty(document) if document is not None else "",
         steps=[
-            _detail(step, state.steps[name], row)
+            _detail(step, state.steps[name], told.get(name, Trace()), row)
             for name, step in process.steps.items()
             if state is not None and name in state.steps
         ]
@@ -133,7 +136,7 @@ async def _cases(transaction: Any, run_: int, process: Process | None, times: Ti
     return ordered(found)
 
 
-def _chosen(request: Request, state: State | None) -> str:
+def _chosen(request: Request, state: State | None, told: Mapping[str, Trace]) -> str:
     """The step in the panel: the one asked for, else the one that most wants to be seen."""
     wanted = request.query_params.get("step", "")
     if state is None or wanted in state.steps:
@@ -142,22 +145,23 @@ def _chosen(request: Request, state: State | None) -> str:
         for name, step in state.steps.items():
             if step.status == status:
                 return name
-    ended = [(step.ended, name) for name, step in state.steps.items() if step.ended is not None]
+    ended = [(trace.ended, name) for name, trace in told.items() if trace.ended and name in state.steps]
     return max(ended)[1] if ended else next(iter(state.steps), "")
 
 
-def _detail(step: Step, own: StepState, row: Any) -> Detail:
+def _detail(step: Step, own: StepState, trace: Trace, row: Any) -> Detail:
+    given, output = own.input or trace.given, own.output or trace.output
     return Detail(
         name=step.name,
         title=step_title(step.name, step.title),
         kind=step.kind,
         does=does(step),
         state=own,
+        trace=trace,
         needs=(*step.needs, *step.needs_any),
         acts=tuple(acts(own)) if row["status"] not in ENDED_RUN and not row["error"] else (),
-        given=facts.pretty(own.input) if own.input is not None else "",
-        output=facts.pretty(own.output) if own.output is not None else "",
-        events=len(own.events),
+        given=facts.pretty(given) if given is not None else "",
+        output=facts.pretty(output) if output is not None else "",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
 
 import structlog
 from starlette.applications import Starlette
@@ -87,6 +88,8 @@ def app(
 def _routes(ground: Ground) -> list[BaseRoute]:
     def page(path: str, handler: _Handler, method: str = "GET") -> Route:
         async def answer(request: Request) -> Response:
+            if "\0" in unquote(str(request.url)) or "~00" in request.url.path:
+                raise NotFound("no page, and nothing on one, is named by a zero byte", mend="leave it out")
             return await handler(ground, request)
 
         return Route(path, answer, methods=[method])

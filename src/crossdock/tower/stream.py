@@ -53,7 +53,7 @@ class Stream:
         if self._closed:
             return
         self._listeners.add(queue)
-        if self._task is None or self._task.done():
+        if self.idle:
             self._task = asyncio.create_task(self._follow())
         try:
             yield "retry: 3000\n\n"
@@ -73,6 +73,11 @@ class Stream:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody listens, so that nothing is looked at."""
+        return self._task is None or self._task.done()
 
     def _tell(self, event: str, data: object) -> None:
         text = f"event: {event}\ndata: {json.dumps(data)}\n\n"

@@ -27,20 +27,26 @@
     if (!["TEXTAREA", "SELECT"].includes(old.nodeName)) children(old, now);
   }
 
+  // Children with an id are matched by it, the others one after the other by what they are.
   function children(old, now) {
+    const solid = (node) => node.nodeType === 1 || node.data.trim();
     const named = new Map([...old.children].filter((node) => node.id).map((node) => [node.id, node]));
-    const kept = new Set([...now.children].map((node) => node.id).filter(Boolean));
-    let at = old.firstChild;
-    const drop = (node) => { if (!mine(node)) node.remove(); };
-    for (const next of [...now.childNodes]) {
-      while (at && at.id && at.id !== next.id && !kept.has(at.id)) { const gone = at; at = at.nextSibling; drop(gone); }
-      const same = at && !at.id && !next.id && at.nodeName === next.nodeName;
-      const found = next.id ? named.get(next.id) : same ? at : null;
-      if (!found) { if (next.id) next.classList.add("fresh"); old.insertBefore(next, at); continue; }
-      if (found === at) at = at.nextSibling; else old.insertBefore(found, at);
+    const wanted = new Set([...now.children].map((node) => node.id).filter(Boolean));
+    const left = [...old.childNodes].filter(solid);
+    for (const next of [...now.childNodes].filter(solid)) {
+      const fits = (node) => (next.id ? node.id === next.id : !node.id && node.nodeName === next.nodeName);
+      while (left.length && !fits(left[0]) && !wanted.has(left[0].id) && !mine(left[0])) left.shift().remove();
+      const found = next.id ? named.get(next.id) : left.find((node) => wanted.has(node.id) || fits(node));
+      if (!found || !fits(found)) {
+        if (next.id) next.classList.add("fresh");
+        old.insertBefore(next, left[0] ?? null);
+        continue;
+      }
+      if (found !== left[0]) old.insertBefore(found, left[0] ?? null);
+      if (left.includes(found)) left.splice(left.indexOf(found), 1);
       patch(found, next);
     }
-    while (at) { const gone = at; at = at.nextSibling; drop(gone); }
+    for (const node of left) if (!mine(node)) node.remove();
   }
 
   async function refresh() {
