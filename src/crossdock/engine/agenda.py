@@ -24,6 +24,11 @@ class Agenda:
         return self._size
 
     @property
+    def at_rest(self) -> bool:
+        """Nothing waits, and nothing is in hand."""
+        return not self._size and not self._in_hand
+
+    @property
     def tenants(self) -> int:
         """How many tenants have something waiting."""
         return len(self._by_tenant)

@@ -88,6 +88,7 @@ class Worker:
 
     def stop(self) -> None:
         """Take nothing new; `run` returns when what is out has come back, or after `drain` seconds."""
+        self._room.most = 0
         self._stopping.set()
 
     async def run(self) -> None:
@@ -131,9 +132,8 @@ class Worker:
 
     async def _drain(self) -> None:
         """No new calls; those that are out come back and are decided."""
-        self._room.most = 0
         until = time.monotonic() + self.pace.drain
-        while (self._calls or len(self._agenda)) and time.monotonic() < until:  # noqa: ASYNC110
+        while (self._calls or not self._agenda.at_rest) and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
     async def _hand_over(self) -> None:
