@@ -50,8 +50,8 @@ RECORDS: Mapping[str, str] = {
     "document.replaced": "A newer version of the document came and took the old one's place.",
     "document.older": "An older version of the document came; nothing changed.",
     "alias.set": "From now on events that name this key find the run.",
-    "measure": "A measure of the process is known. `met` tells whether its target was; `impossible`, that the "
-    "end lies before the start.",
+    "measure": "A measure of the process is known. `met` tells whether its target was kept; `impossible`, "
+    "that the end lies before the start.",
     "step.started": "A call left, or child runs begin.",
     "step.waiting": "The step waits for an event of these types, or for a time.",
     "step.resumed": "A held step goes on.",
@@ -84,8 +84,8 @@ RECORDS: Mapping[str, str] = {
     "task.decided": "A person decided.",
     "task.withdrawn": "Nobody is asked any more.",
     "decision.refused": "A decision came and is not taken: `reason`.",
-    "exception.raised": "An exception was opened. `holds` tells whether it stops its step. A call's also tells "
-    "`call`, `operation`, `attempts`, `code` and `connection`.",
+    "exception.raised": "An exception was opened. `holds` tells whether it stops its step. A call's also "
+    "tells `call`, `operation`, `attempts`, `code` and `connection`.",
     "exception.repeated": "The same happened again while the exception was open.",
     "exception.closed": "The exception was closed, by a person or because its cause is gone.",
     "child.started": "A child run was asked for.",
@@ -143,25 +143,23 @@ def main() -> int:
 def settings() -> str:
     """Every setting, from the file of defaults."""
     rows = []
-    said: list[str] = []
+    said: list[str] = []  # what a comment says holds for all settings up to the next empty line
     for line in defaults().splitlines():
         if line.startswith("#"):
             said.append(line.removeprefix("#").strip())
         elif line.strip():
-            name = line.partition("=")[0].strip()
-            default = line.partition("=")[2].strip()
+            name, _, default = (part.strip() for part in line.partition("="))
             rows.append((f"`{name}`", f"`{default}`", f"`CROSSDOCK_{name.upper()}`", " ".join(said)))
-            said = []
         else:
             said = []
     assert len(rows) == len(tomllib.loads(defaults()))
     return _page(
         "Settings",
         """
-        Settings stand in `crossdock.toml`, in the directory where a command starts (`--dir` names another one).
-        The environment goes before the file. `DATABASE_URL` is taken for `database_url` where nothing else sets
-        it. A list is written with commas in the environment. A setting that does not exist is refused, with the
-        nearest one.
+        Settings stand in `crossdock.toml`, in the directory where a command starts (`--dir` names another
+        one). The environment goes before the file. `DATABASE_URL` is taken for `database_url` where nothing
+        else sets it. A list is written with commas in the environment. A setting that does not exist is
+        refused, with the nearest one.
         """,
         _table(("setting", "default", "in the environment", "what it is"), rows),
         """
@@ -193,9 +191,9 @@ def command_line() -> str:
     return _page(
         "Command line",
         """
-        Every command takes `--help`. Those that show something take `--json`, for scripts. The exit status is 0
-        if all is well, 1 if something was refused or found wrong, 2 for a command that is written wrong, 3 if the
-        database cannot be reached, 4 for a fault of Crossdock or its set-up.
+        Every command takes `--help`. Those that show something take `--json`, for scripts. The exit status is
+        0 if all is well, 1 if something was refused or found wrong, 2 for a command that is written wrong, 3 if
+        the         database cannot be reached, 4 for a fault of Crossdock or its set-up.
         """,
         *parts,
     )
@@ -226,7 +224,9 @@ def _parameters(callback: Any) -> tuple[list[tuple[str, str, str]], list[tuple[s
             continue
         assert isinstance(info, OptionInfo)
         dashed = "--" + name.replace("_", "-")
-        written = list(info.param_decls or ([dashed, f"--no-{name}"] if type_ is bool else [dashed]))
+        # Inside Annotated, the first name stands where the default would.
+        given = [one for one in (info.default, *(info.param_decls or ())) if str(one).startswith("-")]
+        written = given or ([dashed, f"--no-{name}"] if type_ is bool else [dashed])
         default = "needed" if empty else _default(parameter.default)
         options.append((", ".join(f"`{one}`" for one in written), default, info.help or ""))
     return arguments, options
@@ -279,9 +279,10 @@ def records() -> str:
     return _page(
         "Records of the history",
         """
-        Each decision about a run leaves one line in its history: the event that was decided, and the records that
-        the decision made of it. A record has a name (`what`), the step and item that it is about where there are
-        any, and data. `crossdock runs KEY --json` prints them all. A field that is empty is left out.
+        Each decision about a run leaves one line in its history: the event that was decided, and the records
+        that the decision made of it. A record has a name (`what`), the step and item that it is about where
+        there are any, and data. `crossdock runs KEY --json` prints them all. A field that is empty is left
+        out.
         """,
         _table(("record", "tells", "data"), rows),
     )
@@ -301,10 +302,11 @@ def exceptions() -> str:
     return _page(
         "Exception types",
         """
-        A process raises these by name, and the kernel raises some by itself (`call_failed`, `unknown_outcome`,
-        `undo_failed` and others of the third table). `owner` is the role that answers, unless the process names
-        another one. `severity` holds unless the process says otherwise. A process may declare types of its own
-        under `declare: exceptions:`.
+        A process raises these by name, and the kernel raises some by itself (`call_failed`,
+        `unknown_outcome`,
+        `undo_failed` and others of the third table). `owner` is the role that answers, unless the process
+        names another one. `severity` holds unless the process says otherwise. A process may declare types of
+        its own under `declare: exceptions:`.
         """,
         *parts,
     )
@@ -329,18 +331,21 @@ def events() -> str:
     return _page(
         "Events",
         f"""
-        An event type is `document.what_happened`, in the past tense. Its data is a document, or a part of one.
-        `crossdock schema {next(iter(EVENTS))}` prints the JSON Schema of the data. An event finds its runs by the
-        keys that it names: each stands in the data where the last column says. A process waits for a type with
+        An event type is `document.what_happened`, in the past tense. Its data is a document, or a part of
+        one.
+        `crossdock schema {next(iter(EVENTS))}` prints the JSON Schema of the data. An event finds its runs by
+        the keys that it names: each stands in the data where the last column says. A process waits for a type
+        with
         `await:`, starts on it with `start:`, or acts on it with `on:`.
 
-        Of {len(EVENTS)} types and {len(DOCUMENTS)} documents, use what you have. A connector, or a process under
+        Of {len(EVENTS)} types and {len(DOCUMENTS)} documents, use what you have. A connector, or a process
+        under
         `declare:`, may bring types of its own.
         """,
         *parts,
         "## Events of the kernel",
-        "Outcomes, deadlines, decisions and repairs are events too. These types are the kernel's own: nobody sends\n"
-        "them from outside.",
+        "Outcomes, deadlines, decisions and repairs are events too. These types are the kernel's own: "
+        "nobody sends them from outside.",
         _table(("type", "data"), rows),
     )
 
@@ -376,10 +381,10 @@ def systems() -> str:
     return _page(
         "Systems and their operations",
         f"""
-        A process calls an operation of a *system*: `call: erp.check_credit`. A system is a contract: what each
-        operation takes and gives. A tenant's *connection* says which connector answers for the system. So a
-        process does not know which ERP it talks to. A connector may add systems and operations of its own; here
-        are the {len(contracts())} operations of the contracts that ship. The types are in the
+        A process calls an operation of a *system*: `call: erp.check_credit`. A system is a contract: what
+        each operation takes and gives. A tenant's *connection* says which connector answers for the system.
+        So a process does not know which ERP it talks to. A connector may add systems and operations of its
+        own; here are the {len(contracts())} operations of the contracts that ship. The types are in the
         [short notation](expressions.md#types).
         """,
         *parts,
@@ -408,13 +413,13 @@ def expressions() -> str:
     return _page(
         "Expressions",
         f"""
-        An expression is [CEL](https://cel.dev), between `${{` and `}}`. A text that is one expression keeps the
-        type of its value; in a longer text each expression becomes text. An expression has at most
+        An expression is [CEL](https://cel.dev), between `${{` and `}}`. A text that is one expression keeps
+        the type of its value; in a longer text each expression becomes text. An expression has at most
         {compiling.LONGEST:,} characters. It ends always, and changes nothing.
 
         Money, quantities and decimals are exact. They are compared and added with the usual signs (`==`, `<`,
-        `+`, `-`, `*`), never as floating point. Two currencies, or two units, cannot be compared: that is an error
-        of the decision, which opens an exception.
+        `+`, `-`, `*`), never as floating point. Two currencies, or two units, cannot be compared: that is an
+        error of the decision, which opens an exception.
 
         ## Functions of Crossdock
         """,
@@ -424,7 +429,7 @@ def expressions() -> str:
 
         {builtin}.
         """,
-        f"""
+        """
         ## Types
 
         Forms, connectors and `declare:` write types in a short notation.
@@ -471,8 +476,8 @@ def connector() -> str:
     return _page(
         "Connector declaration",
         """
-        A connector is one YAML file, or a package in Python. Both say the same things. How to write one is told in
-        [Connect a REST system](../how-to/connect-a-rest-system.md) and
+        A connector is one YAML file, or a package in Python. Both say the same things. How to write one is
+        told in [Connect a REST system](../how-to/connect-a-rest-system.md) and
         [Write a connector package](../how-to/write-a-connector-package.md).
 
         ## In YAML
@@ -599,8 +604,9 @@ def connectors() -> str:
     return _page(
         "Connectors that ship",
         """
-        They talk to the systems of the [sandbox](../../src/crossdock/sandbox/README.md), which behave like real
-        ones and differ from each other as real ones do. Connectors to products on the market are not there yet.
+        They talk to the systems of the [sandbox](../../src/crossdock/sandbox/README.md), which behave like
+        real ones and differ from each other as real ones do. Connectors to products on the market are not
+        there yet.
         """,
         *parts,
     )
@@ -638,9 +644,9 @@ def packs() -> str:
     return _page(
         "Packaged processes",
         """
-        The pack `distribution` holds the processes of a distributor. They are published at the start as long as
-        the setting `packs` names it. A process of your own with the same name takes the place of a packaged one.
-        Their tests stand beside them, as scripts for `crossdock try`.
+        The pack `distribution` holds the processes of a distributor. They are published at the start as long
+        as the setting `packs` names it. A process of your own with the same name takes the place of a
+        packaged one. Their tests stand beside them, as scripts for `crossdock try`.
         """,
         *parts,
     )
@@ -673,8 +679,10 @@ def _graph(steps: Mapping[str, Any]) -> str:
     for name, step in steps.items():
         lines.append(f'  {name}["{step.get("title", name.replace("_", " "))}"]')
         needs = step.get("needs", [])
-        for needed in [needs] if isinstance(needs, str) else needs:
-            lines.append(f"  {needed} --> {name}")
+        before = [needs] if isinstance(needs, str) else [*needs, *step.get("needs_any", [])]
+        if "each" in step and not before:  # it grows with what its list names
+            before = dict.fromkeys(re.findall(r"steps\.(\w+)", step["each"]))
+        lines.extend(f"  {needed} --> {name}" for needed in before)
         for actions in (step.get("late", []), step.get("refused", []), step.get("fails", [])):
             for action in [actions] if isinstance(actions, dict) else actions:
                 if "step" in action:
@@ -771,8 +779,21 @@ def _svg(width: float, height: float, title: str, shapes: Iterable[str]) -> str:
 
 
 def _page(title: str, *parts: str) -> str:
-    body = "\n\n".join(textwrap.dedent(part).strip("\n") for part in parts if part.strip())
+    body = "\n\n".join(_flowed(textwrap.dedent(part).strip("\n")) for part in parts if part.strip())
     return f"{MARK}\n\n# {title}\n\n{body}\n"
+
+
+def _flowed(text: str) -> str:
+    """Paragraphs with lines of one length; tables, code and headings as they are."""
+    if "```" in text:
+        return text
+    blocks = [" ".join(block.split()) if block[0] not in "|#-" else block for block in text.split("\n\n")]
+    return "\n\n".join(
+        textwrap.fill(block, 118, break_long_words=False, break_on_hyphens=False)
+        if block[0] not in "|#-"
+        else block
+        for block in blocks
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
