@@ -29,6 +29,7 @@ _GONE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # what the driver says when a connection dies under a statement
 )
 
 _Connection: TypeAlias = (
