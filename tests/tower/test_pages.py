@@ -31,7 +31,7 @@ async def test_the_overview_counts_runs_and_what_waits(tower):
     assert (tiles["/runs?status=active"], tiles["/runs?status=held"]) == ("1", "1")
     assert (tiles["/desk"], tiles["/desk?kind=exception"]) == ("1", "1")
     assert "Mon 4 May 2026 10:00" in page
-    assert "Europe/Berlin · virtual clock, 0" in page
+    assert "Europe/Berlin · virtual clock" in page
     assert "no stock" in page
 
 

@@ -65,7 +65,7 @@ def _named(value: Mapping[str, Any]) -> str:
     if set(value) == {"amount", "currency"}:
         return money(value)
     if set(value) == {"value", "unit"}:
-        return f"{value['value']} {value['unit']}"
+        return f"{grouped(str(value['value']))} {value['unit']}"
     for key in ("name", "number", "id"):
         if isinstance(value.get(key), str):
             return str(value[key])
@@ -76,10 +76,14 @@ def _named(value: Mapping[str, Any]) -> str:
 def money(value: Mapping[str, Any]) -> str:
     """`EUR 1,234.50`: the digits as they are, grouped."""
     amount, currency = str(value["amount"]), str(value["currency"])
-    sign = "\u2212" if amount.startswith("-") else ""
-    whole, dot, cents = amount.lstrip("+-").partition(".")
-    grouped = f"{int(whole):,}" if whole.isdigit() else whole
-    return f"{currency} {sign}{grouped}{dot}{cents}"
+    return f"{currency} {grouped(amount)}"
+
+
+def grouped(number: str) -> str:
+    """A decimal with its digits as they are, thousands apart, a true minus."""
+    sign = "\u2212" if number.startswith("-") else ""
+    whole, dot, rest = number.lstrip("+-").partition(".")
+    return f"{sign}{int(whole):,}{dot}{rest}" if whole.isdigit() else number
 
 
 def rows(value: object, times: Times) -> Iterator[tuple[str, str]]:

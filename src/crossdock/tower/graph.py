@@ -27,18 +27,18 @@ from crossdock.tower.layout import Box, place
 from crossdock.tower.words import STEP_STATUS, step_title
 
 START = "\0start"
-WIDTH, HEIGHT = 252.0, 58.0
+WIDTH, HEIGHT, LINE = 252.0, 58.0, 16.0  # of a box; each further line of its title adds to it
 MARGIN = 10.0
-LETTERS = 25  # of the title that fit into a box
-NOTE = 21  # of its second line, beside the status
+LETTERS = 24  # of a title that fit on a line; two lines at most
+NOTE = 21  # of the last line, beside the status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One box. `x` and `y` are its upper left corner; `note` is its second line."""
+    """One box. `x` and `y` are its upper left corner; `lines` is its title, `note` its last line."""
 
     name: str
-    title: str
+    lines: tuple[str, ...]
     full_title: str
     kind: str
     status: str
@@ -85,15 +85,18 @@ def draw(process: Process, state: State | None = None) -> Graph:
     """The picture of a process, or of one run of it."""
     kinds = {(a, b): kind for a, b, kind in _edges(process)}
     boxes = {START: Box(width=WIDTH, height=HEIGHT * 0.6)} | {
-        name: Box(width=WIDTH, height=HEIGHT) for name in process.steps
+        name: Box(width=WIDTH, height=HEIGHT + LINE * (len(_wrapped(step)) - 1))
+        for name, step in process.steps.items()
     }
     placed = place(boxes, kinds)
-    nodes = [_node(step, state, *placed.centres[name]) for name, step in process.steps.items()]
+    nodes = [
+        _node(step, state, placed.centres[name], boxes[name].height) for name, step in process.steps.items()
+    ]
     x, y = placed.centres[START]
     on = " or ".join(dict.fromkeys(start.on for start in process.start)) or "by hand, or by another process"
     start = Node(
         name="start",
-        title=_short(on, 30),
+        lines=(_short(on, 30),),
         full_title=f"Starts on {on}",
         kind="start",
         status="",
@@ -174,20 +177,21 @@ def _leads(after: dict[str, set[str]], start: str, goal: str) -> bool:
     return False
 
 
-def _node(step: Step, state: State | None, x: float, y: float) -> Node:
+def _node(step: Step, state: State | None, centre: tuple[float, float], height: float) -> Node:
     own = state.steps.get(step.name) if state is not None else None
     status = own.status if own is not None else ""
     title = step_title(step.name, step.title)
     return Node(
         name=step.name,
-        title=_short(title, LETTERS),
+        lines=_wrapped(step),
         full_title=title,
         kind=step.kind,
         status=status,
         icon=STEP_STATUS[status].icon if status else "",
         note=_short(_note(step, own), NOTE if status else 32),
-        x=x - WIDTH / 2 + MARGIN,
-        y=y - HEIGHT / 2 + MARGIN,
+        x=centre[0] - WIDTH / 2 + MARGIN,
+        y=centre[1] - height / 2 + MARGIN,
+        height=height,
         redone=own.redo if own is not None else 0,
     )
 
@@ -222,12 +226,14 @@ def does(step: Step) -> str:
             return "decides by rules" if step.kind == "choose" else "sets values"
 
 
+def _wrapped(step: Step) -> tuple[str, ...]:
+    title = step_title(step.name, step.title)
+    lines = textwrap.wrap(title, LETTERS, max_lines=2, placeholder=" …") or [title]
+    return tuple(_short(line, LETTERS) for line in lines)
+
+
 def _short(text: str, letters: int) -> str:
-    return (
-        textwrap.shorten(text, letters, placeholder="…")
-        if len(text) > letters and " " in text
-        else (text if len(text) <= letters else text[: letters - 1] + "…")
-    )
+    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
 
 
 def _curve(way: Sequence[tuple[float, float]], first: float, last: float) -> str:

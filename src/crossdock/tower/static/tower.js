@@ -18,6 +18,7 @@
     }
     for (const { name, value } of now.attributes) {
       if (name === "open" || old.getAttribute(name) === value) continue;
+      if (name === "class" && old.classList.contains("changed")) continue;
       if (old.name === "seen") {
         old.closest("article")?.classList.add("changed");
         said.textContent = "What is decided here has changed. Look again before you decide.";
