@@ -135,7 +135,7 @@ def test_a_mistake_is_refused_with_its_place_and_mend(steps: str, top: str, step
 
 
 WARNED = [
-    ('a: { set: { x: "${ steps.b.status }" } }\nb: { wait: 1h }', "it reads b, which need not have ended"),
+    ('a: { set: { x: "${ steps.b.reason }" } }\nb: { wait: 1h }', "it reads b, which need not have ended"),
     ('a: { await: case.scanned, by: "${ case.due }", late: skip }', "case.due may be absent, and then there is no deadline yet"),
     ("a: { await: case.scanned, within: 1h, late: { raise: mystery } }", "`mystery` is no known type of exception"),
     ("a: { emit: case.unheard, data: {} }", "nobody declares the event `case.unheard`"),

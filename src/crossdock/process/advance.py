@@ -251,8 +251,10 @@ def _settle(turn: Turn) -> None:
             name = turn.changed.pop(0)
             _consider(turn, name)
             for dependent in dependents.get(name, ()):
-                _consider(turn, dependent)
-                _look_again(turn, dependent)
+                if turn.look(dependent).status == "pending":
+                    _consider(turn, dependent)
+                else:
+                    _look_again(turn, dependent)
         elif not unwind.go_on(turn) and not deadlines.climb_overdue(turn) and not _clear_up(turn):
             return
     raise DecisionError("the decision does not come to rest", where=turn.state.id)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from crossdock.process import deadlines, intake, unwind
+from crossdock.process import intake, unwind
+from crossdock.process.definition import FORGOTTEN
 from crossdock.process.state import ENDED_RUN, ENDED_STEP, State, StepState
 from crossdock.process.turn import FAILURES, Turn
 
@@ -13,27 +14,34 @@ from crossdock.process.turn import FAILURES, Turn
 def conclude(turn: Turn) -> None:
     """Bring the decision to its end."""
     state = turn.state
+    ended, held, wake = _survey(state)
     if state.status not in ENDED_RUN:
-        if state.unwind is None and all(step.status in ENDED_STEP for step in state.steps.values()):
+        if state.unwind is None and ended:
             _complete(turn)
         elif state.status != "cancelling":
-            held = any(step.status == "held" for step in state.steps.values())
             turn.set_status("held" if held else "active")
     if turn.process.measures:
         _measure(turn)
     intake.forget(turn)
-    for name in state.steps if state.status in ENDED_RUN else turn.touched():
+    for name in state.steps if state.status in {"cancelled", "failed"} else turn.touched():
         if not unwind.unwinding(turn, name):  # it may be given back
             _let_go(turn, name)
     state.seq += 1
-    state.wake = min(
-        (
-            step.next
-            for step in state.steps.values()
-            if step.next is not None and step.status in deadlines.OPEN
-        ),
-        default=None,
-    )
+    state.wake = wake
+
+
+def _survey(state: State) -> tuple[bool, bool, datetime | None]:
+    """Whether all steps have ended, whether one is held, and the earliest deadline that runs."""
+    ended, held = True, False
+    wake: datetime | None = None
+    for step in state.steps.values():
+        if step.status in ENDED_STEP:
+            continue
+        ended = False
+        held = held or step.status == "held"
+        if step.next is not None and (wake is None or step.next < wake):
+            wake = step.next
+    return ended, held, wake
 
 
 def _complete(turn: Turn) -> None:
@@ -88,10 +96,10 @@ def _let_go(turn: Turn, name: str) -> None:
     if turn.look(name).status not in ENDED_STEP:
         return
     step = turn.step(name)
-    keeps = turn.process.keeps[name]
-    for field, empty in _EMPTY.items():
-        if field not in keeps:
-            setattr(step, field, [] if empty is _EVENTS else empty)
+    for field in turn.process.forgets[name]:
+        setattr(step, field, _EMPTY[field])
+    if step.events and "events" not in turn.process.keeps[name]:
+        step.events = []
     if step.children is not None and step.children.started:
         children = step.children
         order = [item for item in children.started if item in children.outputs]
@@ -100,8 +108,4 @@ def _let_go(turn: Turn, name: str) -> None:
 
 
 _BLANK = StepState()
-_EVENTS: list[Any] = _BLANK.events
-_EMPTY: dict[str, Any] = {
-    name: getattr(_BLANK, name)
-    for name in ("started", "ended", "at", "order", "input", "via", "output", "events", "by", "reason")
-}
+_EMPTY: dict[str, Any] = {name: getattr(_BLANK, name) for name in FORGOTTEN}

@@ -238,6 +238,10 @@ class ExceptionKind:
     meaning: str
 
 
+# What a step need not keep when it has ended, unless something asks for it (its events, besides).
+FORGOTTEN = ("started", "ended", "at", "order", "input", "via", "output", "by", "reason")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """A published process: immutable, named by `name` and `version` (a hash of its content).
@@ -271,6 +275,7 @@ class Process:
     triggers: Mapping[str, frozenset[str]]  # step that only an action starts -> steps whose actions name it
     watches_document: frozenset[str]  # steps whose `until`, `each`, `by` or `with` names the document
     keeps: Mapping[str, frozenset[str]]  # step -> what of it is still asked for when it has ended
+    forgets: Mapping[str, tuple[str, ...]]  # step -> the rest, of what can be forgotten
 
     def wants(self, event_type: str) -> bool:
         """Whether a run of this process has a use for events of this type."""

@@ -163,8 +163,8 @@ Command = Call | Retry | Withdraw | StartChild | Tell | Emit | Claim
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that a decision tells about the run: a line of its history.
 
-    `what` is a name of the closed list in `docs/reference/process-language.md`; the other fields are there where they
-    mean something for it.
+    `what` is a name of the closed list in `docs/reference/process-language.md`; the other fields are there
+    where they mean something for it.
     """
 
     what: str

@@ -136,6 +136,7 @@ class Reader(Names):
             triggers={},
             watches_document=frozenset(),
             keeps={},
+            forgets={},
         )
         return wire(process, self.texts)
 

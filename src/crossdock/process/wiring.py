@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from crossdock.expressions import Expression, Template
 from crossdock.process.definition import (
+    FORGOTTEN,
     Action,
     AwaitWork,
     PersonWork,
@@ -36,6 +37,7 @@ def wire(process: Process, texts: Texts) -> Process:
         for cause in sorted(causes):
             if cause in edges and handler not in edges[cause]:
                 edges[cause].append(handler)
+    keeps = _kept(process, texts)
     return replace(
         process,
         awaited={type_: tuple(names) for type_, names in awaited.items()},
@@ -44,7 +46,10 @@ def wire(process: Process, texts: Texts) -> Process:
         watches_document=frozenset(
             name for name, step in process.steps.items() if _watches(step, process.variable)
         ),
-        keeps=_kept(process, texts),
+        keeps=keeps,
+        forgets={
+            name: tuple(field for field in FORGOTTEN if field not in kept) for name, kept in keeps.items()
+        },
     )
 
 
