@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from crossdock.process import unwind
+from crossdock.process import undoing, unwind
 from crossdock.process.definition import Action
 from crossdock.process.state import ENDED_STEP
 from crossdock.process.turn import FAILURES, Turn
@@ -63,10 +63,10 @@ def skip_step(turn: Turn, name: str, reason: str, by: str = "") -> bool:
         step.call.then = "skip"
         step.reason = reason
         step.by = by
-        unwind.take_call_back(turn, name)
+        undoing.take_call_back(turn, name)
         return True
-    unwind.withdraw_person(turn, name)
-    unwind.cancel_children(turn, name, reason)
+    undoing.withdraw_person(turn, name)
+    undoing.cancel_children(turn, name, reason)
     turn.skip(name, reason, by)
     return True
 
@@ -79,10 +79,10 @@ def give_way(turn: Turn, name: str, handler: str, reason: str) -> None:
             step.call.then = "fail"
             step.call.handler = handler
             step.reason = reason
-            unwind.take_call_back(turn, name)
+            undoing.take_call_back(turn, name)
             return
-        unwind.withdraw_person(turn, name)
-        unwind.cancel_children(turn, name, reason)
+        undoing.withdraw_person(turn, name)
+        undoing.cancel_children(turn, name, reason)
         turn.fail(name, reason)
     trigger(turn, handler)
 

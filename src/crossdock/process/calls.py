@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from crossdock.process import unwind
+from crossdock.process import undoing, unwind
 from crossdock.process.actions import failed, give_way
 from crossdock.process.definition import CallWork, Retry, Undo
 from crossdock.process.messages import Call, CallEnded
@@ -39,13 +39,13 @@ def send(turn: Turn, name: str) -> None:
     step.reason = ""
     if given_up is not None and given_up.undo:
         step.status = "succeeded"
-        unwind.undo_again(turn, name, given_up)
+        undoing.undo_again(turn, name, given_up)
         return
     work = turn.process.steps[name].work
     assert isinstance(work, CallWork)  # noqa: S101 - only calls are sent
     step.status = "running"
     doubt = given_up is not None and given_up.doubt
-    step.call = PendingCall(id=unwind.call_id(name, step), doubt=doubt)
+    step.call = PendingCall(id=undoing.call_id(name, step), doubt=doubt)
     turn.command(
         Call(
             id=step.call.id,
@@ -54,7 +54,7 @@ def send(turn: Turn, name: str) -> None:
             operation=work.operation,
             input=step.input,
             via=step.via,
-            lane=unwind.lane(turn),
+            lane=undoing.lane(turn),
             doubt=doubt,
         )
     )
@@ -87,7 +87,7 @@ def ended(turn: Turn) -> None:
 
 def _done(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
     if call.undo:
-        unwind.undo_done(turn, name)
+        undoing.undo_done(turn, name)
     else:
         turn.succeed(name, answer.output, at=turn.happened())
 

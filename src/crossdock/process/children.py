@@ -16,7 +16,7 @@ from typing import Any
 
 from crossdock.errors import Refused
 from crossdock.expressions import EvaluationError
-from crossdock.process import unwind
+from crossdock.process import undoing, unwind
 from crossdock.process.actions import failed
 from crossdock.process.definition import RunWork
 from crossdock.process.messages import StartChild
@@ -32,7 +32,7 @@ def start(turn: Turn, name: str, work: RunWork) -> None:
     step = turn.step(name)
     step.status = "running"
     if step.children is None:
-        step.children = Children(life=unwind.life(step))
+        step.children = Children(life=undoing.life(step))
     if work.each is not None:
         grow(turn, name)
         return
@@ -123,7 +123,7 @@ def again(turn: Turn, name: str, by: str, item: str = "") -> None:
     for key in wanted:
         _forget_failure(children, key)
     step.tries += 1
-    life = unwind.life(step)
+    life = undoing.life(step)
     children.lives = {**children.lives, **dict.fromkeys(wanted, life)}
     children.open = {**children.open, **dict.fromkeys(wanted, life)}
     for key in wanted:
@@ -245,7 +245,7 @@ def _undone(turn: Turn, name: str, item: str, status: str, reason: str) -> None:
     children.undoing -= 1
     children.succeeded -= 1
     if not children.undoing:
-        unwind.undo_done(turn, name)
+        undoing.undo_done(turn, name)
 
 
 def _key(turn: Turn, work: RunWork, item: Any) -> str:

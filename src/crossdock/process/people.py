@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from crossdock.expressions import Template, problems
-from crossdock.process import unwind
+from crossdock.process import undoing
 from crossdock.process.actions import perform
 from crossdock.process.definition import PersonWork
 from crossdock.process.turn import FAILURES, Turn
@@ -27,7 +27,7 @@ def open_task(turn: Turn, name: str, work: PersonWork) -> None:
     candidates = _people(turn, work.candidates)
     step = turn.step(name)
     step.status = "waiting"
-    life = unwind.life(step)
+    life = undoing.life(step)
     step.task = f"{turn.state.id}/{name}" + (f"#{life}" if life else "")
     step.input = content
     turn.record(

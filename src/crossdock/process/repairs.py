@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crossdock.process import children, people, unwind, work
+from crossdock.process import children, people, undoing, unwind, work
 from crossdock.process.actions import skip_step
 from crossdock.process.definition import PersonWork
 from crossdock.process.messages import (
@@ -42,7 +42,7 @@ def cancel(turn: Turn) -> None:
     reason = str(data.get("reason", "")) or "cancelled"
     if not unwind.end_run(turn, "cancelled", reason, by=by) and from_parent and status == "completed":
         told = (r.data.get("reason", "") for r in turn.records[before:] if r.what == "cancel.refused")
-        unwind.tell_parent(turn, "refused", str(next(told, "")))
+        undoing.tell_parent(turn, "refused", str(next(told, "")))
 
 
 def close(turn: Turn) -> None:
@@ -122,9 +122,9 @@ def _supply(turn: Turn, name: str, data: Mapping[str, Any], by: str) -> None:
     if why:
         turn.record("step.supply_refused", name, reason=why, by=by)
     elif step.call is not None and step.call.undo:
-        unwind.undo_done(turn, name, note or "undone by hand", by)
+        undoing.undo_done(turn, name, note or "undone by hand", by)
     else:
-        unwind.withdraw_person(turn, name)
+        undoing.withdraw_person(turn, name)
         turn.record("step.supplied", name, by=by, note=note)
         turn.succeed(name, output, by=by)
         turn.step(name).reason = note
@@ -148,10 +148,10 @@ def _skip(turn: Turn, name: str, data: Mapping[str, Any], by: str) -> None:
         if step.call.out:
             turn.record("step.skip_refused", name, reason="its undo is under way", by=by)
         else:
-            unwind.undo_done(turn, name, note, by)
+            undoing.undo_done(turn, name, note, by)
     elif step.status == "held" and step.children is not None and step.children.undoing:
         step.children.undoing = 0
-        unwind.undo_done(turn, name, note, by)
+        undoing.undo_done(turn, name, note, by)
     elif step.status == "held" and unwind.unwinding(turn, name):
         turn.cancel_step(name, note)
     elif step.status == "pending":
