@@ -137,9 +137,7 @@ class Run:
         self._number = 0
         self.first = State(process="", version="", tenant="", key="")
         self.state = self.first
-        self._parent = (
-            Parent(process="mother", key="M", generation=1, step="s", item="i") if parent else None
-        )
+        self._parent = Parent(process="mother", key="M", generation=1, step="s", item="i") if parent else None
         LIVE.append(self)
         if begin:
             type_ = type or (self.process.start[0].on if self.process.start else "run.start")
@@ -269,14 +267,21 @@ class Run:
         return self.answer(command, "withdrawn")
 
     def decide(
-        self, step: str, decision: str = "approved", by: str = "bob", roles: tuple[str, ...] = ("boss",), **more: Any
+        self,
+        step: str,
+        decision: str = "approved",
+        by: str = "bob",
+        roles: tuple[str, ...] = ("boss",),
+        **more: Any,
     ) -> Run:
         """A person decides the open task of a step."""
         kind = more.pop("kind", "human")
         data = {"task": self.state.steps[step].task, "decision": decision, **more}
         return self.take(self.make("task.decided", data, by=by, roles=roles, kind=kind))
 
-    def child(self, step: str, item: str = "", status: str = "completed", output: Any = None, reason: str = "") -> Run:
+    def child(
+        self, step: str, item: str = "", status: str = "completed", output: Any = None, reason: str = ""
+    ) -> Run:
         """A child of a step ends."""
         data = {"step": step, "item": item, "redo": self.children[step, item].redo, "status": status}
         data |= {"output": output} if output is not None else {}
@@ -292,10 +297,14 @@ class Run:
         """A person, or (with by="") the parent run, cancels the run."""
         return self.event("run.cancel", {"reason": reason}, by=by)
 
-    def close(self, type_: str, action: str = "close", note: str = "done", step: str = "", by: str = "ann") -> Run:
+    def close(
+        self, type_: str, action: str = "close", note: str = "done", step: str = "", by: str = "ann"
+    ) -> Run:
         """A person closes the open exception of that type."""
         id_ = next(
-            id_ for id_, x in self.state.exceptions.items() if x.type == type_ and (not step or x.step == step)
+            id_
+            for id_, x in self.state.exceptions.items()
+            if x.type == type_ and (not step or x.step == step)
         )
         return self.event("exception.close", {"exception": id_, "action": action, "note": note}, by=by)
 

@@ -86,8 +86,8 @@ REFUSED = [
     (FINE, 'on: { case.noted: { if: "${ event.m > 1 }", cancel: x } }', "", "m", "", "on:"),
     ("a: { run: grandchild }", "", "a", "there is no process `grandchild`", "did you mean `child`?", "run:"),
     ('a: { each: "${ case.number }", run: child }', "", "a", "`each` needs a list, and this is string", "", "each:"),
-    ("a: { run: child, item_key: \"${ case.number }\" }", "", "a", "`item_key` without `each`", "each", "item_key:"),
-    ("a: { choose: { rules: [{ when: \"${ true }\" }] } }", "", "a", "a rule must `give` something", "give", "choose:"),
+    ('a: { run: child, item_key: "${ case.number }" }', "", "a", "`item_key` without `each`", "each", "item_key:"),
+    ('a: { choose: { rules: [{ when: "${ true }" }] } }', "", "a", "a rule must `give` something", "give", "choose:"),
     ("a: { choose: { rules: [] } }", "", "a", "the table has no rules", "at least one", "choose:"),
     ("a: { choose: { hit: frist, rules: [{ give: 1 }] } }", "", "a", "'frist' is not one of first, collect", "did you mean `first`?", "hit:"),
     ("a: { emit: x, data: {} }", "", "a", "'x' is not an event type", "", "emit:"),
@@ -95,7 +95,7 @@ REFUSED = [
     ("a: { title: nothing }", "", "a", "it does nothing", "give it one of call, await", "a: {"),
     ("a: { call: erp.read, wait: 1h }", "", "a", "it is both call and wait", "give it one of", "a: {"),
     ("a: { call: erp.read, emit: case.noted }", "", "a", "it is both call and emit", "give it one of", "a: {"),
-    ("a: { call: erp.read, until: \"${ true }\" }", "", "a", "`until` means nothing for `call`", "it is for await", "until:"),
+    ('a: { call: erp.read, until: "${ true }" }', "", "a", "`until` means nothing for `call`", "it is for await", "until:"),
     ("a: { set: { x: 1 }, retry: none }", "", "a", "`retry` means nothing for `set`", "it is for call", "retry:"),
     ("a: { call: erp.read, retry: { attempts: 0 } }", "", "a", "0 is not a number of tries", "1 to 1000", "attempts:"),
     ("a: { call: erp.read, retry: { first: 1 business hour } }", "", "a", "tries are not made in business time", "plain time", "first:"),
@@ -118,15 +118,24 @@ REFUSED = [
     ("a: { call: erp.read, needs: }", "", "a", "here stands nothing, where a list or a text is needed", "take it out", "needs:"),
 ]  # fmt: skip
 
-FIT = PRELUDE.replace("  exceptions:\n", "    fit.it: { input: { text: string }, output: { id: string } }\n    fit.back: { input: { code: string } }\n  exceptions:\n")
+FIT = PRELUDE.replace(
+    "  exceptions:\n",
+    "    fit.it: { input: { text: string }, output: { id: string } }\n    fit.back: { input: { code: string } }\n  exceptions:\n",
+)
 
 
 @pytest.mark.parametrize(("steps", "top", "step", "message", "mend", "line"), REFUSED)
-def test_a_mistake_is_refused_with_its_place_and_mend(steps: str, top: str, step: str, message: str, mend: str, line: str):
+def test_a_mistake_is_refused_with_its_place_and_mend(
+    steps: str, top: str, step: str, message: str, mend: str, line: str
+):
     text, problems = told(steps, top, FIT)
     process, _ = check(text, CATALOGUE, file="p.yaml")
     assert process is None
-    found = [p for p in problems if p.severity == "error" and p.step == step and message in p.message and mend in p.mend]
+    found = [
+        p
+        for p in problems
+        if p.severity == "error" and p.step == step and message in p.message and mend in p.mend
+    ]
     assert found, "\n".join(map(str, problems))
     lines = text.splitlines()
     assert any(line in lines[p.line - 1] for p in found), (found, lines[found[0].line - 1])
@@ -151,7 +160,7 @@ def test_what_an_author_should_know_is_a_warning_and_may_be_published(steps: str
 
 
 def test_what_is_fine_has_no_problems():
-    assert told("a: { call: erp.read }\nb: { needs: a, set: { x: \"${ steps.a.status }\" } }")[1] == []
+    assert told('a: { call: erp.read }\nb: { needs: a, set: { x: "${ steps.a.status }" } }')[1] == []
 
 
 @pytest.mark.parametrize("field", ["process", "owner", "document", "key", "steps"])
@@ -164,7 +173,9 @@ def test_what_every_process_has_is_asked_for(field: str):
 
 def test_an_unknown_document_is_told_with_the_nearest():
     text = text_of(FINE).replace("document: Case", "document: Odrer").replace("case.number", "odrer.number")
-    assert any("there is no document `Odrer`" in p.message and "`Order`" in p.mend for p in check(text, CATALOGUE)[1])
+    assert any(
+        "there is no document `Odrer`" in p.message and "`Order`" in p.mend for p in check(text, CATALOGUE)[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,12 +211,22 @@ def test_what_is_not_even_a_process_is_told_and_never_a_traceback(text: str, lin
 
 def test_yaml_is_read_as_people_mean_it():
     source = Source("on: off\nat: 1:30\nyes: no\nn: 010\nv: 1.10\nb: true\ne:\n")
-    assert source.value == {"on": "off", "at": "1:30", "yes": "no", "n": "010", "v": 1.1, "b": True, "e": None}
+    assert source.value == {
+        "on": "off",
+        "at": "1:30",
+        "yes": "no",
+        "n": "010",
+        "v": 1.1,
+        "b": True,
+        "e": None,
+    }
 
 
 def test_load_refuses_with_all_problems_in_the_order_of_the_file():
     with pytest.raises(NotAProcess) as refused:
-        load(text_of("a: { call: erp.doo, undo: none }\nb: { await: case.scanned }"), CATALOGUE, file="p.yaml")
+        load(
+            text_of("a: { call: erp.doo, undo: none }\nb: { await: case.scanned }"), CATALOGUE, file="p.yaml"
+        )
     assert [p.step for p in refused.value.problems] == ["a", "b"]
     assert str(refused.value).startswith("2 problems\np.yaml:")
 
@@ -256,7 +277,9 @@ def test_the_schema_is_a_schema():
 
 def test_the_schema_refuses_unknown_fields_everywhere():
     validator = jsonschema.Draft202012Validator(SCHEMA)
-    good = Source(text_of("a: { call: erp.do, undo: none, retry: { attempts: 2 }, fails: { raise: trouble } }")).value
+    good = Source(
+        text_of("a: { call: erp.do, undo: none, retry: { attempts: 2 }, fails: { raise: trouble } }")
+    ).value
     validator.validate(good)
     for path in ((), ("steps", "a"), ("steps", "a", "retry"), ("steps", "a", "fails"), ("declare",)):
         bad = copy.deepcopy(good)
@@ -283,7 +306,7 @@ EVERYTHING = text_of(
     h: { task: { role: clerk, form: { x: string } }, by: "${ case.due }", within: 1h, late: skip, if: "${ case.flag }", title: T }
     i: { set: { x: "${ case.n }" } }
     """,
-    top="on: { case.noted: [{ if: \"${ event.n > 1 }\", do: raise, type: slow }] }\nagain: allow\ncalendar: x\nalias: { q: \"${ case.by }\" }\noutput: { x: 1 }\nmeasures: { m: { from: start, to: g, target: 2h, title: T } }",
+    top='on: { case.noted: [{ if: "${ event.n > 1 }", do: raise, type: slow }] }\nagain: allow\ncalendar: x\nalias: { q: "${ case.by }" }\noutput: { x: 1 }\nmeasures: { m: { from: start, to: g, target: 2h, title: T } }',
 )
 _JUNK: list[Any] = [
     None, "", [], {}, 0, -1, 1.5, True, "x", "${", "${}", "${ x }", "${ case.nope }", "a.b", "step", "raise", "skip", {"a": 1},
@@ -306,7 +329,7 @@ def _part(value: Any, path: tuple[Any, ...]) -> Any:
 
 def mutated(seed: int) -> str:
     """A process with one or two things in it that were written wrong."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     value = copy.deepcopy(Source(EVERYTHING).value)
     for _ in range(chance.choice([1, 1, 2])):
         path = chance.choice([p for p in _paths(value) if p])

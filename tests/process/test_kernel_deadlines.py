@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from driver import NINE, Run
 
+from crossdock.process import new_state
 from crossdock.process.calendar import Calendar
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -91,7 +92,7 @@ def test_late_may_emit_and_tell_who_is_asked_to_look():
 def test_lateness_ends_the_wait_where_it_says_so(late: str, status: str, run_status: str):
     run = Run(f"""
     a: {{ await: case.scanned, within: 1h, late: {late} }}
-    {'other: { call: erp.read }' if "other" in late else ''}
+    {"other: { call: erp.read }" if "other" in late else ""}
     """)
     run.wait("1h")
     assert (run.status("a"), run.status()) == (status, run_status)
@@ -100,7 +101,10 @@ def test_lateness_ends_the_wait_where_it_says_so(late: str, status: str, run_sta
 
 
 def test_a_rung_with_a_condition_is_climbed_only_when_it_holds():
-    run = Run('a: { await: case.scanned, within: 1h, late: [{ if: "${ case.flag }", cancel: no }, { after: 1h, raise: slow }] }', {"number": "C", "flag": False})
+    run = Run(
+        'a: { await: case.scanned, within: 1h, late: [{ if: "${ case.flag }", cancel: no }, { after: 1h, raise: slow }] }',
+        {"number": "C", "flag": False},
+    )
     run.wait("1h")
     assert run.status() == "active"
     run.wait("1h")
@@ -138,7 +142,12 @@ def test_a_time_that_lies_in_the_past_at_the_start_is_due_at_once():
 def test_a_time_moved_into_the_past_waits_for_what_was_received_in_time():
     run = Run(BY, due(12)).wait("1h")
     run.now = NINE + timedelta(hours=3)  # decided late
-    run.event("case.changed", due(10, version=2), received=NINE + timedelta(minutes=50), time=NINE + timedelta(minutes=50))
+    run.event(
+        "case.changed",
+        due(10, version=2),
+        received=NINE + timedelta(minutes=50),
+        time=NINE + timedelta(minutes=50),
+    )
     assert run.open == []
     assert run.state.wake == NINE + timedelta(hours=1)
     run.event("case.scanned", {}, received=NINE + timedelta(minutes=59))
@@ -146,7 +155,10 @@ def test_a_time_moved_into_the_past_waits_for_what_was_received_in_time():
 
 
 def test_a_rung_that_was_climbed_is_not_climbed_again_when_the_time_moves():
-    run = Run('a: { await: case.scanned, by: "${ case.due }", late: [{ raise: slow }, { after: 2h, escalate: chief }] }', due(10))
+    run = Run(
+        'a: { await: case.scanned, by: "${ case.due }", late: [{ raise: slow }, { after: 2h, escalate: chief }] }',
+        due(10),
+    )
     run.wait("1h").event("case.changed", due(15))
     run.wait("5h")
     assert len(run.told("deadline.passed")) == 1
@@ -273,16 +285,31 @@ def test_a_cut_off_that_the_calendar_does_not_know_is_told():
 
 def test_a_length_may_come_from_the_settings_of_the_tenant():
     settings = {"id": "t", "name": "t", "settings": {"answer": "3 business hours"}}
-    run = Run('a: { await: case.scanned, within: "${ tenant.settings.answer }", late: { raise: slow } }', tenant=settings, top="calendar: office", calendars={"office": OFFICE})
+    run = Run(
+        'a: { await: case.scanned, within: "${ tenant.settings.answer }", late: { raise: slow } }',
+        tenant=settings,
+        top="calendar: office",
+        calendars={"office": OFFICE},
+    )
     assert run.state.wake == at("2026-03-02T13:00")
     wrong = {"id": "t", "name": "t", "settings": {"answer": "soon"}}
-    assert Run('a: { await: case.scanned, within: "${ tenant.settings.answer }", late: { raise: slow } }', tenant=wrong).open == ["decision_failed"]
+    assert Run(
+        'a: { await: case.scanned, within: "${ tenant.settings.answer }", late: { raise: slow } }',
+        tenant=wrong,
+    ).open == ["decision_failed"]
 
 
 def test_a_time_beyond_all_calendars_is_told_and_not_a_crash():
-    run = Run('a: { await: case.scanned, by: "${ case.due }", late: [{ raise: slow }, { after: 1 day, escalate: x }] }', {"number": "C-1", "due": "9999-12-31T23:59:59Z"})
+    run = Run(
+        'a: { await: case.scanned, by: "${ case.due }", late: [{ raise: slow }, { after: 1 day, escalate: x }] }',
+        {"number": "C-1", "due": "9999-12-31T23:59:59Z"},
+    )
     assert run.status("a") == "waiting"
-    run.event("case.changed", {"number": "C-1", "due": "9999-12-31T23:59:59-05:00"}, time=NINE + timedelta(seconds=1))
+    run.event(
+        "case.changed",
+        {"number": "C-1", "due": "9999-12-31T23:59:59-05:00"},
+        time=NINE + timedelta(seconds=1),
+    )
     assert run.open == ["decision_failed"]
 
 
@@ -309,15 +336,22 @@ def test_measures_use_the_time_at_which_things_happened_where_the_source_is_trus
 
 
 def test_a_measure_from_the_start_counts_from_when_the_start_happened():
-    run = Run("a: { await: case.scanned, within: 1 day, late: { raise: slow } }", top="measures: { scan: { from: start, to: a } }", begin=False)
+    run = Run(
+        "a: { await: case.scanned, within: 1 day, late: { raise: slow } }",
+        top="measures: { scan: { from: start, to: a } }",
+        begin=False,
+    )
     event = run.make("case.opened", {"number": "C-1"}, time=NINE - timedelta(hours=2))
-    run.first = run.state = __import__("crossdock.process", fromlist=["new_state"]).new_state(run.process, tenant="t", key="C-1")
+    run.first = run.state = new_state(run.process, tenant="t", key="C-1")
     run.take(event).event("case.scanned", {}, time=NINE - timedelta(hours=1))
     assert run.told("measure") == [{"name": "scan", "seconds": 3600.0}]
 
 
 def test_an_impossible_order_of_times_is_kept_and_marked():
-    run = Run("a: { await: case.scanned, within: 1 day, late: { raise: slow } }", top="measures: { scan: { from: start, to: a, target: 1h } }")
+    run = Run(
+        "a: { await: case.scanned, within: 1 day, late: { raise: slow } }",
+        top="measures: { scan: { from: start, to: a, target: 1h } }",
+    )
     run.event("case.scanned", {}, time=NINE - timedelta(hours=1))
     assert run.told("measure") == [{"name": "scan", "seconds": -3600.0, "impossible": True}]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from driver import NINE, Run, timedelta
+from driver import Run
 
 from crossdock.process import encode_state
 from crossdock.process.messages import Call, StartChild, Tell
@@ -103,23 +103,40 @@ def test_a_list_may_be_reordered_grow_and_lose_items_in_the_document():
 
 
 @pytest.mark.parametrize(
-    ("item", "key"), [({"id": "i"}, "i"), ({"number": "n"}, "n"), ({"key": "k"}, "k"), ({"name": "m"}, "m"), ("text", "text"), (7, "7")]
+    ("item", "key"),
+    [
+        ({"id": "i"}, "i"),
+        ({"number": "n"}, "n"),
+        ({"key": "k"}, "k"),
+        ({"name": "m"}, "m"),
+        ("text", "text"),
+        (7, "7"),
+    ],
 )
 def test_an_item_is_known_by_its_own_key(item: object, key: str):
-    run = Run('plan: { call: erp.read }\na: { each: "${ steps.plan.output.items }", run: child }').done("plan", {"items": [item]})
+    run = Run('plan: { call: erp.read }\na: { each: "${ steps.plan.output.items }", run: child }').done(
+        "plan", {"items": [item]}
+    )
     assert started(run) == [key]
 
 
 @pytest.mark.parametrize("item", [{"n": 1}, True, None, [], ""])
 def test_an_item_without_a_key_is_told(item: object):
-    run = Run('plan: { call: erp.read }\na: { each: "${ steps.plan.output.items }", run: child }').done("plan", {"items": [item]})
+    run = Run('plan: { call: erp.read }\na: { each: "${ steps.plan.output.items }", run: child }').done(
+        "plan", {"items": [item]}
+    )
     assert run.open == ["decision_failed"]
     assert "no key" in run.told("exception.raised")[0]["message"]
 
 
 def test_item_key_names_items_and_expressions_see_the_item():
-    run = Run('a: { each: "${ case.items }", item_key: "${ text(item.n) + item.id }", run: child, with: { n: "${ item.n }", c: "${ case.number }" } }', {"number": "C", "items": [{"id": "x", "n": 4}]})
-    assert run.sent(StartChild) == [StartChild(step="a", item="4x", process="child", document={"n": 4, "c": "C"})]
+    run = Run(
+        'a: { each: "${ case.items }", item_key: "${ text(item.n) + item.id }", run: child, with: { n: "${ item.n }", c: "${ case.number }" } }',
+        {"number": "C", "items": [{"id": "x", "n": 4}]},
+    )
+    assert run.sent(StartChild) == [
+        StartChild(step="a", item="4x", process="child", document={"n": 4, "c": "C"})
+    ]
 
 
 def test_ten_thousand_children_are_held_and_one_more_is_refused():
@@ -150,9 +167,14 @@ def test_a_child_that_fails_makes_the_step_fail_with_that_reason_and_fails_decid
     assert (told.data["message"], told.item) == ("child x was failed: no truck", "x")
 
 
-@pytest.mark.parametrize(("fails", "status"), [("skip", "skipped"), ("other", "failed"), ("{ raise: trouble }", "held")])
+@pytest.mark.parametrize(
+    ("fails", "status"), [("skip", "skipped"), ("other", "failed"), ("{ raise: trouble }", "held")]
+)
 def test_fails_decides_about_the_step_and_its_other_children(fails: str, status: str):
-    run = Run(f'a: {{ each: "${{ case.items }}", run: child, fails: {fails} }}\nother: {{ {"call: erp.read" if fails == "other" else "set: { x: 1 }"} }}', items("x", "y"))
+    run = Run(
+        f'a: {{ each: "${{ case.items }}", run: child, fails: {fails} }}\nother: {{ {"call: erp.read" if fails == "other" else "set: { x: 1 }"} }}',
+        items("x", "y"),
+    )
     run.child("a", "x", "cancelled")
     assert run.status("a") == status
     told = [(t.item, t.type) for t in run.news]
@@ -216,7 +238,11 @@ def test_a_child_that_completes_while_it_is_being_cancelled_is_undone_too():
 
 
 def test_children_started_again_are_reached_by_their_own_life_when_they_are_undone():
-    run = Run(LIST + "y: { wait: 30 days }\n", items("x", "y")).child("a", "x", "failed").repair("step.retry", "a", item="x")
+    run = (
+        Run(LIST + "y: { wait: 30 days }\n", items("x", "y"))
+        .child("a", "x", "failed")
+        .repair("step.retry", "a", item="x")
+    )
     run.child("a", "x").child("a", "y").done("z").cancel()
     assert [(t.item, t.redo) for t in run.news] == [("", 0), ("x", 1)]
     run.child("a", "x", "cancelled").child("a", "y", "cancelled")
@@ -225,7 +251,13 @@ def test_children_started_again_are_reached_by_their_own_life_when_they_are_undo
 
 @pytest.mark.parametrize("way", ["retry", "skip", "close"])
 def test_a_child_that_cannot_be_undone_is_for_a_person(way: str):
-    run = Run(LIST + "y: { wait: 30 days }\n", items("x", "y")).child("a", "x").child("a", "y").done("z").cancel()
+    run = (
+        Run(LIST + "y: { wait: 30 days }\n", items("x", "y"))
+        .child("a", "x")
+        .child("a", "y")
+        .done("z")
+        .cancel()
+    )
     run.child("a", "y", "cancelled").child("a", "x", "refused", reason="delivered")
     assert (run.status(), run.open) == ("cancelling", ["undo_failed"])
     assert run.told("exception.raised")[-1]["message"] == "x could not be undone: delivered"
@@ -238,7 +270,9 @@ def test_a_child_that_cannot_be_undone_is_for_a_person(way: str):
 
 
 def test_what_children_of_a_skipped_or_failed_step_did_is_undone_too():
-    run = Run('a: { each: "${ case.items }", run: child, fails: skip }\ny: { wait: 30 days }', items("x", "y"))
+    run = Run(
+        'a: { each: "${ case.items }", run: child, fails: skip }\ny: { wait: 30 days }', items("x", "y")
+    )
     run.child("a", "x").child("a", "y", "failed")
     assert run.status("a") == "skipped"
     run.cancel().child("a", "x", "cancelled")
@@ -260,8 +294,16 @@ def test_a_parent_cancels_its_child_and_a_completed_one_is_taken_back_or_says_wh
     assert run.status() == "completed"
     run.cancel(by="").done("a!undo")
     assert [t.data["status"] for t in run.news] == ["completed", "cancelled"]
-    run = Run("a: { call: erp.do, undo: { impossible: goods delivered } }", parent=True).done("a").cancel(by="")
-    assert run.news[-1].data == {"step": "s", "item": "i", "redo": 0, "status": "refused", "reason": "goods delivered"}
+    run = (
+        Run("a: { call: erp.do, undo: { impossible: goods delivered } }", parent=True).done("a").cancel(by="")
+    )
+    assert run.news[-1].data == {
+        "step": "s",
+        "item": "i",
+        "redo": 0,
+        "status": "refused",
+        "reason": "goods delivered",
+    }
     assert (run.status(), run.open) == ("completed", ["cancel_refused"])
     run.close("cancel_refused")
     assert run.open == []
@@ -276,4 +318,3 @@ def test_a_person_does_not_cancel_a_run_that_has_completed():
 def test_a_surplus_or_malformed_child_changes_nothing():
     run = Run(LIST, items("x")).event("child.ended", {}).event("child.ended", None)
     assert run.told("child.surplus") == [{}, {}]
-    assert NINE + timedelta(0) == run.now

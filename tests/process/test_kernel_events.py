@@ -54,7 +54,9 @@ def test_several_parts_are_taken_until_it_holds_and_one_more_is_surplus():
 
 
 def test_the_same_part_twice_counts_once():
-    run = Run('a: { await: case.scanned, until: "${ size(steps.a.events) >= 2 }", within: 1h, late: { raise: slow } }')
+    run = Run(
+        'a: { await: case.scanned, until: "${ size(steps.a.events) >= 2 }", within: 1h, late: { raise: slow } }'
+    )
     part = run.make("case.scanned", {"n": 1})
     run.take(part).take(part)
     assert run.status("a") == "waiting"
@@ -76,12 +78,16 @@ def test_until_follows_the_document():
 def test_until_that_holds_without_any_event_needs_none():
     text = 'a: { await: case.scanned, until: "${ size(steps.a.events) >= case.n }", within: 1h, late: { raise: slow } }'
     assert Run(text, {"number": "C-1", "n": 0}).status() == "completed"
-    run = Run(text, {"number": "C-1", "n": 2, "version": 1}).event("case.changed", {"number": "C-1", "n": 0, "version": 2})
+    run = Run(text, {"number": "C-1", "n": 2, "version": 1}).event(
+        "case.changed", {"number": "C-1", "n": 0, "version": 2}
+    )
     assert run.status() == "completed"
 
 
 def test_until_that_makes_no_sense_without_an_event_waits_for_one():
-    run = Run('a: { await: case.scanned, until: "${ steps.a.output.last == true }", within: 1h, late: { raise: slow } }')
+    run = Run(
+        'a: { await: case.scanned, until: "${ steps.a.output.last == true }", within: 1h, late: { raise: slow } }'
+    )
     assert (run.status("a"), run.open) == ("waiting", [])
     run.event("case.scanned", {"last": False}).event("case.scanned", {"last": True})
     assert run.status() == "completed"
@@ -93,7 +99,10 @@ def test_a_quantity_is_packed_in_parts_exactly():
     """, {"number": "C-1", "quantity": {"value": "0.3", "unit": "KG"}})  # fmt: skip
     for number in (1, 2, 3):
         assert run.status("a") == "waiting"
-        run.event("warehouse.shipment_packed", {"order": "O", "shipment": {"number": f"S{number}", "quantity": {"value": "0.1", "unit": "KG"}}})
+        run.event(
+            "warehouse.shipment_packed",
+            {"order": "O", "shipment": {"number": f"S{number}", "quantity": {"value": "0.1", "unit": "KG"}}},
+        )
     assert run.status() == "completed"
 
 
@@ -118,7 +127,9 @@ def test_an_event_that_comes_while_the_wait_is_held_is_there_when_it_goes_on():
     assert (run.status("a"), run.open) == ("held", ["decision_failed"])
     run.event("case.scanned", {"n": 1})
     assert run.last[-1].what == "event.kept"
-    run.event("case.changed", {"number": "C-1", "due": "2026-03-01T00:00:00Z"}, time=NINE + timedelta(seconds=1))
+    run.event(
+        "case.changed", {"number": "C-1", "due": "2026-03-01T00:00:00Z"}, time=NINE + timedelta(seconds=1)
+    )
     run.close("decision_failed")
     assert run.status() == "completed"
 
@@ -133,7 +144,10 @@ def test_events_of_another_kind_are_of_no_use():
 
 
 def test_the_same_event_again_changes_nothing_but_the_count_of_decisions():
-    run = Run("a: { await: case.scanned, within: 1h, late: { raise: slow } }", top="on: { case.noted: { do: raise, type: trouble } }")
+    run = Run(
+        "a: { await: case.scanned, within: 1h, late: { raise: slow } }",
+        top="on: { case.noted: { do: raise, type: trouble } }",
+    )
     note = run.make("case.noted", {})
     run.take(note)
     before = run.state
@@ -161,7 +175,9 @@ def test_a_newer_version_by_its_number_replaces_the_document_whenever_it_comes()
     assert run.state.document["n"] == 1
 
 
-@pytest.mark.parametrize(("older", "newer"), [("9", "10"), ("1.9", "1.10"), ("rev-a", "rev-b"), ("2026-01-02", "2026-01-10")])
+@pytest.mark.parametrize(
+    ("older", "newer"), [("9", "10"), ("1.9", "1.10"), ("rev-a", "rev-b"), ("2026-01-02", "2026-01-10")]
+)
 def test_versions_are_compared_as_people_count_them(older: str, newer: str):
     run = Run(WAITING, {"number": "C-1", "version": older})
     assert change(run, {"version": newer}) == "document.replaced"
@@ -198,10 +214,13 @@ def test_a_document_with_another_key_is_another_document():
 
 
 def test_inputs_are_those_at_the_start_of_the_step():
-    run = Run("""
+    run = Run(
+        """
     a: { call: erp.do, with: { n: "${ case.n }" }, undo: erp.undo }
     z: { wait: 30 days }
-    """, {"number": "C-1", "n": 1, "version": 1})
+    """,
+        {"number": "C-1", "n": 1, "version": 1},
+    )
     run.event("case.changed", {"number": "C-1", "n": 2, "version": 2}).refused("a").repair("step.retry", "a")
     assert run.input("a") == {"n": 1}
     run.done("a").cancel()
@@ -212,13 +231,16 @@ def test_inputs_are_those_at_the_start_of_the_step():
 
 
 def test_a_handler_acts_at_any_time_and_may_look_at_the_event():
-    run = Run(TWO, top="""
+    run = Run(
+        TWO,
+        top="""
     on:
       case.noted:
         - { if: "${ event.n > 5 }", do: raise, type: trouble, severity: critical, message: "n is ${ event.n }" }
         - { if: "${ event.n < 0 }", do: cancel }
         - { do: nothing }
-    """)
+    """,
+    )
     run.event("case.noted", {"n": 1})
     assert (run.open, run.last[-1].what) == ([], "event.noted")
     run.event("case.noted", {"n": 6})
@@ -245,20 +267,28 @@ def test_a_handler_starts_a_step_that_starts_in_no_other_way():
 
 
 def test_a_handler_does_a_step_again():
-    run = Run("""
+    run = Run(
+        """
     a: { call: erp.do, undo: erp.undo }
     z: { wait: 30 days }
-    """, top="on: { case.changed: { redo: a, most: 2 } }")
+    """,
+        top="on: { case.changed: { redo: a, most: 2 } }",
+    )
     run.done("a")
     for n in (1, 2):
-        run.event("case.changed", {"number": "C-1", "version": n}).done(f"a!undo" if n == 1 else "a#1!undo").done(f"a#{n}")
+        run.event("case.changed", {"number": "C-1", "version": n}).done(
+            "a!undo" if n == 1 else "a#1!undo"
+        ).done(f"a#{n}")
     run.event("case.changed", {"number": "C-1", "version": 3})
     assert run.open == ["redo_limit"]
     assert run.status("a") == "succeeded"
 
 
 def test_a_handler_that_cannot_be_worked_out_is_told_and_the_event_counts():
-    run = Run(WAITING, top='on: { case.changed: [{ if: "${ event.n > 1 }", do: cancel }, { do: raise, type: trouble }] }')
+    run = Run(
+        WAITING,
+        top='on: { case.changed: [{ if: "${ event.n > 1 }", do: cancel }, { do: raise, type: trouble }] }',
+    )
     run.event("case.changed", {"number": "C-1", "version": 1}, time=NINE + timedelta(1))
     assert run.open == ["decision_failed", "trouble"]
     assert run.state.document["version"] == 1

@@ -20,7 +20,9 @@ from crossdock.process.source import Source
 EXAMPLES = Path(__file__).parent / "examples"
 KNOWN = CATALOGUE.including(
     processes={
-        "return-device": ProcessShape(name="return-device", document=parse_type({"job": "string", "customer": "string"})),
+        "return-device": ProcessShape(
+            name="return-device", document=parse_type({"job": "string", "customer": "string"})
+        ),
         "pick-line": ProcessShape(name="pick-line", output=parse_type({"weight": "decimal"})),
         "reach-customer": ProcessShape(name="reach-customer"),
     }
@@ -81,7 +83,9 @@ def test_customs_whose_papers_come_late_after_two_days_before_arrival():
     assert run.state.wake == NINE + timedelta(days=2)
     run.wait("2 days")
     assert run.open == ["papers_missing"]
-    run.event("entry.paper_received", {"entry": "E-1", "paper": "invoice"}).event("entry.paper_received", {"entry": "E-1", "paper": "packing-list"})
+    run.event("entry.paper_received", {"entry": "E-1", "paper": "invoice"}).event(
+        "entry.paper_received", {"entry": "E-1", "paper": "packing-list"}
+    )
     assert run.open == []
 
 
@@ -89,7 +93,9 @@ def test_customs_that_reject_and_the_filing_is_done_again():
     run = papers(begin("customs-clearance", ENTRY)).done("file", {"reference": "NL-9"})
     run.event("entry.answered", {"entry": "E-1", "status": "rejected", "reason": "wrong code"})
     run.decide("correct", "done", by="carla", roles=("customs-clerk",), form={"give_up": False})
-    run.decide("again", "refused", by="lea", roles=("customs-lead",)).done("file!undo").done("file#1", {"reference": "NL-10"})
+    run.decide("again", "refused", by="lea", roles=("customs-lead",)).done("file!undo").done(
+        "file#1", {"reference": "NL-10"}
+    )
     run.event("entry.answered", {"entry": "E-1", "status": "released"}).done("release")
     assert run.status() == "completed"
     assert run.statuses["pay"] == "skipped"
@@ -133,7 +139,11 @@ def test_an_excursion_that_cools_down_in_time_is_judged_by_a_person():
         run.event("logger.reading", reading(celsius))
     assert run.status("verdict") == "waiting"
     run.decide("verdict", "done", by="qp", roles=("qualified-person",), form={"usable": True})
-    assert (run.status(), run.status("quarantine"), run.status("tell_insurer")) == ("completed", "skipped", "skipped")
+    assert (run.status(), run.status("quarantine"), run.status("tell_insurer")) == (
+        "completed",
+        "skipped",
+        "skipped",
+    )
     assert run.told("task.opened")[0]["content"]["readings"] == [9.5, 7.9, 7.0, 6.5]
 
 
@@ -141,7 +151,11 @@ def test_an_excursion_that_stays_warm_is_quarantined_and_the_insurer_told():
     run = excursion().done("instruct").wait("30 minutes")
     assert run.open == ["still_warm"]
     run.wait("30 minutes")
-    assert (run.status("cooled"), run.status("quarantine"), run.status("log")) == ("failed", "running", "cancelled")
+    assert (run.status("cooled"), run.status("quarantine"), run.status("log")) == (
+        "failed",
+        "running",
+        "cancelled",
+    )
     run.done("quarantine", {"place": "Q1"}).done("tell_insurer")
     assert (run.status(), run.open) == ("completed", [])
     assert run.process.again == "allow"
@@ -196,7 +210,13 @@ def test_an_invoice_above_the_tolerance_needs_a_yes_and_the_customer_may_miss_th
 
 # -- inbound ----------------------------------------------------------------------------------------------------
 
-ASN = {"number": "A-1", "supplier": "fabrik", "quantity": each(100), "eta": "2026-03-02T15:00:00Z", "version": 1}
+ASN = {
+    "number": "A-1",
+    "supplier": "fabrik",
+    "quantity": each(100),
+    "eta": "2026-03-02T15:00:00Z",
+    "version": 1,
+}
 
 
 @pytest.mark.parametrize(("counts", "over", "short"), [((60, 40), False, False), ((60, 45), True, False)])
@@ -204,7 +224,11 @@ def test_goods_in_as_announced_or_over(counts: tuple[int, int], over: bool, shor
     run = begin("inbound", ASN).done("dock", {"dock": "7"})
     for count in counts:
         run.event("asn.counted", {"asn": "A-1", "received": each(count)})
-    assert run.told("step.succeeded", "result")[0]["output"] == {"received": each(sum(counts)), "over": over, "short": short}
+    assert run.told("step.succeeded", "result")[0]["output"] == {
+        "received": each(sum(counts)),
+        "over": over,
+        "short": short,
+    }
     if over:
         run.decide("accept_over", by="ina", roles=("inbound-lead",))
     run.done("post", {"document": "MD"}).done("put_away", {"bins": []})
@@ -215,7 +239,9 @@ def test_goods_in_short_are_claimed_and_a_truck_that_is_late_is_told():
     run = begin("inbound", ASN).done("dock", {"dock": "7"})
     run.event("asn.moved", {**ASN, "eta": "2026-03-02T10:00:00Z", "version": 2}).wait("1h")
     assert run.open == ["truck_late"]
-    run.event("asn.counted", {"asn": "A-1", "received": each(90), "last": True}).done("post", {"document": "MD"})
+    run.event("asn.counted", {"asn": "A-1", "received": each(90), "last": True}).done(
+        "post", {"document": "MD"}
+    )
     assert run.open == []
     run.refused("claim").done("put_away", {"bins": ["B1"]})
     assert (run.status(), run.open) == ("held", ["claim_failed"])
@@ -256,7 +282,9 @@ def test_a_freight_bill_far_too_high_is_disputed_and_a_silent_carrier_gets_what_
 def test_a_freight_bill_nobody_booked_is_priced_by_a_person():
     run = bill("50.00").refused("expected", "unknown", "404")
     assert (run.status("expected"), run.status("never_seen")) == ("failed", "waiting")
-    run.decide("never_seen", "done", by="aud", roles=("freight-auditor",), form={"amount": money("49.00")}).done("post")
+    run.decide(
+        "never_seen", "done", by="aud", roles=("freight-auditor",), form={"amount": money("49.00")}
+    ).done("post")
     assert run.status() == "completed"
 
 
@@ -266,7 +294,11 @@ JOB = {"number": "R-1", "serial": "SN", "customer": "C", "technician": "tom", "w
 
 
 def diagnosed(job: dict[str, Any] = JOB, *, repairable: bool = True) -> Run:
-    run = begin("repair", job).done("pickup", {"tracking": "T"}).event("repair_job.arrived", {"job": "R-1", "condition": "wet"})
+    run = (
+        begin("repair", job)
+        .done("pickup", {"tracking": "T"})
+        .event("repair_job.arrived", {"job": "R-1", "condition": "wet"})
+    )
     form = {"parts": [{"id": "P", "count": 1}], "price": money("80.00"), "repairable": repairable}
     return run.decide("diagnose", "done", by="tom", roles=("technician",), form=form)
 
@@ -274,7 +306,9 @@ def diagnosed(job: dict[str, Any] = JOB, *, repairable: bool = True) -> Run:
 def test_a_repair_with_a_quote_that_is_accepted_and_a_second_try():
     run = diagnosed().done("quote").event("repair_job.answered", {"job": "R-1", "accepted": True})
     assert run.input("parts") == {"parts": [{"id": "P", "count": 1}]}
-    run.done("parts", {"reservation": "V"}).decide("mend", "done", by="tom", roles=("technician",), form={"hours": "1.5"})
+    run.done("parts", {"reservation": "V"}).decide(
+        "mend", "done", by="tom", roles=("technician",), form={"hours": "1.5"}
+    )
     run.event("repair_job.tested", {"job": "R-1", "ok": False})
     run.decide("passed", "refused", by="wil", roles=("workshop-lead",))
     assert run.statuses["mend"] == "waiting"
@@ -286,8 +320,15 @@ def test_a_repair_with_a_quote_that_is_accepted_and_a_second_try():
 
 def test_a_repair_under_warranty_needs_no_quote_and_the_job_may_change():
     run = diagnosed({**JOB, "warranty": True})
-    assert (run.status("quote"), run.status("answer"), run.status("parts")) == ("skipped", "skipped", "running")
-    run.event("repair_job.updated", {"job": {**JOB, "customer": "D", "version": 2, "warranty": True}, "why": "moved"})
+    assert (run.status("quote"), run.status("answer"), run.status("parts")) == (
+        "skipped",
+        "skipped",
+        "running",
+    )
+    run.event(
+        "repair_job.updated",
+        {"job": {**JOB, "customer": "D", "version": 2, "warranty": True}, "why": "moved"},
+    )
     assert run.state.document["customer"] == "D"
     run.event("repair_job.withdrawn", {"job": "R-1"}).gone("parts").done("pickup!undo")
     assert run.status() == "cancelled"
@@ -307,17 +348,28 @@ def test_a_customer_who_never_answers_ends_the_repair():
 
 # -- spare parts ----------------------------------------------------------------------------------------------------
 
-KIT = {"subscription": "SUB", "month": "2026-03", "version": 1, "lines": [{"id": "1", "item": "filter", "count": 2}, {"id": "2", "item": "belt", "count": 1}]}
+KIT = {
+    "subscription": "SUB",
+    "month": "2026-03",
+    "version": 1,
+    "lines": [{"id": "1", "item": "filter", "count": 2}, {"id": "2", "item": "belt", "count": 1}],
+}
 
 
 def test_a_kit_whose_lines_change_while_it_is_picked():
     run = begin("spare-parts", KIT).child("pick", "1", output={"weight": "0.10"})
-    run.event("kit.changed", {**KIT, "version": 2, "lines": [{"id": "3", "item": "oil", "count": 1}, *KIT["lines"]]})
+    run.event(
+        "kit.changed", {**KIT, "version": 2, "lines": [{"id": "3", "item": "oil", "count": 1}, *KIT["lines"]]}
+    )
     assert [c.item for c in run.sent(StartChild)] == ["1", "2", "3"]
     run.child("pick", "2", output={"weight": "0.20"}).child("pick", "3", "failed", reason="none left")
     assert run.open == ["pick_short"]
-    run.repair("step.skip", "pick", item="3", note="sent next month").wait("2 days").done("charge", {"charge": "CH"})
-    assert run.emitted == [("kit.closed", {"subscription": "SUB", "weights": ["0.10", "0.20"], "total": "0.30"})]
+    run.repair("step.skip", "pick", item="3", note="sent next month").wait("2 days").done(
+        "charge", {"charge": "CH"}
+    )
+    assert run.emitted == [
+        ("kit.closed", {"subscription": "SUB", "weights": ["0.10", "0.20"], "total": "0.30"})
+    ]
     assert run.status() == "completed"
 
 
@@ -330,7 +382,12 @@ def test_a_kit_that_is_emptied_is_cancelled_and_refunded():
 
 # -- tender -----------------------------------------------------------------------------------------------------------
 
-LOAD = {"number": "L-1", "carriers": ["alpha", "beta", "gamma"], "pickup": "2026-03-05T08:00:00Z", "cost": money("500.00")}
+LOAD = {
+    "number": "L-1",
+    "carriers": ["alpha", "beta", "gamma"],
+    "pickup": "2026-03-05T08:00:00Z",
+    "cost": money("500.00"),
+}
 
 
 def answer(run: Run, carrier: str, *, accepted: bool) -> Run:
@@ -354,7 +411,11 @@ def test_a_load_goes_down_the_guide_by_a_no_and_by_silence():
 def test_a_load_that_nobody_takes_goes_to_the_spot_market():
     run = begin("tender", {**LOAD, "carriers": ["alpha"]}).done("offer", {"tender": "T1"})
     answer(run, "alpha", accepted=False)
-    assert (run.status("judge"), run.status("taken"), run.status("spot")) == ("failed", "cancelled", "running")
+    assert (run.status("judge"), run.status("taken"), run.status("spot")) == (
+        "failed",
+        "cancelled",
+        "running",
+    )
     assert run.input("spot") == {"load": "L-1", "most": money("1000.00")}
     run.wait("1 day")
     assert run.open == ["nobody_drives"]
@@ -367,7 +428,9 @@ def test_a_load_that_nobody_takes_goes_to_the_spot_market():
 
 def test_a_recall_reaches_a_thousand_customers():
     customers = [{"id": f"C{n}", "email": f"c{n}@example.org", "units": n % 3 + 1} for n in range(1000)]
-    run = begin("recall", {"batch": "B-1", "danger": "sharp edge", "ordered_by": "sam", "customers": customers})
+    run = begin(
+        "recall", {"batch": "B-1", "danger": "sharp edge", "ordered_by": "sam", "customers": customers}
+    )
     run.done("block", {"blocked": 40})
     assert run.told("task.opened")[0]["content"] == {"danger": "sharp edge", "customers": 1000, "units": 1999}
     run.decide("release", by="sam", roles=("safety-officer",))
@@ -388,8 +451,12 @@ def test_a_recall_reaches_a_thousand_customers():
 def test_a_recall_that_is_stopped_cancels_those_under_way_and_takes_back_the_others():
     customers = [{"id": f"C{n}", "email": "x", "units": 1} for n in range(3)]
     run = begin("recall", {"batch": "B-1", "danger": "none", "ordered_by": "sam", "customers": customers})
-    run.done("block", {"blocked": 40}).decide("release", by="olga", roles=("safety-officer",)).child("reach", "C0")
-    run.event("recall.stop", {"batch": "B-1"}).child("reach", "C1", "cancelled").child("reach", "C2", "cancelled")
+    run.done("block", {"blocked": 40}).decide("release", by="olga", roles=("safety-officer",)).child(
+        "reach", "C0"
+    )
+    run.event("recall.stop", {"batch": "B-1"}).child("reach", "C1", "cancelled").child(
+        "reach", "C2", "cancelled"
+    )
     run.child("reach", "C0", "cancelled")
     assert [c.id for c in run.sent(Call) if c.undo] == ["block!undo"]
     run.done("block!undo")

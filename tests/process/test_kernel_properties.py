@@ -23,9 +23,19 @@ from crossdock.process.state import ENDED_RUN, ENDED_STEP, State
 
 PROCESSES = 40  # as many different ones, walked in many ways
 SETTINGS = settings(
-    max_examples=int(__import__("os").environ.get("N","80")), deadline=None, derandomize=not __import__("os").environ.get("N"), suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=80,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-DOCUMENT = {"number": "C-1", "version": 1, "by": "zoe", "n": 3, "flag": True, "items": [{"id": "i"}, {"id": "j"}]}
+DOCUMENT = {
+    "number": "C-1",
+    "version": 1,
+    "by": "zoe",
+    "n": 3,
+    "flag": True,
+    "items": [{"id": "i"}, {"id": "j"}],
+}
 
 
 def _step(chance: random.Random, index: int, names: list[str], spare: str) -> str:
@@ -36,13 +46,50 @@ def _step(chance: random.Random, index: int, names: list[str], spare: str) -> st
         parts.append(f"{chance.choice(['needs', 'needs', 'needs_any'])}: [{', '.join(few)}]")
     if chance.random() < 0.2:
         parts.append('if: "${ case.n > ' + str(chance.randrange(5)) + ' }"')
-    late = chance.choice(["skip", "cancel", "{ raise: slow }", "[{ raise: slow }, { after: 2h, escalate: boss }]", f"{{ step: {spare} }}", "{ redo: s0, most: 1 }"])
-    fails = chance.choice(["", "", "fails: skip", "fails: cancel", f"fails: {spare}", "fails: { redo: s0, most: 2 }", "fails: { raise: trouble }"])
-    kind = chance.choice(["call", "call", "call", "await", "until", "approve", "task", "wait", "run", "each", "set", "choose", "emit"])
-    undo = chance.choice(["erp.undo", "erp.undo", "none", "impossible" if chance.random() < 0.3 else "erp.undo"])
+    late = chance.choice(
+        [
+            "skip",
+            "cancel",
+            "{ raise: slow }",
+            "[{ raise: slow }, { after: 2h, escalate: boss }]",
+            f"{{ step: {spare} }}",
+            "{ redo: s0, most: 1 }",
+        ]
+    )
+    fails = chance.choice(
+        [
+            "",
+            "",
+            "fails: skip",
+            "fails: cancel",
+            f"fails: {spare}",
+            "fails: { redo: s0, most: 2 }",
+            "fails: { raise: trouble }",
+        ]
+    )
+    kind = chance.choice(
+        [
+            "call",
+            "call",
+            "call",
+            "await",
+            "until",
+            "approve",
+            "task",
+            "wait",
+            "run",
+            "each",
+            "set",
+            "choose",
+            "emit",
+        ]
+    )
+    undo = chance.choice(
+        ["erp.undo", "erp.undo", "none", "impossible" if chance.random() < 0.3 else "erp.undo"]
+    )
     parts.append(
         {
-            "call": f"call: erp.do, with: {{ n: \"${{ case.n }}\" }}, undo: {undo}, retry: {{ attempts: 2 }}",
+            "call": f'call: erp.do, with: {{ n: "${{ case.n }}" }}, undo: {undo}, retry: {{ attempts: 2 }}',
             "await": f"await: case.scanned, within: {chance.choice(['1h', '3h'])}, late: {late}",
             "until": f'await: case.noted, until: "${{ size(steps.{names[index]}.events) >= 2 }}", within: 2h, late: {late}',
             "approve": f'approve: {{ role: boss, not: ["${{ case.by }}"] }}, with: {{ n: "${{ case.n }}" }}, refused: {chance.choice(["{ cancel: no }", "{ raise: trouble }", "{ redo: s0 }", f"{{ step: {spare} }}"])}, within: 4h, late: {late}',
@@ -63,12 +110,19 @@ def _step(chance: random.Random, index: int, names: list[str], spare: str) -> st
 @cache
 def process_text(seed: int) -> str | None:
     """A process that may be published, or None where this seed gives none."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     names = [f"s{n}" for n in range(chance.randrange(3, 8))]
     steps = [_step(chance, n, names, "spare") for n in range(len(names))]
     if any("spare" in step for step in steps):
         steps.append("spare: { call: wms.do, undo: wms.undo }")
-    on = chance.choice(["", "on: { case.ended: { do: cancel } }", "on: { case.ended: { redo: s0, most: 1 } }", "on: { case.ended: { do: raise, type: trouble } }"])
+    on = chance.choice(
+        [
+            "",
+            "on: { case.ended: { do: cancel } }",
+            "on: { case.ended: { redo: s0, most: 1 } }",
+            "on: { case.ended: { do: raise, type: trouble } }",
+        ]
+    )
     text = text_of("\n".join(steps), top=on)
     process, _ = check(text, CATALOGUE)
     return text if process is not None else None
@@ -83,14 +137,20 @@ def moves(run: Run) -> list[tuple[Any, ...]]:
     """What may happen next, whoever does it."""
     found: list[tuple[Any, ...]] = []
     for id_ in run.calls:
-        found += [("answer", id_, outcome) for outcome in ("done", "done", "refused", "unreachable", "unknown")]
+        found += [
+            ("answer", id_, outcome) for outcome in ("done", "done", "refused", "unreachable", "unknown")
+        ]
         if id_ in run.withdrawn:
             found += [("answer", id_, "withdrawn")] * 2
     for name, step in run.state.steps.items():
         if step.task:
             found += [("decide", name, decision) for decision in ("approved", "refused")]
         if step.children is not None:
-            found += [("child", name, item, s) for item in step.children.open for s in ("completed", "completed", "failed")]
+            found += [
+                ("child", name, item, s)
+                for item in step.children.open
+                for s in ("completed", "completed", "failed")
+            ]
             if step.children.undoing:
                 found += [("undone", name)] * 3
         if step.status == "held":
@@ -164,9 +224,13 @@ def somebody_knows(run: Run) -> None:
     assert out == set(run.calls), "what the run believes to be out is not what is out"
     for name, step in state.steps.items():
         if step.status == "held":
-            assert any(x.step == name and x.holds for x in state.exceptions.values()), f"{name} is held by nothing"
+            assert any(x.step == name and x.holds for x in state.exceptions.values()), (
+                f"{name} is held by nothing"
+            )
         if step.status in ("running", "waiting"):
-            assert name in waiting or isinstance(run.process.steps[name].work, RunWork), f"{name} waits for nothing"
+            assert name in waiting or isinstance(run.process.steps[name].work, RunWork), (
+                f"{name} waits for nothing"
+            )
 
 
 seeds = st.integers(0, 10**6)
@@ -177,7 +241,7 @@ seeds = st.integers(0, 10**6)
 def test_a_live_run_waits_for_something_or_somebody_is_told(process: int, way: int):
     run = drawn(process)
     if run is not None:
-        walk(run, random.Random(way), 25)  # noqa: S311
+        walk(run, random.Random(way), 25)
         run.replayed()
 
 
@@ -187,7 +251,7 @@ def test_the_same_events_lead_to_the_same_bytes(process: int, way: int):
     run = drawn(process)
     if run is None:
         return
-    walk(run, random.Random(way), 15)  # noqa: S311
+    walk(run, random.Random(way), 15)
     run.replayed()
     state, records, commands = run.first, [], []
     for event in run.events:
@@ -201,16 +265,20 @@ def test_the_same_events_lead_to_the_same_bytes(process: int, way: int):
 
 @SETTINGS
 @given(seeds, seeds, st.integers(0, 20))
-def test_a_cancel_from_any_state_undoes_all_that_succeeded_newest_first_and_ends(process: int, way: int, steps: int):
+def test_a_cancel_from_any_state_undoes_all_that_succeeded_newest_first_and_ends(
+    process: int, way: int, steps: int
+):
     run = drawn(process)
     if run is None:
         return
-    walk(run, random.Random(way), steps)  # noqa: S311
+    walk(run, random.Random(way), steps)
     if run.status() in ENDED_RUN or run.status() == "cancelling":
         return
     before = {name: step.order for name, step in run.state.steps.items() if step.status == "succeeded"}
     undoable = {n for n in before if (u := run.process.steps[n].undo) is not None and u.kind == "call"}
-    impossible = {n for n in before if (u := run.process.steps[n].undo) is not None and u.kind == "impossible"}
+    impossible = {
+        n for n in before if (u := run.process.steps[n].undo) is not None and u.kind == "impossible"
+    }
     busy = run.state.unwind is not None
     asked = len(run.commands)
     run.cancel()
@@ -222,7 +290,9 @@ def test_a_cancel_from_any_state_undoes_all_that_succeeded_newest_first_and_ends
         if run.status() != "cancelling":
             break
         somebody_knows(run)
-        assert not [c for c in run.asked if isinstance(c, Call) and not c.undo and not c.only_find], "something new was started"
+        assert not [c for c in run.asked if isinstance(c, Call) and not c.undo and not c.only_find], (
+            "something new was started"
+        )
         move(run, _back(run))
     if run.status() == "active":  # what was out turned out to be done, and cannot be undone
         assert "cancel_refused" in run.open
@@ -255,7 +325,7 @@ def test_events_that_come_twice_change_nothing(process: int, way: int):
     run = drawn(process)
     if run is None:
         return
-    chance = random.Random(way)  # noqa: S311
+    chance = random.Random(way)
     for _ in range(12):
         if run.status() in ENDED_RUN:
             return
@@ -276,7 +346,14 @@ def settled(state: State) -> dict[str, Any]:
         "status": state.status,
         "document": state.document,
         "steps": {
-            name: (step.status, step.redo, step.input, step.output, bool(step.task), step.call.id if step.call else "")
+            name: (
+                step.status,
+                step.redo,
+                step.input,
+                step.output,
+                bool(step.task),
+                step.call.id if step.call else "",
+            )
             for name, step in state.steps.items()
         },
         "alias": state.alias,
@@ -316,7 +393,12 @@ def finish(run: Run, events: list[Event]) -> None:
         ready = sorted(
             [("answer", id_, "done") for id_ in run.calls]
             + [("decide", name, "approved") for name, step in run.state.steps.items() if step.task]
-            + [("child", n, i, "completed") for n, s in run.state.steps.items() if s.children for i in s.children.open]
+            + [
+                ("child", n, i, "completed")
+                for n, s in run.state.steps.items()
+                if s.children
+                for i in s.children.open
+            ]
         )
         if ready:
             move(run, ready[0])
@@ -337,12 +419,16 @@ def test_redoes_that_nobody_asks_for_come_to_an_end(process: int, way: int):
     run = drawn(process)
     if run is None:
         return
-    chance = random.Random(way)  # noqa: S311
+    chance = random.Random(way)
     for _ in range(300):
         if run.status() in ENDED_RUN:
             break
-        bad = [m for m in moves(run) if m[0] == "answer" and m[2] == ("done" if "!undo" in m[1] else "refused")]
-        bad += [m for m in moves(run) if m[0] == "child" and m[3] == "failed"] + [m for m in moves(run) if m[0] in ("undone", "time")]
+        bad = [
+            m for m in moves(run) if m[0] == "answer" and m[2] == ("done" if "!undo" in m[1] else "refused")
+        ]
+        bad += [m for m in moves(run) if m[0] == "child" and m[3] == "failed"] + [
+            m for m in moves(run) if m[0] in ("undone", "time")
+        ]
         if not bad:
             break
         move(run, chance.choice(bad))

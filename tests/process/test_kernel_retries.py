@@ -51,7 +51,9 @@ def test_a_thousand_tries_come_to_no_overflow():
     assert waits(run)[-1] == 2 * 86400
 
 
-@pytest.mark.parametrize(("asked", "given"), [(3, 10), (60, 60), (1e12, 7 * 86400), (float("inf"), 10), (-5, 10)])
+@pytest.mark.parametrize(
+    ("asked", "given"), [(3, 10), (60, 60), (1e12, 7 * 86400), (float("inf"), 10), (-5, 10)]
+)
 def test_retry_after_is_honoured_within_reason(asked: float, given: float):
     run = a()
     run.unreachable("a", retry_after=asked)
@@ -278,10 +280,13 @@ def test_an_undo_of_unknown_outcome_is_found_out():
 
 
 def test_an_undo_may_say_what_it_is_given_and_where_it_goes():
-    run = Run("""
+    run = Run(
+        """
     a: { call: erp.do, with: { x: 1 }, undo: { call: wms.undo, with: { id: "${ output.id }", x: "${ input.x }" }, via: "${ case.by }" } }
     z: { wait: 30 days }
-    """, {"number": "C-1", "by": "south"})
+    """,
+        {"number": "C-1", "by": "south"},
+    )
     run.done("a", {"id": 4}).cancel()
     undo = run.call("a!undo")
     assert (undo.system, undo.input, undo.via, undo.undo) == ("wms", {"id": 4, "x": 1}, "south", True)

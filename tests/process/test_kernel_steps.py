@@ -21,7 +21,12 @@ a:
 def test_a_call_is_sent_with_its_input_and_its_answer_ends_the_step():
     run = Run(ONE, {"number": "C-7"})
     call = run.call("a")
-    assert (call.system, call.operation, call.input, call.lane) == ("erp", "do", {"number": "C-7"}, "Case/C-7")
+    assert (call.system, call.operation, call.input, call.lane) == (
+        "erp",
+        "do",
+        {"number": "C-7"},
+        "Case/C-7",
+    )
     assert run.status("a") == "running"
     run.done("a", {"ok": True})
     assert run.status() == "completed"
@@ -148,12 +153,19 @@ def test_a_wait_until_a_time_moves_with_the_document():
     run.now += timedelta(minutes=1)
     run.event("case.changed", {"number": "C-1", "due": "2026-03-02T10:00:00Z"})
     assert run.state.wake == datetime(2026, 3, 2, 10, tzinfo=UTC)
-    run.event("case.changed", {"number": "C-1", "due": "2026-03-02T08:00:00Z"}, time=NINE + timedelta(hours=1))
+    run.event(
+        "case.changed", {"number": "C-1", "due": "2026-03-02T08:00:00Z"}, time=NINE + timedelta(hours=1)
+    )
     assert run.status("a") == "succeeded"
 
 
 def test_a_wait_for_a_time_that_has_passed_ends_at_once():
-    assert Run('a: { wait: { until: "${ case.due }" } }', {"number": "C", "due": "2026-03-01T00:00:00Z"}).status() == "completed"
+    assert (
+        Run(
+            'a: { wait: { until: "${ case.due }" } }', {"number": "C", "due": "2026-03-01T00:00:00Z"}
+        ).status()
+        == "completed"
+    )
 
 
 CHOICE = """
@@ -199,12 +211,18 @@ def test_an_emit_sends_an_event_about_the_run_or_what_it_names():
 
 
 def test_values_that_are_set_feed_each_other():
-    run = Run("""
+    run = Run(
+        """
     a: { set: { one: 1, total: "${ case.amount }" } }
     b: { needs: a, set: { two: "${ steps.a.output.one + 1 }", double: "${ steps.a.output.total * 2 }" } }
     c: { needs: b, set: { three: "${ steps.b.output.two + 1 }" } }
-    """, {"number": "C-1", "amount": {"amount": "1.10", "currency": "EUR"}})
-    assert run.told("step.succeeded", "b")[0]["output"] == {"two": 2, "double": {"amount": "2.20", "currency": "EUR"}}
+    """,
+        {"number": "C-1", "amount": {"amount": "1.10", "currency": "EUR"}},
+    )
+    assert run.told("step.succeeded", "b")[0]["output"] == {
+        "two": 2,
+        "double": {"amount": "2.20", "currency": "EUR"},
+    }
     assert run.told("step.succeeded", "c")[0]["output"] == {"three": 3}
 
 
@@ -213,7 +231,9 @@ def test_one_child_run_ends_its_step_with_what_it_gave():
     a: { run: child, with: { number: "${ case.number }" } }
     b: { needs: a, set: { it: "${ steps.a.output.proof }" } }
     """)
-    assert run.sent(StartChild) == [StartChild(step="a", item="", process="child", document={"number": "C-1"})]
+    assert run.sent(StartChild) == [
+        StartChild(step="a", item="", process="child", document={"number": "C-1"})
+    ]
     run.child("a", output={"proof": "yes"})
     assert run.told("step.succeeded", "b")[0]["output"] == {"it": "yes"}
 
@@ -250,7 +270,9 @@ def test_an_alias_that_another_run_holds_is_a_conflict_that_is_shown():
 
 
 def test_a_title_is_what_people_read():
-    run = Run("a: { title: Say yes, approve: { role: boss, not: [ann] }, refused: { cancel: no }, within: 1h, late: { raise: slow } }")
+    run = Run(
+        "a: { title: Say yes, approve: { role: boss, not: [ann] }, refused: { cancel: no }, within: 1h, late: { raise: slow } }"
+    )
     assert run.told("task.opened")[0]["title"] == "Say yes"
 
 
@@ -270,9 +292,13 @@ def test_start_conditions_choose_what_starts_a_run():
 
 
 def test_the_document_may_be_a_part_of_the_event_that_starts():
-    prelude_with_part = Run(ONE, begin=False).process.source.replace(
-        "start: [{ on: case.opened }]", 'start: [{ on: case.wrapped, document: "${ event.case }" }]'
-    ).replace("  events:\n", "  events:\n    case.wrapped: { data: { case: Case, reason: string } }\n")
+    prelude_with_part = (
+        Run(ONE, begin=False)
+        .process.source.replace(
+            "start: [{ on: case.opened }]", 'start: [{ on: case.wrapped, document: "${ event.case }" }]'
+        )
+        .replace("  events:\n", "  events:\n    case.wrapped: { data: { case: Case, reason: string } }\n")
+    )
     run = Run(text=prelude_with_part, begin=False)
     run.begin("case.wrapped", {"case": {"number": "W", "version": 1}, "reason": "new"})
     assert run.state.document == {"number": "W", "version": 1}

@@ -17,7 +17,13 @@ z: { needs: [c, side], await: case.ended, within: 9 days, late: { raise: slow } 
 
 
 def chain() -> Run:
-    return Run(CHAIN, {"number": "C-1", "n": 1, "version": 1}).done("a", {"id": 1}).done("side", {"id": 4}).done("b", {"id": 2}).done("c", {"id": 3})
+    return (
+        Run(CHAIN, {"number": "C-1", "n": 1, "version": 1})
+        .done("a", {"id": 1})
+        .done("side", {"id": 4})
+        .done("b", {"id": 2})
+        .done("c", {"id": 3})
+    )
 
 
 def undone(run: Run) -> list[str]:
@@ -26,7 +32,10 @@ def undone(run: Run) -> list[str]:
 
 def test_a_cancel_undoes_what_succeeded_newest_first_one_after_the_other():
     run = chain().cancel("customer")
-    assert (run.status(), run.told("run.cancelling")) == ("cancelling", [{"reason": "customer", "by": "ann", "end": "cancelled"}])
+    assert (run.status(), run.told("run.cancelling")) == (
+        "cancelling",
+        [{"reason": "customer", "by": "ann", "end": "cancelled"}],
+    )
     for step in ("c", "b", "side", "a"):
         assert list(run.calls) == [f"{step}!undo"]
         run.done(f"{step}!undo")
@@ -70,7 +79,13 @@ def test_undo_none_has_nothing_to_take_back():
 IMPOSSIBLE = "a: {{ call: erp.do, undo: {undo} }}\nz: {{ needs: a, wait: 1 day }}"
 
 
-@pytest.mark.parametrize(("undo", "why"), [("impossible", "a cannot be undone"), ("{ impossible: the goods are delivered }", "the goods are delivered")])
+@pytest.mark.parametrize(
+    ("undo", "why"),
+    [
+        ("impossible", "a cannot be undone"),
+        ("{ impossible: the goods are delivered }", "the goods are delivered"),
+    ],
+)
 def test_what_cannot_be_undone_is_refused_with_that_reason_and_raised_instead(undo: str, why: str):
     run = Run(IMPOSSIBLE.format(undo=undo)).done("a").cancel()
     assert (run.status(), run.status("z"), run.open) == ("active", "waiting", ["cancel_refused"])
@@ -98,7 +113,13 @@ def test_a_call_found_to_be_done_that_cannot_be_undone_gives_the_run_back():
     assert [c.id for c in run.sent(Withdraw)] == ["a", "b"]
     run.gone("b").done("a")
     assert (run.status(), run.open) == ("active", ["cancel_refused"])
-    assert run.statuses == {"a": "succeeded", "b": "running", "c": "succeeded", "w": "waiting", "later": "pending"}
+    assert run.statuses == {
+        "a": "succeeded",
+        "b": "running",
+        "c": "succeeded",
+        "w": "waiting",
+        "later": "pending",
+    }
     assert undone(run) == []
     run.done("b#1").decide("w").done("later")
     assert run.status() == "completed"
@@ -112,7 +133,13 @@ def test_a_redo_returns_a_step_and_all_that_depends_on_it_undoing_newest_first()
     assert run.told("redo.begun") == [{"steps": ["b", "c", "z"], "reason": "wrong box", "by": "ann"}]
     assert run.status("z") == "cancelled"
     run.done("c!undo").done("b!undo")
-    assert run.statuses == {"a": "succeeded", "b": "running", "c": "pending", "side": "succeeded", "z": "pending"}
+    assert run.statuses == {
+        "a": "succeeded",
+        "b": "running",
+        "c": "pending",
+        "side": "succeeded",
+        "z": "pending",
+    }
     assert undone(run) == ["c", "b"]
     run.done("b#1").done("c#1").event("case.ended", {})
     assert run.status() == "completed"
@@ -137,11 +164,15 @@ def test_a_redo_follows_those_that_only_name_the_step_in_an_expression():
 
 
 def test_what_comes_while_a_redo_takes_back_is_not_lost():
-    run = Run("""
+    run = (
+        Run("""
     a: { call: erp.do, undo: erp.undo }
     b: { needs: a, await: case.scanned, within: 1h, late: { raise: slow } }
     z: { needs: b, call: erp.read }
-    """).done("a").repair("step.redo", "a")
+    """)
+        .done("a")
+        .repair("step.redo", "a")
+    )
     assert run.status("a") == "succeeded"
     run.event("case.scanned", {"n": 1})
     run.done("a!undo").done("a#1")
@@ -149,20 +180,28 @@ def test_what_comes_while_a_redo_takes_back_is_not_lost():
 
 
 def test_a_redone_await_waits_for_a_new_event():
-    run = Run("""
+    run = (
+        Run("""
     a: { await: case.scanned, within: 1h, late: { raise: slow } }
     z: { wait: 9 days }
-    """).event("case.scanned", {"n": 1}).repair("step.redo", "a")
+    """)
+        .event("case.scanned", {"n": 1})
+        .repair("step.redo", "a")
+    )
     assert run.status("a") == "waiting"
     run.event("case.scanned", {"n": 2})
     assert run.status("a") == "succeeded"
 
 
 def test_a_redo_withdraws_open_approvals_and_closes_what_held_the_steps():
-    run = Run("""
+    run = (
+        Run("""
     a: { call: erp.do, undo: erp.undo }
     b: { needs: a, approve: { role: boss, not: [x] }, refused: { raise: trouble }, within: 1h, late: { raise: slow } }
-    """).done("a").decide("b", "refused")
+    """)
+        .done("a")
+        .decide("b", "refused")
+    )
     assert run.open == ["trouble"]
     run.repair("step.redo", "a").done("a!undo").done("a#1")
     assert (run.open, run.status("b")) == ([], "waiting")
@@ -212,15 +251,26 @@ def test_a_cancel_while_redoing_takes_over():
 def test_a_second_redo_while_one_is_under_way_joins_it():
     run = chain().repair("step.redo", "c").repair("step.redo", "side")
     run.done("c!undo").done("side!undo")
-    assert run.statuses == {"a": "succeeded", "b": "succeeded", "c": "running", "side": "running", "z": "pending"}
+    assert run.statuses == {
+        "a": "succeeded",
+        "b": "succeeded",
+        "c": "running",
+        "side": "running",
+        "z": "pending",
+    }
 
 
 def test_a_cancel_while_a_redo_undoes_meets_what_cannot_be_undone():
-    run = Run("""
+    run = (
+        Run("""
     a: { call: erp.do, undo: erp.undo }
     b: { call: erp.more, undo: impossible }
     z: { needs: [a, b], wait: 1 day }
-    """).done("a").repair("step.redo", "a").cancel()
+    """)
+        .done("a")
+        .repair("step.redo", "a")
+        .cancel()
+    )
     run.done("a!undo")
     assert run.status() == "cancelling"
     run.done("b")
@@ -232,11 +282,17 @@ def test_a_cancel_while_a_redo_undoes_meets_what_cannot_be_undone():
 
 
 def test_what_a_redone_step_had_called_for_is_called_for_anew():
-    run = Run("""
+    run = (
+        Run("""
     a: { call: erp.do, undo: erp.undo, fails: other }
     other: { call: wms.do, undo: wms.undo }
     z: { wait: 9 days }
-    """).refused("a").done("other").repair("step.redo", "a").done("other!undo")
+    """)
+        .refused("a")
+        .done("other")
+        .repair("step.redo", "a")
+        .done("other!undo")
+    )
     assert run.statuses == {"a": "running", "other": "pending", "z": "waiting"}
     run.done("a#1")
     assert run.status("other") == "skipped"
@@ -265,10 +321,14 @@ def test_fails_says_what_a_final_failure_does(fails: str, step: str, status: str
 
 
 def test_a_cancel_that_fails_asks_for_and_cannot_be_had_holds_the_step():
-    run = Run("""
+    run = (
+        Run("""
     a: { call: erp.do, undo: impossible }
     b: { needs: a, call: erp.more, undo: none, fails: cancel }
-    """).done("a").refused("b")
+    """)
+        .done("a")
+        .refused("b")
+    )
     assert (run.status("b"), run.open) == ("held", ["cancel_refused", "refused_by_partner"])
 
 
@@ -311,10 +371,20 @@ def test_a_step_is_held_until_all_of_its_exceptions_are_closed():
 
 
 @pytest.mark.parametrize(
-    ("action", "step", "status"), [("close", "running", "active"), ("retry", "running", "active"), ("skip", "skipped", "active"), ("cancel", "cancelled", "cancelled")]
+    ("action", "step", "status"),
+    [
+        ("close", "running", "active"),
+        ("retry", "running", "active"),
+        ("skip", "skipped", "active"),
+        ("cancel", "cancelled", "cancelled"),
+    ],
 )
 def test_closing_an_exception_does_what_the_person_chose(action: str, step: str, status: str):
-    run = Run("a: { call: erp.do, undo: none }\nz: { wait: 9 days }").refused("a").close("refused_by_partner", action)
+    run = (
+        Run("a: { call: erp.do, undo: none }\nz: { wait: 9 days }")
+        .refused("a")
+        .close("refused_by_partner", action)
+    )
     assert (run.status("a"), run.status(), run.open) == (step, status, [])
 
 
@@ -322,11 +392,17 @@ def test_closing_in_an_unknown_way_or_what_is_not_open_is_refused():
     run = Run("a: { call: erp.do, undo: none }").refused("a").close("refused_by_partner", "explode")
     assert run.open == ["refused_by_partner"]
     run.event("exception.close", {"exception": "nothing"}, by="ann")
-    assert [r["reason"] for r in run.told("repair.refused")] == ["'explode' is not one of close, retry, skip, cancel", "exception nothing is not open"]
+    assert [r["reason"] for r in run.told("repair.refused")] == [
+        "'explode' is not one of close, retry, skip, cancel",
+        "exception nothing is not open",
+    ]
 
 
 def test_an_exception_of_an_ended_run_can_be_closed_and_no_more():
-    run = Run("a: { await: case.scanned, within: 9h, late: { raise: slow } }", top="on: { case.noted: { do: raise, type: trouble } }")
+    run = Run(
+        "a: { await: case.scanned, within: 9h, late: { raise: slow } }",
+        top="on: { case.noted: { do: raise, type: trouble } }",
+    )
     run.event("case.noted", {}).event("case.scanned", {})
     assert (run.status(), run.open) == ("completed", ["trouble"])
     run.close("trouble", "cancel")
@@ -365,7 +441,12 @@ steps:
 def test_severity_and_owner_come_from_the_action_else_from_the_declaration():
     run = Run("a: { call: erp.do, undo: none, fails: { raise: trouble } }").refused("a")
     (told,) = run.told("exception.raised")
-    assert (told["severity"], told["owner"], told["process_owner"], told["holds"]) == ("high", "desk", "team", True)
+    assert (told["severity"], told["owner"], told["process_owner"], told["holds"]) == (
+        "high",
+        "desk",
+        "team",
+        True,
+    )
 
 
 # -- what an expression gets wrong ----------------------------------------------------------------------------
@@ -379,9 +460,15 @@ def test_severity_and_owner_come_from_the_action_else_from_the_declaration():
         ('{ set: { n: "${ case.n + 1 }" } }', "held"),
         ('{ wait: "${ case.due }" }', "held"),
         ('{ emit: case.noted, data: { n: "${ case.n + 1 }" } }', "held"),
-        ('{ each: "${ case.items }", item_key: "${ case.number }", run: child, with: { n: "${ case.n + 1 }" } }', "succeeded"),
+        (
+            '{ each: "${ case.items }", item_key: "${ case.number }", run: child, with: { n: "${ case.n + 1 }" } }',
+            "succeeded",
+        ),
         ('{ await: case.scanned, match: "${ case.n > 1 }", within: 1h, late: { raise: slow } }', "waiting"),
-        ('{ approve: { role: boss, not: ["${ case.names.map(n, n + n)[3] }"] }, refused: { cancel: x }, within: 1h, late: { raise: slow } }', "held"),
+        (
+            '{ approve: { role: boss, not: ["${ case.names.map(n, n + n)[3] }"] }, refused: { cancel: x }, within: 1h, late: { raise: slow } }',
+            "held",
+        ),
         ('{ await: case.scanned, within: "${ case.number }", late: { raise: slow } }', "waiting"),
         ('{ choose: { rules: [{ when: "${ case.n > 1 }", give: 1 }] } }', "held"),
     ],
@@ -392,13 +479,25 @@ def test_what_cannot_be_worked_out_is_told_and_never_a_crash(step: str, status: 
     assert run.status("z") == "waiting"
     if status == "held":
         assert run.open == ["decision_failed"]
-        run.event("case.changed", {"number": "C-1", "n": 5, "due": "2026-03-01T00:00:00Z", "names": ["a", "b", "c", "d"], "version": 2}, time=run.now.replace(minute=1))
+        run.event(
+            "case.changed",
+            {
+                "number": "C-1",
+                "n": 5,
+                "due": "2026-03-01T00:00:00Z",
+                "names": ["a", "b", "c", "d"],
+                "version": 2,
+            },
+            time=run.now.replace(minute=1),
+        )
         run.close("decision_failed")
         assert run.status("a") in ("running", "succeeded", "waiting")
 
 
 def test_an_until_that_cannot_be_worked_out_keeps_the_event_and_tells():
-    run = Run('a: { await: case.scanned, until: "${ steps.a.output.n > 1 }", within: 1h, late: { raise: slow } }')
+    run = Run(
+        'a: { await: case.scanned, until: "${ steps.a.output.n > 1 }", within: 1h, late: { raise: slow } }'
+    )
     run.event("case.scanned", {"last": True})
     assert (run.status("a"), run.open) == ("waiting", ["decision_failed"])
     assert len(run.state.steps["a"].events) == 1
@@ -422,5 +521,8 @@ def test_an_alias_an_output_and_a_calendar_that_cannot_be_worked_out_are_told():
     )
     run.done("a", {"y": 1})
     assert run.status() == "completed"
-    said = {r["message"].split(" could not")[0] for r in run.told("exception.raised") + run.told("exception.repeated")}
+    said = {
+        r["message"].split(" could not")[0]
+        for r in run.told("exception.raised") + run.told("exception.repeated")
+    }
     assert said == {"its calendar", "its alias x", "its alias y", "the run's output"}

@@ -35,7 +35,25 @@ def test_every_example_may_be_published(kind: str, block: str):
 
 
 @pytest.mark.parametrize(
-    "part", ["process", "step", "action", "rung", "start", "approve", "task", "by", "undo", "retry", "choose", "rule", "measure", "declare", "wait", "redo"]
+    "part",
+    [
+        "process",
+        "step",
+        "action",
+        "rung",
+        "start",
+        "approve",
+        "task",
+        "by",
+        "undo",
+        "retry",
+        "choose",
+        "rule",
+        "measure",
+        "declare",
+        "wait",
+        "redo",
+    ],
 )
 def test_every_field_stands_in_the_reference(part: str):
     words = set(re.findall(r"[a-z_]+", TEXT))
