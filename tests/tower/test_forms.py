@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from crossdock.expressions import parse_type
-from crossdock.tower.forms import groups, read
+from crossdock.tower.pages.forms import groups, read
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FORM = parse_type(

@@ -6,8 +6,8 @@ from tower_world import DELIVERIES, ORDERS, read
 
 from crossdock.process import new_state
 from crossdock.process.state import Children
-from crossdock.tower.graph import draw
 from crossdock.tower.ground import templates
+from crossdock.tower.picture.graph import draw
 
 
 def test_every_step_has_a_box_and_every_need_an_arrow():

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from crossdock.errors import Refused
-from crossdock.tower import facts
 from crossdock.tower.addresses import from_address, in_address, run_page, run_page_of, with_query
-from crossdock.tower.times import Times, span, zone_of
+from crossdock.tower.telling import facts
+from crossdock.tower.telling.times import Times, span, zone_of
 
 NOW = datetime(2026, 3, 28, 12, tzinfo=UTC)
 TIMES = Times(ZoneInfo("Europe/Berlin"), NOW)
@@ -76,4 +76,6 @@ def test_a_document_says_first_what_one_looks_for_first():
         ("Complete", "yes"),
     ]
     assert facts.facts("text", TIMES) == []
+    milestone = {"text": "Processed at a hub", "code": "in_transit", "place": {"name": "Hub 22"}}
+    assert facts.gloss({"shipment": "S-1", "milestone": milestone}, TIMES) == "Processed at a hub · Hub 22"
     assert facts.money({"amount": "-0.05", "currency": "CHF"}) == "CHF \u22120.05"

@@ -17,9 +17,10 @@ from crossdock.engine import Inbox, Repairs
 from crossdock.errors import CrossdockError
 from crossdock.process import Process
 from crossdock.store import Database, Tenant, TenantTransaction
-from crossdock.tower import addresses, facts, queries, words
+from crossdock.tower import addresses, queries
 from crossdock.tower.guard import TOKEN_FIELD, keep_token, take_notice, token_of
-from crossdock.tower.times import Times, span
+from crossdock.tower.telling import facts, words
+from crossdock.tower.telling.times import Times, span
 
 HERE = Path(__file__).parent
 EVERY_ROLE = "*"

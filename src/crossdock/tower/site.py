@@ -17,11 +17,11 @@ from crossdock.engine import Inbox, Repairs
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
 from crossdock.process import Process
 from crossdock.store import Database, Tenant
-from crossdock.tower import act, desk, overview, run, runs
 from crossdock.tower.ground import HERE, Ground, Who, templates
 from crossdock.tower.guard import Headers
+from crossdock.tower.pages import act, desk, overview, processes, run, runs
 from crossdock.tower.stream import Stream
-from crossdock.tower.times import zone_of
+from crossdock.tower.telling.times import zone_of
 
 log = structlog.get_logger(__name__)
 
@@ -106,8 +106,8 @@ def _routes(ground: Ground) -> list[BaseRoute]:
         page("/desk/exception", act.close, "POST"),
         page("/events", desk.events),
         page("/events", act.settle_event, "POST"),
-        page("/processes", overview.processes),
-        page("/processes/{name}", overview.process),
+        page("/processes", processes.processes),
+        page("/processes/{name}", processes.process),
         Route("/favicon.ico", _icon),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from crossdock.errors import CrossdockError
 from crossdock.store import Database, Tenant
-from crossdock.tower.times import Times
+from crossdock.tower.telling.times import Times
 
 EVERY = 0.5  # seconds between two looks
 BEAT = 10.0  # seconds after which pages refresh without cause: what is told as a distance goes on

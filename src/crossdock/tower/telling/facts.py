@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from crossdock.tower.times import Times, instant_of
-from crossdock.tower.words import plain
+from crossdock.tower.telling.times import Times, instant_of
+from crossdock.tower.telling.words import plain
 
 # What one looks for first, in this order; what else is plain and short follows.
 _FIRST = (
@@ -18,6 +18,8 @@ _FIRST = (
 _DULL = frozenset(
     {"id", "raw", "origins", "references", "custom", "version", "changed", "source", "currency", "created_by"}
 )
+_OWN_WORDS = ("text", "reason", "why", "message", "note", "place")
+_NEWS = ("milestone", "proof", "damage")
 MOST = 8
 LONGEST = 120
 
@@ -71,6 +73,15 @@ def _named(value: Mapping[str, Any]) -> str:
             return str(value[key])
     place = [value[key] for key in ("city", "region", "country") if isinstance(value.get(key), str)]
     return ", ".join(place)
+
+
+def gloss(data: object, times: Times) -> str:
+    """What an event says in its sender's own words: text, reason, place."""
+    if not isinstance(data, Mapping):
+        return ""
+    parts = [data, *(data[name] for name in _NEWS if isinstance(data.get(name), Mapping))]
+    said = (shown(part[word], times) for part in parts for word in _OWN_WORDS if part.get(word))
+    return " · ".join(dict.fromkeys(text for text in said if text and len(text) <= LONGEST))
 
 
 def money(value: Mapping[str, Any]) -> str:

@@ -23,11 +23,11 @@ from crossdock.process.definition import (
     WaitWork,
 )
 from crossdock.process.state import StepState
-from crossdock.tower.layout import Box, place
-from crossdock.tower.words import STEP_STATUS, step_title
+from crossdock.tower.picture.layout import Box, place
+from crossdock.tower.telling.words import STEP_STATUS, step_title
 
 START = "\0start"
-WIDTH, HEIGHT, LINE = 252.0, 58.0, 16.0  # of a box; each further line of its title adds to it
+WIDTH, HEIGHT, LINE = 264.0, 58.0, 16.0  # of a box; each further line of its title adds to it
 MARGIN = 10.0
 LETTERS = 24  # of a title that fit on a line; two lines at most
 NOTE = 21  # of the last line, beside the status
@@ -211,7 +211,8 @@ def does(step: Step) -> str:
         case CallWork() as work:
             return f"{work.system}.{work.operation}"
         case AwaitWork() as work:
-            return " or ".join(work.types)
+            more = f" or {len(work.types) - 2} others" if len(work.types) > 2 else ""
+            return " or ".join(work.types[:2]) + more
         case PersonWork() as work:
             return work.role
         case RunWork() as work:

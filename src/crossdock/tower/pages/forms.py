@@ -29,7 +29,7 @@ from crossdock.expressions import (
     problems,
 )
 from crossdock.expressions.types import Scalar
-from crossdock.tower.words import plain
+from crossdock.tower.telling.words import plain
 
 PREFIX = "form."
 _MEASURED = {MONEY: ("amount", "currency"), QUANTITY: ("value", "unit")}

@@ -9,11 +9,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from crossdock.tower import facts, queries
-from crossdock.tower.cases import MOST, Case, calendars_of, of_exception, of_task, ordered
+from crossdock.tower import queries
 from crossdock.tower.ground import Ground
-from crossdock.tower.timeline import entry, titles_of
-from crossdock.tower.times import instant_of
+from crossdock.tower.pages.cases import MOST, Case, calendars_of, of_exception, of_task, ordered
+from crossdock.tower.telling import facts
+from crossdock.tower.telling.timeline import entry, titles_of
+from crossdock.tower.telling.times import instant_of
 
 PAGE = 30
 KINDS = ("approve", "task", "exception")

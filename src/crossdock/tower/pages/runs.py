@@ -14,7 +14,7 @@ from crossdock.tower import queries
 from crossdock.tower.addresses import run_page
 from crossdock.tower.ground import Ground
 from crossdock.tower.queries import RunFilter
-from crossdock.tower.words import RUN_STATUS
+from crossdock.tower.telling.words import RUN_STATUS
 
 PAGE = 50
 _EXPORTED = 1000  # rows a query

@@ -26,8 +26,9 @@ from crossdock.process.messages import (
     Event,
     Record,
 )
-from crossdock.tower.times import Times, span
-from crossdock.tower.words import plain, step_title
+from crossdock.tower.telling import facts
+from crossdock.tower.telling.times import Times, span
+from crossdock.tower.telling.words import plain, step_title
 
 _event = msgspec.json.Decoder(Event)
 _records = msgspec.json.Decoder(list[Record])
@@ -74,6 +75,7 @@ class Entry:
     who: str
     source: str
     type: str
+    said: str  # by whoever sent it, in their own words
     lines: tuple[Line, ...]
     event: Event | None
 
@@ -114,6 +116,7 @@ def entry(row: Any, titles: Mapping[str, str], times: Times) -> Entry:
         who=event.actor.id if event and event.actor else "",
         source=event.source if event else "",
         type=row["type"],
+        said=facts.gloss(event.data, times) if event and event.type not in _OURS else "",
         lines=tuple(line for line in lines if line.text != what),
         event=event,
     )
@@ -205,6 +208,12 @@ class _Told:
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         return self._times.retold(text)
 
+    def few(self, name: str) -> str:
+        """The first two of a list, and how many more there are."""
+        values = [str(value) for value in self._data.get(name, ())]
+        more = f" or {len(values) - 2} others" if len(values) > 2 else ""
+        return " or ".join(values[:2]) + more
+
     def why(self, *names: str) -> str:
         """`: the first of these that there is`."""
         return next((f": {self.__getattr__(name)}" for name in names if self.__getattr__(name)), "")
@@ -229,7 +238,7 @@ _TELL: dict[str, tuple[_Sentence, str]] = {
         "busy",
     ),
     "step.waiting": (
-        lambda t: f"{t.step}: waiting" + (f" for {t.types}" if t.types else f" until {t.due}"),
+        lambda t: f"{t.step}: waiting" + (f" for {t.few('types')}" if t.types else f" until {t.due}"),
         "wait",
     ),
     "step.succeeded": (lambda t: f"{t.step}: done{t.by_whom}", "good"),

@@ -29,12 +29,12 @@ from crossdock.process.messages import (
     Actor,
 )
 from crossdock.tower import queries
-from crossdock.tower.desk import one_task
-from crossdock.tower.forms import PREFIX, read, read_json
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice, own_address, posted, set_notice
-from crossdock.tower.run import find_run
-from crossdock.tower.timeline import Entry, entry, titles_of
+from crossdock.tower.pages.desk import one_task
+from crossdock.tower.pages.forms import PREFIX, read, read_json
+from crossdock.tower.pages.run import find_run
+from crossdock.tower.telling.timeline import Entry, entry, titles_of
 
 WAIT = 2.0  # seconds for a decision before the page goes on without it
 LONGEST_NOTE = 2000

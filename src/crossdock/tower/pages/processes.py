@@ -1,11 +1,8 @@
-"""The first page: how many runs stand where, what waits for people, what happened last. And the processes."""
+"""The processes: which are published, and one of them as a picture, as it is written, and in words."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,80 +12,10 @@ from crossdock.process import Process
 from crossdock.process.source import Source
 from crossdock.process.wiring import actions_of
 from crossdock.tower import queries
-from crossdock.tower.cases import Case, calendars_of, of_exception, of_task, ordered
-from crossdock.tower.graph import does, draw
 from crossdock.tower.ground import Ground
-from crossdock.tower.timeline import entry, titles_of
-from crossdock.tower.words import RUN_STATUS, plain, step_title
-
-SHOWN = 6  # cases on the first page
-_BAR = 200  # its width, in units of its drawing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """How the runs of one process stand: number by status, and the parts of its bar (status, from, width)."""
-
-    process: str
-    numbers: dict[str, int]
-    total: int
-    bar: tuple[tuple[str, float, float], ...]
-
-
-def loads(rows: list[Any]) -> list[Load]:
-    """One line for each process, those with most open runs first."""
-    by: dict[str, dict[str, int]] = {}
-    for row in rows:
-        by.setdefault(row["process"], {})[row["status"]] = row["number"]
-    found = []
-    for process, numbers in by.items():
-        total = sum(numbers.values())
-        at, bar = 0.0, []
-        for status in RUN_STATUS:
-            width = _BAR * numbers.get(status, 0) / total
-            if width:
-                bar.append((status, round(at, 2), round(width, 2)))
-            at += width
-        found.append(Load(process=process, numbers=numbers, total=total, bar=tuple(bar)))
-    return sorted(found, key=lambda load: (-_open(load.numbers), load.process))
-
-
-def _open(numbers: dict[str, int]) -> int:
-    return sum(numbers.get(status, 0) for status in ("active", "held", "cancelling"))
-
-
-async def overview(ground: Ground, request: Request) -> Response:
-    """`/`."""
-    async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
-        counted = await queries.counts(transaction)
-        rows = await queries.recent(transaction, limit=25)
-        published = await queries.published(transaction)
-        cases: list[Case] = []
-        for row in await queries.tasks(transaction, limit=50):
-            process = await ground.process(transaction, row["version"])
-            cases.append(of_task(row, process, times))
-        calendars = calendars_of(await queries.calendars(transaction))
-        for row in await queries.exceptions(transaction, limit=100):
-            process = await ground.process(transaction, row["version"])
-            cases.append(of_exception(row, process, times, calendars))
-        titles: dict[str, dict[str, str]] = {}
-        for one in published:
-            titles[one["name"]] = titles_of(await ground.process(transaction, one["id"]))
-    numbers: Counter[str] = Counter()
-    for row in counted:
-        numbers[row["status"]] += row["number"]
-    return await ground.page(
-        request,
-        "overview.html.jinja",
-        times,
-        waiting,
-        numbers=numbers,
-        loads=loads(counted),
-        cases=ordered(cases)[:SHOWN],
-        recent=[(row, entry(row, titles.get(row["process"], {}), times)) for row in rows],
-        published=published,
-    )
+from crossdock.tower.pages.overview import loads
+from crossdock.tower.picture import does, draw
+from crossdock.tower.telling.words import plain, step_title
 
 
 async def processes(ground: Ground, request: Request) -> Response:

@@ -15,15 +15,16 @@ from crossdock.process import Process, State, decode_state
 from crossdock.process.definition import Step
 from crossdock.process.messages import Call
 from crossdock.process.state import ENDED_RUN, ENDED_STEP, StepState
-from crossdock.tower import facts, queries
+from crossdock.tower import queries
 from crossdock.tower.addresses import from_address
-from crossdock.tower.cases import Case, calendars_of, of_exception, of_task, ordered
-from crossdock.tower.graph import does, draw
 from crossdock.tower.ground import Ground
-from crossdock.tower.timeline import Entry, entry, titles_of
-from crossdock.tower.times import Times
-from crossdock.tower.traces import Trace, traces
-from crossdock.tower.words import step_title
+from crossdock.tower.pages.cases import Case, calendars_of, of_exception, of_task, ordered
+from crossdock.tower.picture import does, draw
+from crossdock.tower.telling import facts
+from crossdock.tower.telling.timeline import Entry, entry, titles_of
+from crossdock.tower.telling.times import Times
+from crossdock.tower.telling.traces import Trace, traces
+from crossdock.tower.telling.words import step_title
 
 ENTRIES = 60
 # Which step a reader wants to see first.

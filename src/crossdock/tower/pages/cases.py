@@ -19,11 +19,11 @@ from crossdock.process import Process
 from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
 from crossdock.process.definition import CallWork, PersonWork
 from crossdock.process.durations import Duration
-from crossdock.tower import facts
 from crossdock.tower.addresses import run_page
-from crossdock.tower.forms import Group, groups
-from crossdock.tower.times import Times
-from crossdock.tower.words import plain, step_title
+from crossdock.tower.pages.forms import Group, groups
+from crossdock.tower.telling import facts
+from crossdock.tower.telling.times import Times
+from crossdock.tower.telling.words import plain, step_title
 
 MOST = 500  # of each kind that are looked at for one page
 
