@@ -6,8 +6,8 @@ import asyncio
 import sys
 
 import aiohttp
+from played import read
 
-from conftest import read
 from crossdock.engine import LeasedCall, Library, Pace, Worker
 from crossdock.process.messages import CallEnded
 from crossdock.store import Database

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
 
-from conftest import chain, event, order
+from played import chain, event, order
+
 from crossdock.engine import Connections
 from crossdock.process.messages import RUN_CANCEL, CallEnded
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from conftest import event, order
+from played import event, order
+
 from crossdock.process.messages import RUN_CANCEL, CallEnded
 
 PARENT = """

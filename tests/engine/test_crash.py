@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-
-from conftest import chain, order
+from played import chain, order
 
 ORDERS = 40
 STEPS = 5

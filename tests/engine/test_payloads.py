@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import chain, order
+from played import chain, order
 
 
 async def test_a_large_document_is_kept_once_however_many_decisions_are_made_on_it(engine):

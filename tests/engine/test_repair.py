@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from played import chain, event, order
 
-from conftest import chain, event, order
 from crossdock.engine import Repairs
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Refused

@@ -6,8 +6,8 @@ import asyncio
 import random
 
 import asyncpg
+from played import chain, order
 
-from conftest import chain, order
 from crossdock.process.messages import CallEnded
 
 

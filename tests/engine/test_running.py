@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import chain, order
+from played import chain, order
 
 
 async def test_an_event_starts_a_run_whose_calls_follow_each_other_to_the_end(engine):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from test_events import WAITS, books
+from played import event, order
+from test_routing import WAITS, books
 
-from conftest import event, order
 from crossdock.engine import Connections, idle_until
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
