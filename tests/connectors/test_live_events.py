@@ -63,7 +63,7 @@ async def doors(partners: Partners) -> AsyncIterator[Doors]:
     it = Doors(partners)
     server = uvicorn.Server(uvicorn.Config(it.app, port=0, log_level="warning", lifespan="off"))
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - it has no event to wait for
+    while not server.started:
         await asyncio.sleep(0.005)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     for name in ("erp", "wms", "tms", *CARRIERS):

@@ -55,7 +55,7 @@ def order(number: str, **data: Any) -> Arrival:
     return event("order.released", {"number": number, **data}, order=number)
 
 
-def event(type_: str, data: Any = None, *, id: str = "", **about: str) -> Arrival:  # noqa: A002
+def event(type_: str, data: Any = None, *, id: str = "", **about: str) -> Arrival:
     name = id or f"{type_}/{'/'.join(about.values())}"
     return Arrival(
         id=name, source="tests", type=type_, time=datetime(2026, 5, 4, 8, tzinfo=UTC), data=data, about=about
@@ -141,7 +141,7 @@ class Engine:
     async def until(self, condition: Callable[[], Awaitable[Any]]) -> Any:
         """Wait for the condition itself."""
         async with asyncio.timeout(SOON):
-            while not (value := await condition()):  # noqa: ASYNC110
+            while not (value := await condition()):
                 await asyncio.sleep(0.01)
             return value
 

@@ -95,7 +95,7 @@ async def test_killed_workers_lose_nothing_and_repeat_nothing(engine, seed):
                 return rows[0]["n"] == ORDERS
 
             async with asyncio.timeout(60):
-                while not await all_ended():  # noqa: ASYNC110
+                while not await all_ended():
                     await asyncio.sleep(0.1)
         finally:
             for worker in workers:

@@ -118,7 +118,7 @@ class Run:
         at: datetime = NINE,
         by: str = "",
         begin: bool = True,
-        type: str = "",  # noqa: A002
+        type: str = "",
         trusted: bool = True,
     ) -> None:
         """Read the process; `begin` it with a document."""
@@ -165,7 +165,7 @@ class Run:
         kind: str = "human",
         time: datetime | None = None,
         received: datetime | None = None,
-        id: str = "",  # noqa: A002
+        id: str = "",
         trusted: bool = True,
     ) -> Event:
         """An event, named by its number, that happened and was received now unless said otherwise."""

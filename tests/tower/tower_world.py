@@ -181,7 +181,7 @@ class Tower:
     async def until(self, condition: Callable[[], Awaitable[Any]]) -> Any:
         """Wait for the condition itself."""
         async with asyncio.timeout(20):
-            while not (value := await condition()):  # noqa: ASYNC110 - the database tells nobody
+            while not (value := await condition()):
                 await asyncio.sleep(0.01)
             return value
 
@@ -244,7 +244,7 @@ async def serving(site: Any, port: int = 0) -> AsyncIterator[str]:
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[method-assign] # tests keep their own
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - the server tells nobody
+    while not server.started:
         await asyncio.sleep(0.005)
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

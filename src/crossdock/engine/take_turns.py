@@ -35,7 +35,7 @@ LARGEST_STATE = 8 * 2**20  # bytes of JSON
 MOST_TIMERS = 100  # deadlines of one run in one batch
 
 
-class TooLarge(CrossdockError):  # noqa: N818 - what it is
+class TooLarge(CrossdockError):
     """The state would be larger than may be: nothing of the batch is written, and the run is stopped."""
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from crossdock.process import unwind, work
+from crossdock.process import deadlines, unwind, work
 from crossdock.process.actions import perform
 from crossdock.process.definition import AwaitWork
 from crossdock.process.messages import Event
@@ -76,12 +76,23 @@ def _offer(turn: Turn, name: str) -> bool:
                 where=turn.state.id,
                 mend="mend its `until`, or `match` fewer events",
             )
-        return work.offer(turn, name, definition, event_view(turn.event))
+        took = work.offer(turn, name, definition, event_view(turn.event))
+        if took:
+            _move_deadline(turn, name)
+        return took
     if not _keeps(turn, name):
         return False
     if not any(same_event(kept.view, turn.event) for kept in turn.state.kept):
         _keep(turn, name)
     return True
+
+
+def _move_deadline(turn: Turn, name: str) -> None:
+    """A `by` that counts from the step's own newest event (silence since the last scan) moves with it."""
+    try:
+        deadlines.refresh(turn, name)
+    except FAILURES as error:
+        deadlines.unknown_due(turn, name, error)
 
 
 def _keep(turn: Turn, name: str) -> None:

@@ -33,7 +33,7 @@ BULK_LIMIT = 64 << 20
 T = TypeVar("T")
 
 
-class Rejected(Exception):  # noqa: N818 - an answer, not a fault of ours
+class Rejected(Exception):
     """A call that a service refuses; `kind` is one of the keys of the service's table of errors."""
 
     def __init__(self, kind: str, message: str, field: str = "", **more: Any) -> None:

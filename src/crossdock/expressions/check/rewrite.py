@@ -63,7 +63,7 @@ def rewrite(text: str) -> Rewritten | None:
     return Rewritten(out, tuple(starts), tuple(sources))
 
 
-class _Unreadable(Exception):  # noqa: N818 - it never leaves this module
+class _Unreadable(Exception):
     pass
 
 
