@@ -409,8 +409,13 @@ def finish(run: Run, events: list[Event]) -> None:
 
 
 def shape(run: Run) -> dict[str, Any]:
-    """Where it ended: the inputs are those at the start of a step, which the order may change."""
-    return {"status": run.status(), "steps": run.statuses, "version": run.state.document["version"]}
+    """Where it ended: the inputs are those at the start of a step, and what comes after the end is recorded only."""
+    live = run.status() not in ENDED_RUN
+    return {
+        "status": run.status(),
+        "steps": run.statuses,
+        "version": run.state.document["version"] if live else 0,
+    }
 
 
 @SETTINGS
