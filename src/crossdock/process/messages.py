@@ -28,9 +28,10 @@ TASK_DECIDED = "task.decided"  # data: TaskDecided
 CHILD_ENDED = "child.ended"  # data: ChildEnded
 ALIAS_REFUSED = "alias.refused"  # data: {"kind", "value", "holder"}
 EXCEPTION_CLOSE = "exception.close"  # data: {"exception": id, "action": close|retry|skip|cancel, "note"}
-STEP_RETRY = "step.retry"  # data: {"step", "note"}         try a failed call again
-STEP_SUPPLY = "step.supply"  # data: {"step", "output", "note"}   the result, found out by hand
-STEP_SKIP = "step.skip"  # data: {"step", "note"}
+# With "item", the first three are about one child of a step with `each`, which did not succeed.
+STEP_RETRY = "step.retry"  # data: {"step", "item", "note"}: try again what failed
+STEP_SUPPLY = "step.supply"  # data: {"step", "item", "output", "note"}: the result, found out by hand
+STEP_SKIP = "step.skip"  # data: {"step", "item", "note"}
 STEP_REDO = "step.redo"  # data: {"step", "note"}
 RUN_START = "run.start"  # data: {"document", "process"}: a start by hand or by a parent run
 RUN_CANCEL = "run.cancel"  # data: {"reason"}
@@ -131,7 +132,10 @@ class StartChild(
 
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="tell"):
-    """Put an event into another run: the parent, or the child of `step` and `item` (without: all of them)."""
+    """Put an event into another run: the parent, or the child of `step` and `item`, of that `redo`.
+
+    Without `item`: all children of the step that were started with that `redo`.
+    """
 
     to: Literal["parent", "child"]
     type: str
