@@ -318,3 +318,31 @@ def test_a_person_does_not_cancel_a_run_that_has_completed():
 def test_a_surplus_or_malformed_child_changes_nothing():
     run = Run(LIST, items("x")).event("child.ended", {}).event("child.ended", None)
     assert run.told("child.surplus") == [{}, {}]
+
+
+@pytest.mark.parametrize("each", ["", 'each: "${ case.items }", '])
+def test_a_child_that_ended_while_a_redo_was_tried_that_cannot_be_had_counts(each: str):
+    run = Run(
+        f"""
+        a: {{ call: erp.do, undo: impossible }}
+        b: {{ {each}run: child, if: "${{ steps.a.status != 'x' }}" }}
+        c: {{ needs: [a, b], call: erp.read }}
+        """,
+        items("x"),
+    )
+    run.repair("step.redo", "a").child("b", "x" if each else "").done("a")
+    assert (run.open, run.status("b"), run.status("c")) == (["redo_refused"], "succeeded", "running")
+
+
+def test_a_list_that_grew_while_a_redo_was_tried_that_cannot_be_had_is_looked_at_again():
+    run = Run("""
+    a: { call: erp.do, undo: impossible }
+    list: { await: case.scanned, until: "${ steps.list.events.exists(e, e.last == true) }", within: 1 day, late: { raise: slow } }
+    b: { each: "${ steps.list.events.map(e, e.item) }", run: child, with: { s: "${ steps.a.status }" } }
+    """).event("case.scanned", {"item": "x"})
+    run.repair("step.redo", "a").event("case.scanned", {"item": "y", "last": True}).child(
+        "b", "x", "cancelled"
+    ).done("a")
+    assert (started(run), run.status("b")) == (["x", "y"], "held")
+    run.repair("step.retry", "b").child("b", "x").child("b", "y")
+    assert run.status("b") == "succeeded"

@@ -255,6 +255,8 @@ def _settle(turn: Turn) -> None:
                     _consider(turn, dependent)
                 else:
                     _look_again(turn, dependent)
+        elif turn.given_back:
+            _look_again(turn, turn.given_back.pop(0))
         elif not unwind.go_on(turn) and not deadlines.climb_overdue(turn) and not _clear_up(turn):
             return
     raise DecisionError("the decision does not come to rest", where=turn.state.id)

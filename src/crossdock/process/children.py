@@ -46,10 +46,16 @@ def grow(turn: Turn, name: str) -> None:
     """Look at the list again: start children for new items, and see whether it is final."""
     work = turn.process.steps[name].work
     step = turn.look(name)
-    if not isinstance(work, RunWork) or work.each is None or step.status not in {"running", "held"}:
+    if not isinstance(work, RunWork) or step.status not in {"running", "held"}:
         return
-    if step.children is None or (step.children.final and not step.children.started):
-        return  # held before it had begun; or the list cannot change any more
+    if work.each is None:
+        _see(turn, name)
+        return
+    if step.children is None:
+        return  # held before it had begun
+    if step.children.final and not step.children.started:
+        _see(turn, name)  # the list cannot change any more
+        return
     final = all(turn.look(other).status in ENDED_STEP for other in work.growing)
     known = set(step.children.started)
     try:

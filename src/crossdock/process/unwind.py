@@ -206,7 +206,7 @@ def _give_back(turn: Turn, unwind: Unwind, obstacle: str) -> None:
             continue
         if step.children is not None:
             turn.step(name).status = "running"
-            turn.changed.append(name)
+            turn.given_back.append(name)
             if step.children.again:
                 turn.hold(
                     name, "child_failed", message="its runs were cancelled, then the cancel was refused"
