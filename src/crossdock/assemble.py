@@ -132,14 +132,18 @@ class System:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, *, set_up: bool = False) -> AsyncIterator[System]:
+async def opened(settings: Settings, *, set_up: bool = False, durable: bool = True) -> AsyncIterator[System]:
     """Open an installation. `set_up` also makes the tenant, publishes processes and sets connections.
+
+    Not `durable`: commits do not wait for the disk, for what is thrown away in the end.
 
     Raises `Refused` where the directory or a file cannot be used, `Unreachable` where no server is.
     """
     server = None if settings.database_url else await asyncio.to_thread(EmbeddedServer.open, settings.data)
     try:
         url = settings.database_url or (server.url() if server else "")
+        if not durable:
+            url += f"{'&' if '?' in url else '?'}synchronous_commit=off"
         await migrate(url)
         database = await Database.open(url, prepared=settings.prepared_statements)
         try:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
 from crossdock.connect import Registry, catalogue, from_yaml
 from crossdock.errors import Refused
 from crossdock.process import Catalogue, Process, check
+from crossdock.process.catalogue import ProcessShape
 from crossdock.process.problems import NotAProcess, Problem
 from crossdock.process.publish import reopen, shape_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A text that was found good, and what it was read against."""
+
+    process: Process
+    warnings: list[Problem]
+    named: dict[str, ProcessShape]
 
 
 @dataclass(slots=True)
@@ -20,6 +30,8 @@ class Installed:
 
     connectors: Registry
     catalogue: Catalogue = field(default_factory=Catalogue)
+    # What was found good stays good while the processes that it names stay the same: reading takes a while.
+    _good: dict[str, _Read] = field(default_factory=dict)
 
     @classmethod
     def find(cls, *folders: Path) -> Installed:
@@ -38,14 +50,23 @@ class Installed:
         """Know processes by name, so that others may run them. Those that are none are left to `check`."""
         for _ in range(2):  # a second round, since processes may run each other
             for file, text in texts.items():
-                process, _problems = check(text, self.catalogue, file=file)
+                process, _problems = self.check(text, file)
                 if process is not None:
                     shape = shape_of(process, self.catalogue)
-                    self.catalogue = self.catalogue.including(processes={process.name: shape})
+                    if self.catalogue.processes.get(process.name) != shape:
+                        self.catalogue = self.catalogue.including(processes={process.name: shape})
 
     def check(self, text: str, file: str = "") -> tuple[Process | None, list[Problem]]:
         """The process, if it may be published, and every problem."""
-        return check(text, self.catalogue, file=file)
+        read = self._good.get(text)
+        if read is not None and read.named == self._named(text, read.process.name):
+            return read.process, [replace(problem, file=file) for problem in read.warnings]
+        process, problems = check(text, self.catalogue, file=file)
+        if process is not None:
+            self._good[text] = _Read(
+                process=process, warnings=problems, named=self._named(text, process.name)
+            )
+        return process, problems
 
     def load(self, text: str, file: str = "") -> Process:
         """The process, to publish it. Raises `NotAProcess`."""
@@ -56,7 +77,15 @@ class Installed:
 
     def reopen(self, text: str) -> Process:
         """A process that was published before."""
+        read = self._good.get(text)
+        if read is not None and read.named == self._named(text, read.process.name):
+            return read.process
         return reopen(text, self.catalogue)
+
+    def _named(self, text: str, own: str) -> dict[str, ProcessShape]:
+        """The other processes whose names are in a text."""
+        known = self.catalogue.processes.items()
+        return {name: shape for name, shape in known if name in text and name != own}
 
 
 def pack(name: str) -> dict[str, str]:

@@ -208,6 +208,19 @@ def test_lateness_escalates_and_the_first_may_still_decide():
     assert run.status() == "completed"
 
 
+def test_whom_an_approval_is_escalated_to_may_decide_it_and_nobody_may_before():
+    run = Run(
+        "a: { approve: { role: boss, not: [ann] }, refused: { cancel: no }, within: 1h, late: [{ escalate: chief }] }"
+    )
+    run.decide("a", roles=("chief",))
+    assert run.told("decision.refused")[-1]["reason"] == "bob has not the role boss"
+    run.wait("1h")
+    run.decide("a", roles=("clerk",))
+    assert run.told("decision.refused")[-1]["reason"] == "bob has not the role boss or chief"
+    run.decide("a", roles=("chief",))
+    assert run.status() == "completed"
+
+
 def test_an_approval_cannot_be_supplied_and_those_excluded_cannot_skip_it():
     run = approval("{ raise: trouble }")
     run.repair("step.supply", "a", by="bob", output={"decision": "approved"})

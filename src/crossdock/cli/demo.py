@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
 import sys
 import tempfile
 import time
@@ -21,7 +19,7 @@ from rich.text import Text
 
 from crossdock.assemble import opened
 from crossdock.cli.output import console, errors, say_json, table, told
-from crossdock.cli.place import HERE, settings_in
+from crossdock.cli.place import HERE, interrupted, run, settings_in
 from crossdock.cli.serving import pages
 from crossdock.demo.director import Director
 from crossdock.demo.orders import DemoOrder, load
@@ -65,8 +63,18 @@ def demo(
     waits = patience if patience is not None else 0.0 if leave else 15.0
     with told(json=json), contextlib.ExitStack() as stack:
         place = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crossdock-demo-")))
-        holds = asyncio.run(
-            _play(place, orders, port, processes, patience=waits, leave=leave, json=json, live=interactive)
+        holds = run(
+            _play(
+                place,
+                orders,
+                port,
+                processes,
+                patience=waits,
+                leave=leave,
+                json=json,
+                live=interactive,
+                durable=data is not None,
+            )
         )
     if not holds:
         raise SystemExit(1)
@@ -82,6 +90,7 @@ async def _play(
     leave: bool,
     json: bool,
     live: bool,
+    durable: bool,
 ) -> bool:
     played = load(count)
     start = played[0].released - timedelta(hours=2)
@@ -89,7 +98,7 @@ async def _play(
     given: dict[str, Any] = {"data": str(place), "processes": str(processes) if processes else None}
     settings = settings_in(HERE, **given)
     async with contextlib.AsyncExitStack() as stack:
-        system = await stack.enter_async_context(opened(settings, set_up=True))
+        system = await stack.enter_async_context(opened(settings, set_up=True, durable=durable))
         await system.clock.set(start, rate=0)
         await system.library.set_reference(system.tenant, settings=_SETTINGS, calendars=_CALENDARS, by="demo")
         sandbox = await stack.enter_async_context(partners(start))
@@ -118,15 +127,8 @@ async def _play(
             _print(result)
         if not leave:
             console.print(f"\nThe pages stay up: [bold]{url}[/bold]   Ctrl-C ends.")
-            await _until_interrupted()
+            await interrupted()
         return bool(result["ledger"]["holds"])
-
-
-async def _until_interrupted() -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    await ended.wait()
 
 
 def _say(json: bool, words: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
 import platform
 import shutil
@@ -14,7 +13,7 @@ from rich.markup import escape
 
 from crossdock.assemble import opened
 from crossdock.cli.output import console, say_json
-from crossdock.cli.place import HERE, Directory, Json, settings_in
+from crossdock.cli.place import HERE, Directory, Json, run, settings_in
 from crossdock.errors import CrossdockError
 from crossdock.settings import Settings
 
@@ -46,7 +45,7 @@ def doctor(directory: Directory = HERE, json: Json = False) -> None:
         )
         _disk(settings, find)
         _port(settings, find)
-        asyncio.run(_installation(settings, find))
+        run(_installation(settings, find))
     if json:
         say_json({"good": all(one["good"] for one in findings), "findings": findings})
     else:

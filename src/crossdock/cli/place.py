@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -39,4 +41,51 @@ def with_system(
             return await act(system)
 
     with told(json=json):
-        return asyncio.run(go())
+        return run(go())
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, on the fastest loop there is.
+
+    SIGINT and SIGTERM end it in good order, from the first moment on: what is open is closed, and the status
+    is 128 and the signal's number, unless `main` waits for them in `interrupted`. A second one ends it at
+    once.
+    """
+    told_to_end: list[int] = []
+
+    async def watched() -> T:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(main)
+
+        def end(number: int) -> None:
+            told_to_end.append(number)
+            for one in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(one)
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, end, number)
+        return await task
+
+    loops: Any = asyncio
+    with contextlib.suppress(ImportError):  # not on every platform
+        import uvloop
+
+        loops = uvloop
+    with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
+        try:
+            return runner.run(watched())
+        except asyncio.CancelledError:
+            if told_to_end:
+                raise SystemExit(128 + told_to_end[0]) from None
+            raise
+
+
+async def interrupted() -> None:
+    """Until somebody ends the process; then return as if all were done."""
+    task = asyncio.current_task()
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        if task is not None:
+            task.uncancel()

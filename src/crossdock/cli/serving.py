@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
@@ -14,7 +13,7 @@ import uvicorn
 
 from crossdock.assemble import System, opened
 from crossdock.cli.output import console, say_json, told
-from crossdock.cli.place import HERE, Directory, Json, settings_in
+from crossdock.cli.place import HERE, Directory, Json, interrupted, run, settings_in
 from crossdock.errors import Refused
 
 
@@ -43,7 +42,7 @@ def serve(
             await interrupted()
 
     with told(json=json):
-        asyncio.run(go())
+        run(go())
 
 
 def worker(directory: Directory = HERE, json: Json = False) -> None:
@@ -58,7 +57,7 @@ def worker(directory: Directory = HERE, json: Json = False) -> None:
             await interrupted()
 
     with told(json=json):
-        asyncio.run(go())
+        run(go())
 
 
 async def _welcome(system: System, url: str) -> None:
@@ -73,14 +72,6 @@ async def _welcome(system: System, url: str) -> None:
     console.print(
         f"  {system.settings.connections.name}                   name the systems to connect, then restart"
     )
-
-
-async def interrupted() -> None:
-    """Until somebody ends the process."""
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    await ended.wait()
 
 
 @contextlib.asynccontextmanager

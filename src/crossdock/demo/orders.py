@@ -57,10 +57,11 @@ def load(count: int) -> list[DemoOrder]:
     packed = files("crossdock.packs.demo").joinpath("scms_shipments.csv.gz").read_bytes()
     for row in csv.DictReader(gzip.decompress(packed).decode().splitlines()):
         by_number[row["order_no"]].append(row)
-    orders = sorted((_order(number, rows) for number, rows in by_number.items()), key=lambda o: o.released)
-    first = next(i for i, order in enumerate(orders) if order.released.date() >= FIRST_DAY)
-    first = max(0, min(first, len(orders) - count))
-    return orders[first : first + count]
+    released = {number: _released(number, _parts(number, rows)) for number, rows in by_number.items()}
+    numbers = sorted(by_number, key=lambda number: released[number])
+    first = next(i for i, number in enumerate(numbers) if released[number].date() >= FIRST_DAY)
+    first = max(0, min(first, len(numbers) - count))
+    return [_order(number, by_number[number]) for number in numbers[first : first + count]]
 
 
 def customers(orders: list[DemoOrder]) -> list[dict[str, Any]]:
@@ -87,8 +88,7 @@ def _order(number: str, rows: list[dict[str, str]]) -> DemoOrder:
     country = rows[0]["country"]
     slug = _slug(country)
     parts = _parts(number, rows)
-    leaves = min(part["leaves"] for part in parts)
-    released = _working(leaves - timedelta(hours=20 + int(6 * _lot(number, "lead"))))
+    released = _released(number, parts)
     wanted = max(date.fromisoformat(row["scheduled_delivery"]) for row in rows)
     site = "RDC" if rows[0]["fulfil_via"] == "From RDC" else "DIRECT"
     lines = [_line(index, row) for index, row in enumerate(rows, 1)]
@@ -126,6 +126,12 @@ def _order(number: str, rows: list[dict[str, str]]) -> DemoOrder:
         if _lot(number, "return") < 0.015
         else None,
     )
+
+
+def _released(number: str, parts: list[dict[str, Any]]) -> datetime:
+    """A working day before its first goods leave."""
+    leaves: datetime = min(part["leaves"] for part in parts)
+    return _working(leaves - timedelta(hours=20 + int(6 * _lot(number, "lead"))))
 
 
 def _parts(number: str, rows: list[dict[str, str]]) -> list[dict[str, Any]]:

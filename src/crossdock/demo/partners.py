@@ -65,9 +65,12 @@ class Partners:
         if scripts:
             await self.post("erp", "/script", {"scripts": scripts})
 
-    async def step_to(self, at: datetime) -> None:
-        """Move their clock; answers when all webhooks that fell due have been acknowledged or put off."""
-        await self.post("erp", "/clock", {"now": at.isoformat()})
+    async def step_to(self, at: datetime) -> int:
+        """Move their clock; answers when all webhooks that fell due have been acknowledged or put off.
+
+        Gives how many things happened.
+        """
+        return int((await self.post("erp", "/clock", {"now": at.isoformat()}))["ran"])
 
     async def next_due(self) -> datetime | None:
         """The earliest thing that will happen there by itself."""

@@ -30,12 +30,17 @@ class Tally:
     open_exceptions: set[str] = field(default_factory=set)
     open_tasks: set[str] = field(default_factory=set)
     decided_by: Counter[str] = field(default_factory=Counter)
-    touched: Counter[str] = field(default_factory=Counter)  # manual acts by run
+    touched: Counter[str] = field(default_factory=Counter)  # manual acts by order
     seconds: dict[str, list[float]] = field(default_factory=dict)  # measures by name
     events: int = 0
     calls: int = 0
     _runs: dict[int, tuple[str, str]] = field(default_factory=dict)
     _place: Place = field(default_factory=Place)
+
+    @property
+    def ended(self) -> int:
+        """Orders that have come to their end."""
+        return len(self.invoiced | self.cancelled | self.failed)
 
     async def catch_up(self) -> None:
         """Take in what has been decided since."""
@@ -46,9 +51,10 @@ class Tally:
             if len(lines) < 1000:
                 return
 
-    def key_of(self, run: int) -> tuple[str, str]:
-        """The process and key of a run that has been seen."""
-        return self._runs.get(run, ("", ""))
+    def _order_of(self, run: int) -> str:
+        """The order that a run serves: its number stands in the key, also of shipments, cases and returns."""
+        _, key = self._runs.get(run, ("", ""))
+        return next((part for part in key.removeprefix("R-").split("/") if part in self.orders), key)
 
     def _take(self, run: int, line: Line) -> None:
         self.events += 1
@@ -58,7 +64,7 @@ class Tally:
             refused = any(record.what.endswith("refused") for record in line.records)
             if not refused and line.event.type != "run.start":
                 self.decided_by[actor.id] += 1
-                self.touched[str(run)] += 1
+                self.touched[self._order_of(run)] += 1
         for record in line.records:
             self._record(run, record)
 

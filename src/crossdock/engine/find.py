@@ -136,7 +136,5 @@ async def idle_until(database: Database) -> Idle:
 
     Looks at all open rows: not for a clock that runs by itself under load.
     """
-    async with database.engine() as transaction:
-        row = await transaction.row(_IDLE)
-    assert row is not None  # noqa: S101 - an aggregate gives one row
+    (row,) = await database.at_once(_IDLE)
     return Idle(busy=row["busy"], next_due=row["next_due"], now=row["now"])

@@ -126,6 +126,8 @@ def _do(
             return True
         case "escalate":
             task = turn.look(step).task if step else ""
+            if task and action.word not in turn.look(step).escalated:
+                turn.step(step).escalated = [*turn.look(step).escalated, action.word]
             turn.record("escalated", step, to=action.word, task=task, message=message)
         case "emit":
             content = turn.evaluate(action.data, values) if action.data is not None else {}

@@ -1,9 +1,10 @@
 """Where people decide: approvals and tasks are opened, changed, decided and withdrawn.
 
-A decision is taken only from someone of the role, who is not excluded (segregation of duties), whose eyes
-were on what is decided: a decision that carries `seen`, the digest of what its maker looked at, is refused
-when the content has changed since. An assistant never decides. A person who repairs runs does not decide in
-the place of an approval: it cannot be supplied, and those whom it excludes cannot skip it.
+A decision is taken only from someone of the role, or of one that it was escalated to, who is not excluded
+(segregation of duties), whose eyes were on what is decided: a decision that carries `seen`, the digest of
+what its maker looked at, is refused when the content has changed since. An assistant never decides. A person
+who repairs runs does not decide in the place of an approval: it cannot be supplied, and those whom it
+excludes cannot skip it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def open_task(turn: Turn, name: str, work: PersonWork) -> None:
     life = undoing.life(step)
     step.task = f"{turn.state.id}/{name}" + (f"#{life}" if life else "")
     step.input = content
+    step.escalated = []
     turn.record(
         "task.opened",
         name,
@@ -135,8 +137,9 @@ def _objection(turn: Turn, name: str, work: PersonWork, data: dict[str, Any]) ->
         return "nobody is named who decides"
     if actor.kind == "assistant":
         return "an assistant may propose, not decide"
-    if work.role not in actor.roles:
-        return f"{actor.id} has not the role {work.role}"
+    roles = (work.role, *turn.look(name).escalated)
+    if not set(roles) & set(actor.roles):
+        return f"{actor.id} has not the role {' or '.join(roles)}"
     if actor.id in _excluded(turn, work):
         return f"{actor.id} is excluded here: who asks for it may not also decide it"
     candidates = _people(turn, work.candidates)

@@ -87,6 +87,7 @@ class StepState(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: str = ""
     call: PendingCall | None = None
     task: str = ""
+    escalated: list[str] = []  # roles that may decide the task as well by now
     children: Children | None = None
     due: datetime | None = None
     rung: int = 0  # the next rung of the ladder
