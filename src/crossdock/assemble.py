@@ -19,12 +19,13 @@ from starlette.requests import Request
 from starlette.routing import Mount
 
 from crossdock.connect import Calls, FileKeeper, Lines, Wire
+from crossdock.connect.lines import settled
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.errors import NotFound, Refused
 from crossdock.gateway import Poller, webhooks
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process import Process
-from crossdock.process.problems import NotAProcess, Problem
+from crossdock.process.problems import NotAProcess, Problem, nearest
 from crossdock.settings import Settings
 from crossdock.store import Clock, Database, EmbeddedServer, Tenant, migrate
 from crossdock.tower import EVERY_ROLE, Person, app
@@ -92,43 +93,52 @@ class System:
 
         return Starlette(routes=[Mount("/hooks", hooks), Mount("/", tower)], lifespan=lifespan)
 
-    async def publish(self, texts: Mapping[str, str], *, by: str = "") -> list[Process]:
-        """Publish processes that may run each other. Raises `NotAProcess` for the first that may not be."""
+    def texts(self) -> dict[str, str]:
+        """The processes of this installation: of its packs, and its own, which come after them."""
+        found: dict[str, str] = {}
+        for name in self.settings.packs:
+            found |= pack(name)
+        return found | texts_in(self.settings.processes)
+
+    def problems(self, texts: Mapping[str, str]) -> list[Problem]:
+        """Why processes that may run each other may not be published; warnings are none of that."""
         self.installed.learn(texts)
-        found: list[Problem] = []
-        for file, text in texts.items():
-            process, problems = self.installed.check(text, file)
-            if process is None:
-                found += [problem for problem in problems if problem.severity == "error"]
+        found = [problem for file, text in texts.items() for problem in self.installed.check(text, file)[1]]
+        return [problem for problem in found if problem.severity == "error"]
+
+    async def publish(self, texts: Mapping[str, str], *, by: str = "") -> list[Process]:
+        """Publish processes that may run each other, all or none. Raises `NotAProcess`."""
+        found = self.problems(texts)
         if found:
             raise NotAProcess(found)
-        return [(await self.library.publish(self.tenant, text, by=by))[0] for text in texts.values()]
+        # Of two with one name the later one counts: an own process replaces a packaged one.
+        current = {self.installed.reopen(text).name: text for text in texts.values()}
+        return [(await self.library.publish(self.tenant, text, by=by))[0] for text in current.values()]
 
     async def connect(self, connections: Mapping[str, Any], *, where: str = "") -> None:
-        """Set connections as `connections.yaml` describes them: connector, settings, secrets, limits."""
-        for name, given in connections.items():
-            place = f"{where}: {name}" if where else name
-            if not isinstance(given, Mapping):
-                raise Refused(
-                    "a connection has fields", where=place, mend="write `connector:` and `settings:`"
-                )
-            unknown = set(given) - {"connector", "system", "settings", "secrets", "concurrency", "rate"}
-            if unknown:
-                mend = "a connection has connector, system, settings, secrets, concurrency, rate"
-                raise Refused(f"unknown field `{min(unknown)}`", where=place, mend=mend)
-            connector = self.installed.connectors.connector(str(given.get("connector", "")))
-            await self.connections.put(
-                self.tenant,
-                name,
-                system=str(given.get("system") or connector.serves[0]),
-                connector=connector.name,
-                settings=given.get("settings") or {},
-                concurrency=given.get("concurrency", connector.limits.concurrency),
-                rate=given.get("rate", connector.limits.rate),
-            )
-            secrets = {key: str(value) for key, value in (given.get("secrets") or {}).items()}
+        """Set connections as `connections.yaml` describes them, all or none of them. Raises `Refused`."""
+        for values, secrets in await self.wanted(connections, where=where):
+            await self.connections.put(self.tenant, **values)
             if secrets:
-                self.keeper.put(self.tenant.id, name, secrets)
+                self.keeper.put(self.tenant.id, values["name"], secrets)
+
+    async def connect_those_named(self) -> None:
+        """Set the connections that the installation's file names, where there is one. Raises `Refused`."""
+        await self.connect(_yaml(self.settings.connections), where=str(self.settings.connections))
+
+    async def wanted(
+        self, connections: Mapping[str, Any] | None = None, *, where: str = ""
+    ) -> list[tuple[dict[str, Any], dict[str, list[str]]]]:
+        """What `connect` would set, of these or of those named. Raises `Refused` for what will not do."""
+        if connections is None:
+            where = str(self.settings.connections)
+            connections = _yaml(self.settings.connections)
+        found = []
+        for name, given in connections.items():
+            kept = set(await self.keeper.secrets(self.tenant.id, str(name)))
+            place = f"{where}: {name}" if where else str(name)
+            found.append(_wanted(self.installed, str(name), given, kept=kept, where=place))
+        return found
 
 
 @contextlib.asynccontextmanager
@@ -139,6 +149,12 @@ async def opened(settings: Settings, *, set_up: bool = False, durable: bool = Tr
 
     Raises `Refused` where the directory or a file cannot be used, `Unreachable` where no server is.
     """
+    if not (set_up or settings.database_url or (settings.data / "postgres").exists()):
+        raise NotFound(
+            "there is no installation here",
+            where=str(settings.data),
+            mend="run `crossdock serve` once, or name the directory of one: --dir DIR",
+        )
     server = None if settings.database_url else await asyncio.to_thread(EmbeddedServer.open, settings.data)
     try:
         url = settings.database_url or (server.url() if server else "")
@@ -174,16 +190,11 @@ async def _system(settings: Settings, database: Database, *, set_up: bool) -> Sy
         keeper=keeper,
         lines=Lines(database, installed.connectors, keeper),
     )
-    texts: dict[str, str] = {}
-    for name in settings.packs:
-        texts |= pack(name)
-    texts |= texts_in(settings.processes)
     if set_up:
-        await system.publish(texts)
+        await system.publish(system.texts())
+        await system.connect_those_named()
     else:
-        installed.learn(texts)
-    if settings.connections.exists():
-        await system.connect(_yaml(settings.connections), where=str(settings.connections))
+        installed.learn(system.texts())
     return system
 
 
@@ -196,7 +207,65 @@ async def _tenant(database: Database, name: str, *, make: bool) -> Tenant:
         return await database.create_tenant(name)
 
 
+_FIELDS = ("connector", "system", "settings", "secrets", "concurrency", "rate")
+
+
+def _wanted(
+    installed: Installed, name: str, given: Any, *, kept: set[str], where: str
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """What to set for one connection, and its secrets. `kept` are the secrets that are there already."""
+    if not isinstance(given, Mapping):
+        raise Refused("a connection has fields", where=where, mend="write `connector:` and `settings:`")
+    for field in given:
+        if field not in _FIELDS:
+            raise Refused(f"unknown field `{field}`", where=where, mend=nearest(str(field), _FIELDS))
+    known = installed.connectors.connectors
+    if given.get("connector") not in known:
+        mend = nearest(str(given.get("connector", "")), known) or "see `crossdock doctor`"
+        said = f"there is no connector `{given['connector']}`" if "connector" in given else "no connector"
+        raise Refused(said, where=where, mend=mend)
+    connector = known[given["connector"]]
+    system = given.get("system") or connector.serves[0]
+    if system not in connector.serves:
+        raise Refused(
+            f"{connector.name} does not serve `{system}`",
+            where=where,
+            mend=f"it serves: {', '.join(connector.serves)}",
+        )
+    for field in ("settings", "secrets"):
+        if not isinstance(given.get(field) or {}, Mapping):
+            raise Refused(f"`{field}` are named values", where=where, mend="write `name: value` below it")
+    settings, secrets = given.get("settings") or {}, given.get("secrets") or {}
+    settled(connector, settings, where=where)
+    for secret in secrets:
+        if secret not in connector.secrets:
+            mend = nearest(str(secret), connector.secrets)
+            raise Refused(f"{connector.name} has no secret `{secret}`", where=where, mend=mend)
+    for secret, what in connector.secrets.items():
+        webhook = connector.webhook is not None and connector.webhook.secret == secret
+        if secret not in secrets and secret not in kept and not webhook:
+            raise Refused(f"the secret `{secret}` is missing", where=where, mend=what or "give it")
+    limits = {}
+    for field, least in (("concurrency", 1), ("rate", 0)):
+        limit = given.get(field, getattr(connector.limits, field))
+        whole = field == "concurrency"
+        good = isinstance(limit, int if whole else int | float) and not isinstance(limit, bool)
+        if limit is not None and (not good or limit < least or not limit):
+            raise Refused(
+                f"`{field}` is {limit!r}", where=where, mend="give a number above 0, or leave it out"
+            )
+        limits[field] = limit
+    values = {"name": name, "system": system, "connector": connector.name, "settings": settings, **limits}
+    return values, {key: [str(one) for one in _listed(value)] for key, value in secrets.items()}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _yaml(path: Path) -> Mapping[str, Any]:
+    if not path.exists():
+        return {}
     try:
         value = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:

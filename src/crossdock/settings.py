@@ -18,6 +18,7 @@ from crossdock.errors import Refused
 
 FILE = "crossdock.toml"
 _PREFIX = "CROSSDOCK_"
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ class Settings:
 
         Raises `Refused` for a setting that does not exist or has a value that it cannot have.
         """
+        if not directory.is_dir():
+            raise Refused("there is no such directory", where=str(directory), mend="make it, or name another")
         values: dict[str, Any] = tomllib.loads(defaults())
         known = dict(values)
         file = directory / FILE
@@ -74,8 +77,14 @@ class Settings:
             ZoneInfo(values["zone"])
         except (KeyError, ValueError, OSError):
             raise Refused(
-                f"there is no zone {values['zone']!r}", mend="give an IANA name, as Europe/Berlin"
+                f"there is no zone {values['zone']!r}",
+                where="zone",
+                mend="give an IANA name, as Europe/Berlin",
             ) from None
+        if not 0 <= values["port"] <= _LAST_PORT:
+            raise Refused(f"there is no port {values['port']}", where="port", mend=f"give 1 to {_LAST_PORT}")
+        if values["lease"] <= 0:
+            raise Refused(f"a lease lasts {values['lease']} seconds", where="lease", mend="e.g. 60.0")
         return cls(**values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -41,10 +42,7 @@ def check(
             {
                 "files": len(paths),
                 "good": good,
-                "problems": [
-                    {name: getattr(problem, name) for name in Problem.__dataclass_fields__}
-                    for problem in found
-                ],
+                "problems": [asdict(problem) for problem in found],
             }
         )
     else:

@@ -12,6 +12,8 @@ from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
 from crossdock.cli.place import HERE, Directory, Json, with_system
 from crossdock.engine.connections import Connection
+from crossdock.errors import NotFound
+from crossdock.process.problems import nearest
 
 
 def connections(
@@ -35,6 +37,9 @@ def connections(
             by = getpass.getuser()
             await system.connections.stop(system.tenant, stop, by=by, deadlines_run=not stand_still)
         if start is not None:
+            known = [one.name for one in await system.connections.of(system.tenant)]
+            if start not in known:
+                raise NotFound(f"there is no connection {start}", mend=nearest(start, known))
             await system.connections.start(system.tenant, start, drain_rate=rate)
         found = await system.connections.of(system.tenant)
         if json:
@@ -48,7 +53,7 @@ def connections(
                 (one.name, one.system, one.connector, _state(one), one.waiting, one.out, one.failures)
                 for one in found
             ],
-            empty=f"No connections yet. Name them in {system.settings.connections} and restart.",
+            empty=f"No connections yet. Name them in {system.settings.connections} and start again.",
         )
         if stop is not None:
             console.print(f"{stop} is stopped. Start it again: crossdock connections --start {stop} --rate 5")

@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from crossdock.assemble import opened
+from crossdock.assemble import System, opened
 from crossdock.cli.output import console, errors, say_json, table, told
 from crossdock.cli.place import HERE, interrupted, run, settings_in
 from crossdock.cli.serving import pages
@@ -27,6 +27,8 @@ from crossdock.demo.partners import partners
 from crossdock.demo.stand_in import NAME, StandIn
 from crossdock.demo.summary import summary
 from crossdock.demo.tally import Tally
+from crossdock.errors import Refused
+from crossdock.settings import Settings
 
 _MOST_ORDERS = 4965
 _SETTINGS = {"approval_limit": "1000000"}
@@ -95,10 +97,10 @@ async def _play(
     played = load(count)
     start = played[0].released - timedelta(hours=2)
     _say(json, f"Setting up in {place} ...")
-    given: dict[str, Any] = {"data": str(place), "processes": str(processes) if processes else None}
-    settings = settings_in(HERE, **given)
+    settings = _apart(place, processes)
     async with contextlib.AsyncExitStack() as stack:
         system = await stack.enter_async_context(opened(settings, set_up=True, durable=durable))
+        await _refuse_used(system)
         await system.clock.set(start, rate=0)
         await system.library.set_reference(system.tenant, settings=_SETTINGS, calendars=_CALENDARS, by="demo")
         sandbox = await stack.enter_async_context(partners(start))
@@ -129,6 +131,31 @@ async def _play(
             console.print(f"\nThe pages stay up: [bold]{url}[/bold]   Ctrl-C ends.")
             await interrupted()
         return bool(result["ledger"]["holds"])
+
+
+def _apart(place: Path, processes: Path | None) -> Settings:
+    """Settings that touch nothing of an installation that may be here: its database, its connections."""
+    if processes is not None and not processes.is_dir():
+        raise Refused("there is no such folder", where=str(processes), mend="name a folder of processes")
+    return settings_in(
+        HERE,
+        data=str(place.absolute()),
+        database_url="",
+        tenant="default",
+        connections=str(place.absolute() / "connections.yaml"),
+        processes=str(processes.absolute()) if processes is not None else None,
+    )
+
+
+async def _refuse_used(system: System) -> None:
+    """The demo sets the clock back by years, so it begins with an empty database or not at all."""
+    if await system.history.counts(system.tenant):
+        data = system.settings.data
+        raise Refused(
+            "there are runs in it already, and the demo begins with an empty database",
+            where=str(data),
+            mend=f"name another directory, or look at what is there: CROSSDOCK_DATA={data} crossdock serve",
+        )
 
 
 def _say(json: bool, words: str) -> None:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
 import shutil
 import socket
 import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 
-from crossdock.assemble import opened
+from crossdock.assemble import System, opened
 from crossdock.cli.output import console, say_json
 from crossdock.cli.place import HERE, Directory, Json, run, settings_in
 from crossdock.errors import CrossdockError
+from crossdock.process.problems import NotAProcess
 from crossdock.settings import Settings
 
 _LEAST_FREE = 1 << 30  # bytes: a database that runs full stops acknowledging
 
 
 def doctor(directory: Directory = HERE, json: Json = False) -> None:
-    """Look at everything that has to be right, and say what is not. Status 1 if anything is not."""
+    """Look at everything that has to be right, and say what is not. Status 1 if anything is not.
+
+    Nothing is changed. Where nothing is installed yet, an installation is tried out that is thrown away.
+    """
     findings: list[dict[str, Any]] = []
 
     def find(what: str, good: bool, detail: str, mend: str = "") -> None:
@@ -38,7 +46,7 @@ def doctor(directory: Directory = HERE, json: Json = False) -> None:
     try:
         settings = settings_in(directory)
     except CrossdockError as error:
-        find("settings", False, str(error), error.mend)
+        find("settings", False, f"{error.where}: {error.message}", error.mend)
     else:
         find(
             "settings", True, f"data in {settings.data}" if not settings.database_url else "a database server"
@@ -79,18 +87,36 @@ def _port(settings: Settings, find: Any) -> None:
 
 
 async def _installation(settings: Settings, find: Any) -> None:
-    try:
-        async with opened(settings, set_up=True) as system:
-            async with system.database.engine() as transaction:
-                server = await transaction.value("show server_version")
-            find("database", True, f"PostgreSQL {server}, tenant {system.tenant.name}")
-            for name, why in system.installed.connectors.problems.items():
-                find(f"connector {name}", False, why, "mend or remove the package")
-            found = ", ".join(sorted(system.installed.connectors.connectors))
-            find("connectors", True, found or "none")
-            for one in await system.connections.of(system.tenant):
-                good = one.stopped is None and one.open_until is None
-                detail = f"{one.connector}, {one.waiting} calls wait, {one.out} out"
-                find(f"connection {one.name}", good, detail, "see why it is stopped or failing")
-    except CrossdockError as error:
-        find("database", False, error.message, error.mend)
+    there = bool(settings.database_url) or (settings.data / "postgres").exists()
+    with contextlib.ExitStack() as stack:
+        if not there:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="crossdock-doctor-"))
+            settings = replace(settings, data=Path(scratch))
+        try:
+            async with opened(settings, set_up=not there) as system:
+                await _look(system, find, there=there)
+        except NotAProcess as error:
+            find("processes", False, error.message)
+        except CrossdockError as error:
+            find("installation", False, f"{error.where}: {error.message}".removeprefix(": "), error.mend)
+
+
+async def _look(system: System, find: Any, *, there: bool) -> None:
+    async with system.database.engine() as transaction:
+        server = await transaction.value("show server_version")
+    said = f"tenant {system.tenant.name}" if there else "nothing is installed here yet: crossdock serve"
+    find("database", True, f"PostgreSQL {server}, {said}")
+    for name, why in system.installed.connectors.problems.items():
+        find(f"connector {name}", False, why, "mend or remove the package")
+    find("connectors", True, ", ".join(sorted(system.installed.connectors.connectors)) or "none")
+    if there:
+        wrong = system.problems(system.texts())
+        find("processes", not wrong, "\n".join(map(str, wrong)) or f"{len(system.texts())} may be published")
+        try:
+            await system.wanted()
+        except CrossdockError as error:
+            find("connections", False, f"{error.where}: {error.message}", error.mend)
+    for one in await system.connections.of(system.tenant):
+        good = one.stopped is None and one.open_until is None
+        detail = f"{one.connector}, {one.waiting} calls wait, {one.out} out"
+        find(f"connection {one.name}", good, detail, "see why it is stopped or failing")

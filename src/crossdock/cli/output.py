@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NoReturn
 
 import msgspec
 from rich.console import Console
@@ -13,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crossdock.errors import Broken, CrossdockError, Refused, Unreachable
+from crossdock.process.problems import NotAProcess
 
 console = Console()
 errors = Console(stderr=True)
@@ -69,20 +72,34 @@ def tell(error: CrossdockError) -> None:
 
 @contextmanager
 def told(*, json: bool = False) -> Iterator[None]:
-    """Turn an error of ours into words and an exit status: 1 refused, 3 not reachable, 4 our fault."""
+    """Turn an error into words and an exit status: 1 refused, 3 not reachable, 4 our fault.
+
+    One that nobody has foreseen is our fault; where it came from is told on standard error.
+    """
     try:
         yield
     except CrossdockError as error:
-        if json:
-            say_json(problem(error))
-        else:
-            tell(error)
-        raise SystemExit(_exit_status(error)) from None
+        _end(error, json=json)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a script gets its one object
+        traceback.print_exc()
+        mend = "report it, with what stands above"
+        _end(Broken(f"{type(error).__name__}: {error}", where="a fault in Crossdock", mend=mend), json=json)
 
 
-def problem(error: CrossdockError) -> Mapping[str, str]:
-    """An error for scripts."""
-    return {"error": type(error).__name__, "message": error.message, "where": error.where, "mend": error.mend}
+def _end(error: CrossdockError, *, json: bool) -> NoReturn:
+    if json:
+        say_json(problem(error))
+    else:
+        tell(error)
+    raise SystemExit(_exit_status(error)) from None
+
+
+def problem(error: CrossdockError) -> Mapping[str, Any]:
+    """An error for scripts; of a text that is no process, with each of its problems."""
+    told = {"error": type(error).__name__, "message": error.message, "where": error.where, "mend": error.mend}
+    if isinstance(error, NotAProcess):
+        return {**told, "problems": [asdict(one) for one in error.problems]}
+    return told
 
 
 def _exit_status(error: CrossdockError) -> int:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import uuid4
 
 import msgspec
@@ -25,6 +25,8 @@ from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.installed import read_text
 from crossdock.model import DOCUMENTS, parse_document, to_json
 from crossdock.process.messages import RUN_CANCEL, RUN_START, STEP_RETRY, Actor
+from crossdock.process.problems import nearest
+from crossdock.process.state import RunStatus
 
 Name = Annotated[str, typer.Argument(help="The run: its key, an alias (tracking number ...), or process/key")]
 
@@ -40,14 +42,10 @@ def run(
     """Start a run of a process by hand. Refused where a run of that key is live."""
 
     async def act(system: System) -> None:
-        number = (await _published(system)).get(process)
-        if number is None:
-            names = ", ".join(sorted(await _published(system)))
-            raise NotFound(f"there is no process {process}", mend=f"there is: {names}")
-        loaded = await _process(system, number)
+        loaded = await _process(system, await _number(system, process))
         value = _read_json(document)
         if loaded.document in DOCUMENTS:
-            value = to_json(parse_document(loaded.document, value))
+            value = _fitting(loaded.document, value, document)
         key = loaded.key.evaluate({loaded.variable: value, "tenant": {"id": system.tenant.name}})
         for row in await system.history.find(system.tenant, str(key)):
             if row.process == process and row.ended is None:
@@ -90,6 +88,12 @@ def runs(
     """List runs, newest first, or show one with all that happened in it."""
 
     async def act(system: System) -> None:
+        if state is not None and state not in get_args(RunStatus):
+            raise Refused(
+                f"no run is ever {state}", where="--status", mend=nearest(state, get_args(RunStatus))
+            )
+        if process is not None:
+            await _number(system, process)
         if name is not None:
             detail = await system.history.run(system.tenant, (await _find(system, name)).id)
             _show_json(detail) if json else _show(detail)
@@ -246,10 +250,14 @@ def replay(
 # -- what the commands share ---------------------------------------------------------------------------
 
 
-async def _published(system: System) -> dict[str, int]:
+async def _number(system: System, process: str) -> int:
+    """The current version of a process. Raises `NotFound`."""
     async with system.database.of(system.tenant) as transaction:
-        rows = await transaction.fetch("select name, id from crossdock.process_current order by name")
-    return {row["name"]: row["id"] for row in rows}
+        rows = await transaction.fetch("select name, id from crossdock.process_current")
+    published: dict[str, int] = {row["name"]: row["id"] for row in rows}
+    if process not in published:
+        raise NotFound(f"there is no process {process}", mend=nearest(process, published))
+    return published[process]
 
 
 async def _process(system: System, number: int) -> Any:
@@ -295,6 +303,14 @@ def _read_json(path: Path) -> Any:
         return json_library.loads(text)
     except (ValueError, RecursionError) as error:
         raise Refused(f"this is not JSON: {error}", where=str(path), mend="mend the place it names") from None
+
+
+def _fitting(kind: str, value: Any, path: Path) -> Any:
+    try:
+        return to_json(parse_document(kind, value))
+    except Refused as error:
+        mend = error.mend or f"see what fits: crossdock schema {kind}"
+        raise Refused(error.message, where=error.where or str(path), mend=mend) from None
 
 
 def _show(detail: RunDetail) -> None:

@@ -49,12 +49,14 @@ def worker(directory: Directory = HERE, json: Json = False) -> None:
     """Run one more worker on the same database. Any number may run, here or elsewhere."""
 
     async def go() -> None:
-        async with opened(settings_in(directory)) as system, system.worker():
-            if json:
-                say_json({"worker": True, "tenant": system.tenant.name})
-            else:
-                console.print("A worker runs. Ctrl-C ends it; what it has out is finished first.")
-            await interrupted()
+        async with opened(settings_in(directory)) as system:
+            await system.connect_those_named()  # on another machine, secrets stand in its own file
+            async with system.worker():
+                if json:
+                    say_json({"worker": True, "tenant": system.tenant.name})
+                else:
+                    console.print("A worker runs. Ctrl-C ends it; what it has out is finished first.")
+                await interrupted()
 
     with told(json=json):
         run(go())

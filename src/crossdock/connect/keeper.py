@@ -44,6 +44,7 @@ class FileKeeper:
         self._refresh()
         kept = self._kept.setdefault(str(tenant), {}).setdefault(connection, {})
         kept.update({name: [t] if isinstance(t, str) else list(t) for name, t in secrets.items()})
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_suffix(f".{os.getpid()}")
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
             json.dump(self._kept, file)

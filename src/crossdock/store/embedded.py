@@ -138,6 +138,12 @@ def _refuse_other_version(data: Path) -> None:
             where=str(data),
             mend="run as the user that created it",
         ) from error
+    if not found.isdecimal():
+        raise Refused(
+            "this is no data directory of PostgreSQL",
+            where=str(data / "PG_VERSION"),
+            mend="give another directory, or move what is there away",
+        )
     if found != str(MAJOR):
         new, old = binaries(), binaries(int(found))
         if not old.exists():

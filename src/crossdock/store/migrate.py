@@ -69,6 +69,18 @@ async def migrate(url: str) -> list[int]:
     """
     try:
         connection = await asyncpg.connect(url, statement_cache_size=0)
+    except (asyncpg.ClientConfigurationError, ValueError) as error:
+        raise Refused(
+            f"this is no address of a database: {error}",
+            where="DATABASE_URL",
+            mend="write postgresql://user:password@host/database",
+        ) from error
+    except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        raise Refused(
+            f"the database does not let us in: {error}",
+            where="DATABASE_URL",
+            mend="create the database, and give its name and a user with a password that it knows",
+        ) from error
     except (OSError, asyncpg.PostgresError) as error:
         raise Unreachable(
             f"the database cannot be reached: {error}", mend="see that it runs and that DATABASE_URL names it"
