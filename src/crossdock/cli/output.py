@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from crossdock.connect.declarative.read import NotAConnector
 from crossdock.errors import Broken, CrossdockError, Refused, Unreachable
 from crossdock.process.problems import NotAProcess
 
@@ -95,9 +96,9 @@ def _end(error: CrossdockError, *, json: bool) -> NoReturn:
 
 
 def problem(error: CrossdockError) -> Mapping[str, Any]:
-    """An error for scripts; of a text that is no process, with each of its problems."""
+    """An error for scripts; of a text that is no process or connector, with each of its problems."""
     told = {"error": type(error).__name__, "message": error.message, "where": error.where, "mend": error.mend}
-    if isinstance(error, NotAProcess):
+    if isinstance(error, NotAProcess | NotAConnector):
         return {**told, "problems": [asdict(one) for one in error.problems]}
     return told
 
