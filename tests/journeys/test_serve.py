@@ -1,0 +1,146 @@
+"""An installation that is served: what it says at first, who shares it, what a kill leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from outside import crossdock, running, servers_in, wait_for
+
+BAKE = """
+process: bake
+title: Bake a cake
+owner: bakery
+document: Cake
+key: ${ cake.number }
+declare:
+  documents: { Cake: { number: string } }
+steps:
+  rest: { wait: 1s }
+  taste: { needs: rest, task: { role: baker, form: { good: bool } }, within: 1 day, late: { escalate: chef } }
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """An empty directory; whatever server is left in it is found."""
+    yield tmp_path
+    assert servers_in(tmp_path) == []
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as page:
+            return page.status, page.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def post(url: str, body: bytes) -> int:
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return int(error.code)
+
+
+def lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_an_empty_directory_is_enough_and_it_says_where_to_look_and_what_to_do_next(place: Path) -> None:
+    with running("serve", "--port", "0", cwd=place) as served:
+        wait_for(lambda: "connections.yaml" in served.said(), "what to do next")
+        said = served.said()
+        url = said.partition("Crossdock runs: ")[2].split()[0]
+        assert get(f"{url}/")[0] == 200
+        for next_ in ("crossdock demo", "crossdock check", "crossdock run order-to-cash", "connections.yaml"):
+            assert next_ in said
+        assert post(f"{url}/hooks/default/nobody", b"{}") == 404
+        assert post(f"{url}/hooks/nobody/erp", b"{}") == 404
+        assert served.end() == 0
+    assert sorted(path.name for path in place.iterdir()) == ["crossdock-data", "run.err", "run.out"]
+
+
+def test_ended_while_it_starts_it_leaves_no_server(place: Path) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        data = place / f"data-{number}"
+        with running("serve", "--port", "0", "--json", cwd=place, CROSSDOCK_DATA=str(data)) as served:
+            wait_for(data.exists, "the start")
+            assert served.end(number) == 128 + number
+            assert "Traceback" not in served.err.read_text()
+        assert servers_in(place) == []
+
+
+def test_two_share_one_directory_and_workers_join_them(place: Path) -> None:
+    (place / "processes").mkdir()
+    (place / "processes" / "bake.yaml").write_text(BAKE)
+    (place / "cake.json").write_text('{"number": "C-1"}')
+    with running("serve", "--port", "0", "--json", "--no-worker", cwd=place, name="first") as first:
+        ready = first.first_object()
+        port = ready["url"].rpartition(":")[2]
+        assert ready == {"url": ready["url"], "tenant": "default", "data": str(place / "crossdock-data")}
+        taken = crossdock("serve", "--port", port, "--json", cwd=place)
+        assert (taken.returncode, json.loads(taken.stdout)["message"]) == (
+            1, f"127.0.0.1:{port} cannot be served: Address already in use")  # fmt: skip
+        started = crossdock("run", "bake", "-d", "cake.json", "--json", cwd=place)
+        assert json.loads(started.stdout)["key"] == "C-1"
+        shown = lines(crossdock("runs", "C-1", "--json", cwd=place).stdout)[0]
+        assert shown["state"] is None  # nobody works yet
+        with running("worker", "--json", cwd=place, name="worker") as worker:
+            assert worker.first_object() == {"worker": True, "tenant": "default"}
+            with running("serve", "--port", "0", "--json", cwd=place, name="second") as second:
+                other = second.first_object()["url"]
+                wait_for(lambda: "Taste" in get(f"{other}/desk")[1], "the task on the second's desk")
+                assert "Taste" in get(f"{ready['url']}/desk")[1]
+                assert second.end() == 0
+            assert get(f"{ready['url']}/runs")[0] == 200  # the server stays for the others
+            assert worker.end() == 0
+        assert first.end() == 0
+    assert servers_in(place) == []
+    assert lines(crossdock("replay", "--json", cwd=place).stdout)[0]["same"] is True
+
+
+def test_killed_while_it_works_it_goes_on_where_it_was(place: Path) -> None:
+    (place / "processes").mkdir()
+    (place / "processes" / "bake.yaml").write_text(BAKE)
+    with running("serve", "--port", "0", "--json", cwd=place, name="first") as first:
+        first.first_object()
+        for number in range(3):
+            (place / "cake.json").write_text(json.dumps({"number": f"C-{number}"}))
+            assert crossdock("run", "bake", "-d", "cake.json", "--json", cwd=place).returncode == 0
+        servers = servers_in(place / "crossdock-data")
+        assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    # The machine loses its database server as well: what was acknowledged is on the disk.
+    for pid in servers:
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGKILL)
+    with running("serve", "--port", "0", "--json", cwd=place, name="second") as second:
+        url = second.first_object()["url"]
+        wait_for(lambda: get(f"{url}/desk")[1].count("Taste</h") >= 3, "all three tasks")
+        assert second.end() == 0
+    said = lines(crossdock("replay", "--json", cwd=place).stdout)
+    assert sorted(one["key"] for one in said) == ["C-0", "C-1", "C-2"]
+    assert all(one["same"] for one in said)
+
+
+def test_doctor_tries_an_empty_directory_and_leaves_it_empty(place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = crossdock("doctor", "--json", cwd=place, CROSSDOCK_PORT=port)
+    findings = {one["what"]: one for one in json.loads(said.stdout)["findings"]}
+    assert said.returncode == 1
+    assert [name for name, one in findings.items() if not one["good"]] == ["port"]
+    assert findings["port"]["mend"] == "another `crossdock serve` may run; else set `port`"
+    assert findings["database"]["detail"].endswith("nothing is installed here yet: crossdock serve")
+    assert list(place.iterdir()) == []
