@@ -22,8 +22,8 @@ demo: $(READY) ## Play the main job on real orders (ARGS="--orders N --exit --js
 test: lint types unit ## Lint, types, layers and all tests
 
 lint: $(READY)
-	@$(BIN)/ruff check src tests benchmarks
-	@$(BIN)/ruff format --check src tests benchmarks
+	@$(BIN)/ruff check src tests benchmarks docs
+	@$(BIN)/ruff format --check src tests benchmarks docs
 	@$(BIN)/lint-imports --no-logo
 
 types: $(READY)
@@ -37,8 +37,8 @@ bench: $(READY) ## Measure (NAME=engine for one, ARGS=--json for one object a li
 	@$(BIN)/python -m benchmarks $(NAME) $(ARGS)
 
 format: $(READY) ## Format and mend what lint can mend
-	@$(BIN)/ruff format src tests benchmarks
-	@$(BIN)/ruff check --fix src tests benchmarks
+	@$(BIN)/ruff format src tests benchmarks docs
+	@$(BIN)/ruff check --fix src tests benchmarks docs
 
 clean: ## Remove what was built here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

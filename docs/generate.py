@@ -192,8 +192,8 @@ def command_line() -> str:
         "Command line",
         """
         Every command takes `--help`. Those that show something take `--json`, for scripts. The exit status is
-        0 if all is well, 1 if something was refused or found wrong, 2 for a command that is written wrong, 3 if
-        the         database cannot be reached, 4 for a fault of Crossdock or its set-up.
+        0 if all is well, 1 if something was refused or found wrong, 2 for a command that is written wrong, 3
+        if the database cannot be reached, 4 for a fault of Crossdock or its set-up.
         """,
         *parts,
     )

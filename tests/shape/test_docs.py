@@ -41,12 +41,17 @@ DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 SERIES = [
     ["README.md"],
-    ["docs/how-to/connect-a-rest-system.md", "docs/how-to/stop-a-system.md", "docs/how-to/repair-many-runs.md"],
+    [
+        "docs/how-to/connect-a-rest-system.md",
+        "docs/how-to/stop-a-system.md",
+        "docs/how-to/repair-many-runs.md",
+    ],
     ["docs/how-to/write-a-connector-package.md"],
     ["docs/how-to/calendars.md"],
 ]
 BLOCK = re.compile(
-    r"(?:^`([\w./-]+)`(?:, (the|after the) step `(\w+)`)?:\n\n)?^```([\w ]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:^`([\w./-]+)`(?:, (the|after the) step `(\w+)`)?:\n\n)?^```([\w ]+)\n(.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
@@ -83,7 +88,7 @@ def test_every_setting_has_its_line() -> None:
     assert set(tomllib.loads(defaults())) == names
     assert missing("settings.md", names) == []
     for row in (DOCS / "reference/settings.md").read_text().splitlines():
-        assert not row.startswith("| `") or row.count("|") == 5 and row.split("|")[4].strip(), row  # noqa: PT018
+        assert not row.startswith("| `") or (row.count("|") == 5 and row.split("|")[4].strip()), row
 
 
 def test_every_command_and_option_has_its_line(generate: ModuleType) -> None:
@@ -139,7 +144,8 @@ def test_every_page_is_found_from_the_index() -> None:
         if page not in seen and page.suffix == ".md" and page.exists():
             seen.add(page)
             queue += [
-                (page.parent / target.partition("#")[0]).resolve() for target in LINK.findall(page.read_text())
+                (page.parent / target.partition("#")[0]).resolve()
+                for target in LINK.findall(page.read_text())
             ]
     assert [str(page.relative_to(ROOT)) for page in PAGES if page not in seen] == []
 
@@ -170,10 +176,10 @@ def test_marked_commands_run_as_shown(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     (tmp_path / "src").symlink_to(ROOT / "src")
-    (tmp_path / "crossdock-data").mkdir()  # the embedded server, which is not started here, would have made it
+    # The embedded server, which is not started here, would have made it.
+    (tmp_path / "crossdock-data").mkdir()
     with database(server) as url, contextlib.ExitStack() as stack:
         monkeypatch.setenv("DATABASE_URL", url)
         reader = Reader(tmp_path, monkeypatch, capsys, stack)
@@ -189,8 +195,10 @@ def database(server: EmbeddedServer) -> Iterator[str]:
         await connection.close()
 
     asyncio.run(sql("create database docs template template strategy file_copy"))
-    yield server.url("docs")
-    asyncio.run(sql("drop database docs with (force)"))
+    try:
+        yield server.url("docs")
+    finally:
+        asyncio.run(sql("drop database docs with (force)"))
 
 
 class Reader:

@@ -18,8 +18,10 @@ from crossdock.connect.declarative.read import NotAConnector
 from crossdock.errors import Broken, CrossdockError, Refused, Unreachable
 from crossdock.process.problems import NotAProcess
 
-console = Console()
-errors = Console(stderr=True)
+_PIPED = 200  # columns where no terminal says how many: what is piped is not broken at 80
+
+console = Console(width=None if sys.stdout.isatty() else _PIPED)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPED)
 
 _STATUS = {
     "active": "cyan",
