@@ -68,7 +68,7 @@ class System:
             await wire.close()
 
     def site(self) -> Starlette:
-        """Pages and webhooks, to be served."""
+        """Pages and webhooks, to be served. `site.state.stream` is to be closed before the server is ended."""
         hooks = webhooks(self.database, self.inbox, self.lines)
         person = Person(id=self.settings.person, name=self.settings.person, roles=frozenset({EVERY_ROLE}))
 
@@ -86,12 +86,9 @@ class System:
             title=self.tenant.name,
         )
 
-        @contextlib.asynccontextmanager
-        async def lifespan(_site: Starlette) -> AsyncIterator[None]:
-            yield
-            await tower.state.stream.close()
-
-        return Starlette(routes=[Mount("/hooks", hooks), Mount("/", tower)], lifespan=lifespan)
+        site = Starlette(routes=[Mount("/hooks", hooks), Mount("/", tower)])
+        site.state.stream = tower.state.stream
+        return site
 
     def texts(self) -> dict[str, str]:
         """The processes of this installation: of its packs, and its own, which come after them."""

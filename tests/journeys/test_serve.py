@@ -72,6 +72,15 @@ def test_an_empty_directory_is_enough_and_it_says_where_to_look_and_what_to_do_n
     assert sorted(path.name for path in place.iterdir()) == ["crossdock-data", "run.err", "run.out"]
 
 
+def test_a_page_that_is_open_does_not_hold_up_the_end(place: Path) -> None:
+    with running("serve", "--port", "0", "--json", cwd=place) as served:
+        url = served.first_object()["url"]
+        with urllib.request.urlopen(f"{url}/stream", timeout=10) as page:
+            assert page.readline() == b"retry: 3000\n"
+            assert served.end(signal.SIGINT, seconds=4) == 0
+        assert served.err.read_text() == ""
+
+
 def test_ended_while_it_starts_it_leaves_no_server(place: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         data = place / f"data-{number}"

@@ -16,6 +16,8 @@ from crossdock.cli.output import console, say_json, told
 from crossdock.cli.place import HERE, Directory, Json, interrupted, run, settings_in
 from crossdock.errors import Refused
 
+_PATIENCE = 5  # seconds for requests that are under way when the server is told to end
+
 
 def serve(
     port: Annotated[int | None, typer.Option(help="Where pages and webhooks are served")] = None,
@@ -85,8 +87,14 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
     wanted = system.settings.port if port is None else port
     with _listening(system.settings.host, wanted, fallback=fallback and port is None) as listening:
         number = listening.getsockname()[1]
+        site = system.site()
         config = uvicorn.Config(
-            system.site(), log_level="warning", access_log=False, lifespan="on", ws="none"
+            site,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=_PATIENCE,
         )
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets=[listening]))
@@ -95,6 +103,7 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
                 await asyncio.sleep(0.01)
             yield f"http://{system.settings.host}:{number}"
         finally:
+            await site.state.stream.close()  # open pages listen for ever; the server would wait for them
             server.should_exit = True
             await running
 
