@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from played import chain, event, order
 
@@ -100,6 +102,57 @@ async def test_a_repair_that_touches_nothing_is_refused_and_one_that_has_ended_c
         await _progress(engine, repairs, begun.id, "done", mended=1)
     with pytest.raises(Conflict, match="is not trial or waiting or running"):
         await repairs.stop(engine.tenant, begun.id)
+
+
+async def test_a_repair_of_another_set_than_was_seen_is_not_begun(engine):
+    repairs = Repairs(engine.database, engine.library)
+    async with engine.working():
+        await _refused(engine, "SO-1", "SO-2")
+        with pytest.raises(Conflict, match="it would touch 2 by now, not 1"):
+            await repairs.begin(engine.tenant, Cause(), Action(act="retry"), by="ada", seen=1)
+        begun = await repairs.begin(engine.tenant, Cause(), Action(act="skip", note="x"), by="ada", seen=2)
+        await _progress(engine, repairs, begun.id, "done", mended=2)
+    assert begun.id == 1  # the first left nothing
+
+
+LATE = """
+process: late
+owner: desk
+document: Order
+key: ${ order.number }
+start:
+  - on: order.released
+steps:
+  paid:
+    await: payment.received
+    within: 1h
+    late: { raise: pick_late, severity: medium }
+"""
+
+
+async def test_exceptions_that_hold_nothing_are_closed_together_and_are_not_tried_again(engine):
+    repairs = Repairs(engine.database, engine.library)
+    await engine.publish(LATE)
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [order(f"SO-{n}") for n in range(3)])
+        await engine.idle()
+        await engine.clock.step(timedelta(hours=2))
+
+        async def open_(count):
+            return len(await engine.history.exceptions(engine.tenant)) == count
+
+        await engine.until(lambda: open_(3))
+        cause = Cause(exception="pick_late")
+        tried = await repairs.begin(engine.tenant, cause, Action(act="retry"), by="ada", trial=3)
+        await _progress(engine, repairs, tried.id, "done", refused=3)
+        closing = Action(act="close", note="the bank was closed")
+        closed = await repairs.begin(engine.tenant, cause, closing, by="ada", trial=1, rate=1000)
+        await _progress(engine, repairs, closed.id, "waiting", mended=1)
+        await repairs.proceed(engine.tenant, closed.id)
+        await _progress(engine, repairs, closed.id, "done", mended=3)
+        assert await open_(0)
+    told = [r for line in (await engine.run_of("SO-2")).lines for r in line.records]
+    assert [r.data.get("note") for r in told if r.what == "exception.closed"] == ["the bank was closed"]
 
 
 async def test_a_decision_that_raises_stops_its_own_run_alone_until_it_is_released(engine):

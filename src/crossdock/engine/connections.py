@@ -29,7 +29,8 @@ class Connection:
     rate: float | None  # calls a second, over all workers
     stopped: datetime | None
     stopped_by: str
-    drain_rate: float | None
+    stand_still: bool  # while it is stopped, deadlines of the runs that wait for it do not pass
+    drain_rate: float | None  # calls a second, until what had waited has left
     failures: int
     open_until: datetime | None  # the breaker: nothing leaves before
     waiting: int  # calls that have not left
@@ -61,7 +62,7 @@ where ($1::int is null or tenant = $1) and ($2::text is null or name = $2)
 
 _LIST: LiteralString = """
 select c.name, c.system, c.connector, c.settings, c.concurrency, c.rate, c.stopped, c.stopped_by,
-       c.drain_rate,
+       c.stand_still, c.drain_rate,
        c.failures, c.open_until, coalesce(o.waiting, 0) as waiting, coalesce(o.out, 0) as out, o.oldest
 from crossdock.connection c
 left join (

@@ -24,6 +24,7 @@ from crossdock.engine.payloads import put_back
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process import State, decode_state
 from crossdock.process.messages import (
+    EXCEPTION_CLOSE,
     RUN_CANCEL,
     STEP_REDO,
     STEP_RETRY,
@@ -35,8 +36,9 @@ from crossdock.process.messages import (
 from crossdock.process.state import ENDED_RUN, ENDED_STEP
 from crossdock.store import Database, EngineTransaction, Tenant
 
-Act = Literal["retry", "supply", "skip", "redo", "cancel", "release"]
+Act = Literal["close", "retry", "supply", "skip", "redo", "cancel", "release"]
 _TYPES: dict[str, str] = {
+    "close": EXCEPTION_CLOSE,
     "retry": STEP_RETRY,
     "supply": STEP_SUPPLY,
     "skip": STEP_SKIP,
@@ -134,7 +136,7 @@ where tenant = $1 and id = $2
 """
 
 _JUDGE: LiteralString = """
-select t.tenant, t.repair, t.n, t.step, r.status, r.error, r.state
+select t.tenant, t.repair, t.n, t.step, t.exception, r.status, r.error, r.state
 from crossdock.repair_item t join crossdock.run r on r.tenant = t.tenant and r.id = t.run
 where t.outcome is null and t.sent is not null
   and not exists (select 1 from crossdock.inbox i where i.tenant = t.tenant and i.run = t.run
@@ -177,16 +179,29 @@ class Repairs:
             return len(await _select(transaction, tenant, cause))
 
     async def begin(
-        self, tenant: Tenant, cause: Cause, action: Action, *, by: str, trial: int = 3, rate: float = 10.0
+        self,
+        tenant: Tenant,
+        cause: Cause,
+        action: Action,
+        *,
+        by: str,
+        trial: int = 3,
+        rate: float = 10.0,
+        seen: int | None = None,
     ) -> Progress:
         """Freeze the set of that cause and send the first `trial`; the rest waits for `proceed`.
 
-        `rate` is runs a second of the real clock. Raises `Refused` when nothing has that cause.
+        `rate` is runs a second of the real clock. `seen` is the count that a person was shown before.
+        Raises `Refused` when nothing has that cause, `Conflict` when it is not `seen` any more.
         """
         async with self._database.engine() as transaction:
             found = await _select(transaction, tenant, cause)
             if not found:
                 raise Refused("nothing has that cause", mend="widen the filter; see the open exceptions")
+            if seen is not None and seen != len(found):
+                raise Conflict(
+                    f"it would touch {len(found)} by now, not {seen}", mend="look at them again, then begin"
+                )
             id_: int = await transaction.value(
                 "insert into crossdock.repair (tenant, by, action, filter, trial, rate, counted, status) "
                 "values ($1, $2, $3, $4, $5, $6, $7, $8) returning id",
@@ -300,7 +315,7 @@ class Repairs:
                         time=now,
                         received=now,
                         now=now,
-                        data=_data(action, item["step"]),
+                        data=_data(action, item["step"], item["exception"]),
                         actor=Actor(id=repair["by"]),
                     )
                 )
@@ -341,15 +356,19 @@ def _verdict(row: Any, state: State | None) -> tuple[str, str] | None:
         return "mended" if row["status"] == "completed" else "ended", row["status"]
     if state is None:
         return None
-    if not row["step"]:
-        return ("held", "") if row["status"] == "held" else ("mended", row["status"])
     step = state.steps.get(row["step"])
-    if step is None or step.status in ENDED_STEP:
-        return "mended", step.status if step is not None else "no such step"
-    return ("held", step.reason) if step.status == "held" else None
+    if step is not None and step.status == "held":
+        return "held", step.reason
+    if row["exception"] in state.exceptions:
+        return "refused", f"the step is {step.status}" if step is not None else "it has no step"
+    if step is None:
+        return ("held", "") if row["status"] == "held" else ("mended", row["status"])
+    return ("mended", step.status) if step.status in {*ENDED_STEP, "waiting"} else None
 
 
-def _data(action: Action, step: str) -> dict[str, Any]:
+def _data(action: Action, step: str, exception: str) -> dict[str, Any]:
+    if action.act == "close":
+        return {"exception": exception, "action": "close", "note": action.note}
     if action.act == "cancel":
         return {"reason": action.note or "cancelled by a repair"}
     data: dict[str, Any] = {"step": action.step or step, "note": action.note}
