@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import functools
+import math
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
@@ -17,7 +19,17 @@ from crossdock.expressions.check import wording
 from crossdock.expressions.check.messages import Messages
 from crossdock.expressions.check.rewrite import Rewritten, rewrite
 from crossdock.expressions.check.syntax import syntax
-from crossdock.expressions.check.tree import Const, Entries, Node, children, nullable, read, shape
+from crossdock.expressions.check.tree import (
+    Const,
+    Entries,
+    Node,
+    asserted,
+    children,
+    nullable,
+    probed,
+    read,
+    shape,
+)
 from crossdock.expressions.errors import EvaluationError, ExpressionError
 from crossdock.expressions.functions import written
 from crossdock.expressions.run.getters import Getter
@@ -73,12 +85,21 @@ _BUILTIN = [
 class Expression:
     """One expression, compiled. It has no state: evaluate it as often as needed, over any values."""
 
-    def __init__(self, text: str, node: Node, variables: frozenset[str], messages: Messages) -> None:
+    def __init__(
+        self,
+        text: str,
+        node: Node,
+        variables: frozenset[str],
+        messages: Messages,
+        there: frozenset[tuple[str, ...]],
+    ) -> None:
         """Plan the evaluation of a checked `node`; only an `Environment` makes one."""
         plan = Plan(variables, _programs(messages))
         self.text = text
         self.type: Type = shape(node)
-        self.nullable = nullable(node)
+        self.nullable = nullable(node, there)
+        self.asserted = asserted(node)  # paths at which something stands where it holds
+        self.probed = frozenset(probed(node))  # paths at which it reckons with nothing
         self._get = plan.getter(node)
         self.paths = frozenset(plan.paths)
 
@@ -109,6 +130,15 @@ class Environment:
             variables=self._messages.variables,
             extensions=[ext_strings.ExtStrings()],
         )
+        self._there: frozenset[tuple[str, ...]] = frozenset()
+
+    def where(self, there: frozenset[tuple[str, ...]]) -> Self:
+        """The same, for expressions that are asked only where something stands at these paths."""
+        if not there:
+            return self
+        other = copy.copy(self)
+        other._there = self._there | there  # noqa: SLF001 - a copy of itself
+        return other
 
     def compile(self, text: str) -> Expression:
         """Compile an expression, without `${` and `}` around it. Raises `ExpressionError`."""
@@ -123,7 +153,7 @@ class Environment:
         try:
             node = read(syntax().read_checked(self._checked(text)), self._messages)
             _refuse_foreign(node, text)
-            return Expression(text, node, frozenset(self.variables), self._messages)
+            return Expression(text, node, frozenset(self.variables), self._messages, self._there)
         except (DecodeError, RecursionError):
             raise _too_deep(text) from None
         except EvaluationError as error:  # a call on literals, which can never succeed
@@ -160,6 +190,8 @@ def _refuse_foreign(node: Node, text: str) -> None:
     """An expression makes maps, not protobuf messages, and no bytes."""
     if isinstance(node, Const) and isinstance(node.value, bytes):
         raise ExpressionError("JSON has no bytes", text=text, mend="write a string, without the b")
+    if isinstance(node, Const) and isinstance(node.value, float) and not math.isfinite(node.value):
+        raise ExpressionError("a number here is too large", text=text, mend="write a smaller one")
     if isinstance(node, Entries) and node.message:
         mend = 'write {"a": ...}'
         raise ExpressionError("a map is written without a name before it", text=text, mend=mend)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from crossdock.errors import Refused
 
 
@@ -26,6 +28,10 @@ class EvaluationError(Refused):
         super().__init__(message, where=f"expression {text.strip()!r}" if text else "", mend=mend)
         self.text = text
 
-    def within(self, text: str) -> EvaluationError:
+    def within(self, text: str) -> Self:
         """The same, naming the expression it happened in."""
-        return self if self.text else EvaluationError(self.message, text=text, mend=self.mend)
+        return self if self.text else type(self)(self.message, text=text, mend=self.mend)
+
+
+class Missing(EvaluationError):
+    """Nothing stands where a value is asked for: what `default` has its second value for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ def written(value: object) -> Any:
         if value < timedelta(0) and rest:
             return f"-{written(-value)}"
         return f"{seconds}{fraction}s"
+    if isinstance(value, float) and not math.isfinite(value):
+        raise EvaluationError("the result is not a number", mend="ask first whether the divisor is 0")
     if isinstance(value, dict):
         return {key: written(value[key]) for key in sorted(value)}
     if isinstance(value, list):
@@ -297,7 +300,7 @@ FUNCTIONS: tuple[Function, ...] = (
     Function(
         "default",
         (Overload((ANY, ANY), ANY, lambda value, other: other if value is None else value),),
-        "The first value, or the second where the first is nothing.",
+        "The first value, or the second where the first is nothing, or a part of what is not there.",
     ),
     Function(
         "date",

@@ -46,6 +46,7 @@ class Template:
         self.nullable = isinstance(self._node, _Whole) and self._node.expression.nullable
         self.expressions: tuple[Expression, ...] = tuple(_expressions(self._node))
         self.paths: frozenset[tuple[str, ...]] = frozenset().union(*(e.paths for e in self.expressions))
+        self.probed: frozenset[tuple[str, ...]] = frozenset().union(*(e.probed for e in self.expressions))
 
     def evaluate(self, values: Mapping[str, object]) -> Any:
         """The value as JSON. Raises `EvaluationError` as the expressions do."""

@@ -40,6 +40,8 @@ class Check:
         self._source = source
         self._catalogue = catalogue
         self._texts = texts
+        # also those that could not be read: their problems are told already
+        self._steps = frozenset(source.value["steps"])
         self.problems: list[Problem] = []
 
     def run(self) -> list[Problem]:
@@ -93,8 +95,8 @@ class Check:
                 for other in names:
                     if other == name:
                         self._tell(("steps", name, field), "it needs itself", "take it out", step=name)
-                    elif other not in steps:
-                        mend = nearest(other, set(steps) - {name})
+                    elif other not in self._steps:
+                        mend = nearest(other, self._steps - {name})
                         self._tell(("steps", name, field), f"there is no step `{other}`", mend, step=name)
             causes = self._process.triggers.get(name) or frozenset()
             blocked = causes & self._must_end_well(name)
@@ -156,16 +158,21 @@ class Check:
         if isinstance(step.work, RunWork):
             yield from sorted(step.work.growing)
 
-    def _earlier(self, name: str) -> set[str]:
+    def _earlier(self, name: str, seen: frozenset[str] = frozenset()) -> set[str]:
         """All steps that have ended for certain when this one starts."""
         found: set[str] = set()
-        queue = list(self._process.steps[name].needs)
-        while queue:
-            other = queue.pop()
-            if other in found or other not in self._process.steps:
-                continue
-            found.add(other)
-            queue.extend(self._before(other))
+        if name in seen:
+            return found
+        seen |= {name}
+        step = self._process.steps[name]
+        for other in (*step.needs, *(step.work.growing if isinstance(step.work, RunWork) else ())):
+            if other in self._process.steps and other not in found:
+                found.add(other)
+                if other not in self._process.triggers:  # one that nobody called for has waited for nothing
+                    found |= self._earlier(other, seen)
+        causes = self._process.triggers.get(name)
+        if causes:  # the step whose place it takes had started, so what that needs has ended
+            found |= set.intersection(*(self._earlier(cause, seen) for cause in causes))
         return found
 
     def _reads(self, name: str, step: Step) -> None:
@@ -179,6 +186,7 @@ class Check:
         free = named_steps([text for text in (until, step.deadline.by if step.deadline else None) if text])
         texts = self._texts.get(name, ())
         free |= {path[1] for text in texts for path in text.paths if path[::2] == ("steps", "status")}
+        free |= {path[1] for text in texts for path in text.probed if path[0] == "steps" and len(path) > 1}
         for other in sorted(named_steps(self._texts.get(name, ()))):
             if other in steps and other != name and other not in later | awaited | free | set(step.needs_any):
                 causes = self._process.triggers.get(name, frozenset())
@@ -277,11 +285,13 @@ class Check:
                     self._limit(("on", type_), action, "")
 
     def _action(self, path: Path, action: Action, *, step: str = "") -> None:
-        steps = self._process.steps
         if action.verb == "emit":
             self._emitted(path, action.word, step)
-        if action.verb in ("redo", "step") and action.word not in steps:
-            self._tell(path, f"there is no step `{action.word}`", nearest(action.word, steps), step=step)
+        if action.verb in ("redo", "step") and action.word not in self._steps:
+            mend = nearest(action.word, self._steps)
+            if action.word == "nothing":
+                mend = "to only record it, write `do: nothing`"
+            self._tell(path, f"there is no step `{action.word}`", mend, step=step)
         if action.verb == "raise" and action.word not in self._catalogue.exceptions:
             mend = nearest(action.word, self._catalogue.exceptions)
             mend = (
@@ -324,11 +334,10 @@ class Check:
                 written.setdefault(kind, name)
 
     def _measures(self) -> None:
-        steps = self._process.steps
         for measure in self._process.measures:
             for field, name in (("from", measure.start), ("to", measure.end)):
-                if name not in steps and name not in _BUILT_IN:
-                    mend = nearest(name, {*steps, *_BUILT_IN})
+                if name not in self._steps and name not in _BUILT_IN:
+                    mend = nearest(name, self._steps | _BUILT_IN)
                     self._tell(("measures", measure.name, field), f"there is no step `{name}`", mend)
 
 
@@ -338,6 +347,8 @@ def uncertain_times(process: Process, source: Source, catalogue: Catalogue) -> I
     for name, step in process.steps.items():
         deadline = step.deadline
         if deadline is None or deadline.by is None or deadline.within is not None:
+            continue
+        if not deadline.by.nullable:
             continue
         for path in deadline.by.paths:
             if path[:1] == (process.variable,) and len(path) == 2 and isinstance(document, Record):

@@ -64,6 +64,8 @@ def _misfits(value: Any, schema: dict[str, Any], path: Path) -> Iterator[tuple[P
         said = " or ".join(dict.fromkeys(_SAID[one] for one in wanted))
         shown = "nothing" if value is None else repr(value) if len(repr(value)) <= 60 else f"{value!r:.57}..."
         mend = "give it a value, or take it out" if value is None else _MENDS.get(wanted[-1], "")
+        if wanted[-1] == "string" and isinstance(value, dict | list):
+            mend = "write one word, or a text in quotes"
         yield path, f"here stands {shown}, where {said} {'are' if said == 'fields' else 'is'} needed", mend
     elif isinstance(value, dict):
         named: dict[str, Any] = {}

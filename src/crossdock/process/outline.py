@@ -10,6 +10,9 @@ from crossdock.expressions import DYN, STRING, Environment, Field, ListOf, Recor
 from crossdock.process.names import Names
 from crossdock.process.scope import Scope, event_type, step_type, variable_of
 
+_ACTIONS = ("late", "fails", "refused")
+_ALONE = ("skip", "cancel", "fail", "raise")
+
 
 def learn(names: Names, document: str, steps: dict[str, Any], kinds: dict[str, str]) -> Scope:
     """The scope of a process: its document, and what each of its steps gives."""
@@ -42,42 +45,45 @@ def certain(steps: dict[str, Any], on: Any) -> dict[str, frozenset[str]]:
     A person may skip any step; then what asks for its output is held, and the person sees why.
     """
     parts = {name: value if isinstance(value, dict) else {} for name, value in steps.items()}
-    called = {
-        word
-        for value in (*parts.values(), {"on": on})
-        for field in ("late", "fails", "refused", "on")
-        for word in _words(value.get(field), "step")
-    }
+    causes: dict[str, set[str]] = {}
+    for name, value in parts.items():
+        for word in (word for field in _ACTIONS for word in _words(value.get(field), "step")):
+            causes.setdefault(word, set()).add(name)
+    at_any_time = {w for raw in (on.values() if isinstance(on, dict) else ()) for w in _words(raw, "step")}
+    called = causes.keys() | at_any_time
     may_skip = {
         name
         for name, value in parts.items()
         if "if" in value
         or "until" in value
-        or any("skip" in _words(value.get(f), "skip") for f in ("late", "fails", "refused"))
+        or any(True for field in _ACTIONS for _ in _words(value.get(field), "skip"))
     }
 
-    def needed(name: str, found: set[str]) -> set[str]:
+    def needed(name: str, seen: frozenset[str]) -> set[str]:
+        found: set[str] = set()
+        if name in seen or name not in parts:
+            return found
         raw = parts[name].get("needs") or ()
         for other in [raw] if isinstance(raw, str) else raw:
-            if other in parts and other not in found:
+            if other in parts:
                 found.add(other)
                 if other not in called:  # one that is skipped because nobody called for it needed nothing
-                    needed(other, found)
+                    found |= needed(other, seen | {name})
+        if name in causes and name not in at_any_time:  # what it takes the place of had started
+            found |= set.intersection(*(needed(cause, seen | {name}) for cause in causes[name]))
         return found
 
-    return {name: frozenset(needed(name, set()) - may_skip - called) for name in parts}
+    return {name: frozenset(needed(name, frozenset()) - may_skip - called) for name in parts}
 
 
 def _words(raw: Any, verb: str) -> Iterator[str]:
-    """What actions say of `verb`: its object, and the words that stand for whole actions."""
-    for action in raw if isinstance(raw, list) else raw.values() if isinstance(raw, dict) else [raw]:
+    """The objects of `verb` in one action or a list of them; a word alone is a step, or a verb itself."""
+    for action in raw if isinstance(raw, list) else [raw]:
         if isinstance(action, str):
-            yield action
-        elif isinstance(action, dict | list):
-            yield from _words(action, verb)
-    if isinstance(raw, dict) and (verb in raw or raw.get("do") == verb):
-        yield verb
-        yield str(raw.get(verb, ""))
+            if action == verb or (verb == "step" and action not in _ALONE):
+                yield action
+        elif isinstance(action, dict) and action.get("do", verb if verb in action else "") == verb:
+            yield str(action.get(verb) or action.get("step") or "")
 
 
 def _given(names: Names, kind: str, value: dict[str, Any]) -> Type | None:

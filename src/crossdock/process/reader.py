@@ -160,8 +160,9 @@ class Reader(Names):
         return found
 
     def _starts(self, raw: Any, variable: str) -> Iterator[Start]:
-        for index, item in enumerate(self.sequence(("start",), raw)):
-            path: Path = ("start", index)
+        alone = isinstance(raw, dict)
+        for index, item in enumerate([raw] if alone else self.sequence(("start",), raw)):
+            path: Path = ("start",) if alone else ("start", index)
             start = self.mapping(path, item, "start")
             if start is None:
                 continue
@@ -193,6 +194,8 @@ class Reader(Names):
         path: Path = ("steps", name)
         self.step = name
         scope = self._scope.knowing(self._certain[name])
+        condition = self.condition((*path, "if"), value.get("if"), scope.environment())
+        scope = scope.where(condition)
         environment = scope.environment()
         for field, kinds in _OF_KIND.items():
             if field in value and kind not in kinds:
@@ -212,7 +215,7 @@ class Reader(Names):
             work=work,
             needs=self.names((*path, "needs"), value.get("needs")),
             needs_any=self.names((*path, "needs_any"), value.get("needs_any")),
-            condition=self.condition((*path, "if"), value.get("if"), environment),
+            condition=condition,
             deadline=self._deadline(path, value, actions),
             fails=actions.many((*path, "fails"), value["fails"], environment, name)
             if value.get("fails")

@@ -152,7 +152,10 @@ SCHEMA: dict[str, Any] = {
                 "description": "What a start does when a run of that key has ended; refuse where absent",
             },
             "calendar": _described(_TEXT, "The business time of this run, by name; an expression or a word"),
-            "start": {"type": "array", "items": _ref("start"), "description": "The events that start a run"},
+            "start": {
+                "anyOf": [_ref("start"), {"type": "array", "items": _ref("start")}],
+                "description": "The events that start a run: one, or a list",
+            },
             "alias": _STEP_FIELDS["alias"],
             "on": {
                 "type": "object",

@@ -7,6 +7,7 @@ something: `event` (in `match`, `on`, `start`), `item` (with `each`), `output` a
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 
@@ -16,6 +17,7 @@ from crossdock.expressions import (
     STRING,
     TIMESTAMP,
     Environment,
+    Expression,
     Field,
     ListOf,
     Record,
@@ -142,6 +144,7 @@ class Scope:
         self._made: dict[tuple[tuple[str, int], ...], Environment] = {}
         self._knowing: dict[frozenset[str], Scope] = {}
         self._kept: list[Type] = []  # ids stay unique while their owners live
+        self._there: frozenset[tuple[str, ...]] = frozenset()
 
     def knowing(self, certain: frozenset[str]) -> Scope:
         """The scope of a step that starts when these steps have given their output."""
@@ -153,6 +156,15 @@ class Scope:
             self._knowing[known] = Scope(self._variable, self._base[self._variable], types)
         return self._knowing[known]
 
+    def where(self, condition: Expression | None) -> Scope:
+        """The scope of a step that starts only where this holds: what it asks for is there."""
+        there = condition.asserted if condition is not None else frozenset[tuple[str, ...]]()
+        if not there:
+            return self
+        other = copy.copy(self)
+        other._there = there  # noqa: SLF001 - a copy of itself
+        return other
+
     def environment(
         self, extra: Mapping[str, Type] | None = None, *, only: tuple[str, ...] = ()
     ) -> Environment:
@@ -163,4 +175,4 @@ class Scope:
             self._kept.extend(more.values())
             base = {name: t for name, t in self._base.items() if not only or name in only}
             self._made[key] = Environment({**base, **more})
-        return self._made[key]
+        return self._made[key].where(self._there)

@@ -179,10 +179,39 @@ def asserted(condition: Node) -> frozenset[tuple[str, ...]]:
         return _prefixes(found)
     if isinstance(condition, Call) and condition.function == "_&&_":
         return asserted(condition.args[0]) | asserted(condition.args[1])
+    if isinstance(condition, Call) and condition.function in ("_==_", "op_eq"):
+        return _met(*condition.args) | _met(*reversed(condition.args))
     if isinstance(condition, Call) and condition.function in ("_!=_", "op_ne"):
         left, right = condition.args
         return _prefixes(path(left)) if isinstance(right, Const) and right.value is None else frozenset()
     return frozenset()
+
+
+def _met(one: Node, other: Node) -> frozenset[tuple[str, ...]]:
+    """What is there when a path equals a value; what has succeeded has its output."""
+    found = path(one)
+    if found is None or not isinstance(other, Const) or other.value is None:
+        return frozenset()
+    output = {(*found[:-1], "output")} if found[-1] == "status" and other.value == "succeeded" else set()
+    return _prefixes(found) | output
+
+
+def probed(node: Node) -> Iterator[tuple[str, ...]]:
+    """The paths at which an expression reckons with nothing: of which it asks has(...), or default(...)."""
+    if isinstance(node, Select) and node.test and (found := path(node)):
+        yield found
+    if isinstance(node, Call) and node.function == "default":
+        yield from _paths(node.args[0])
+    for child in children(node):
+        yield from probed(child)
+
+
+def _paths(node: Node) -> Iterator[tuple[str, ...]]:
+    if isinstance(node, Select) and (found := path(node)):
+        yield found
+        return
+    for child in children(node):
+        yield from _paths(child)
 
 
 def _prefixes(found: tuple[str, ...] | None) -> frozenset[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from crossdock.expressions.check.messages import Messages
 from crossdock.expressions.check.rewrite import Rewritten
-from crossdock.expressions.errors import EvaluationError, ExpressionError
+from crossdock.expressions.errors import EvaluationError, ExpressionError, Missing
 from crossdock.expressions.types import Record
 
 _RAW = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
@@ -271,9 +271,9 @@ def failed(raw: str, unbound: Mapping[str, EvaluationError], messages: Messages)
         words = [_word(t, messages) for t in ([target] if target else []) + _split(types or "")]
         return _mismatch(function, words)
     if found := re.search(r'Key not found in map : "(.*)"', plain):
-        return EvaluationError(f"{found.group(1)!r} is missing", mend="ask first: has(...)")
+        return Missing(f"{found.group(1)!r} is missing", mend="ask first: has(...)")
     if found := re.search(r"Index error: index=(-?\d+) size=(\d+)", plain):
-        return EvaluationError(f"there is no item {found.group(1)}: the list has {found.group(2)}")
+        return Missing(f"there is no item {found.group(1)}: the list has {found.group(2)}")
     if "SELECT to non-message" in plain:
         return EvaluationError("a field is asked of what has none", mend="ask first: has(...)")
     if found := re.search(r"String to (Timestamp|Duration) conversion failed", plain):

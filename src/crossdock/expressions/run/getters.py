@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from crossdock.expressions import amounts
-from crossdock.expressions.errors import EvaluationError
+from crossdock.expressions.errors import EvaluationError, Missing
 from crossdock.expressions.functions import written
 
 _MOST_STEPS = 50_000
@@ -56,7 +56,7 @@ def picker(steps: tuple[Step, ...], empty: Callable[[], Any] | None) -> Getter:
                 break
             inner = _field(value, key, steps, place)
             if inner is None and not optional and (place + 1 < len(pairs) or not _given(value, key)):
-                raise EvaluationError(f"{_shown(steps, place + 2)} is missing")
+                raise Missing(f"{_shown(steps, place + 2)} is missing")
             value = inner
         if isinstance(value, datetime):
             return written(value)
@@ -66,6 +66,9 @@ def picker(steps: tuple[Step, ...], empty: Callable[[], Any] | None) -> Getter:
 
 
 def _field(value: Any, key: str | int, steps: tuple[Step, ...], place: int) -> Any:
+    if value is None:
+        asked = f"no {key!r}" if isinstance(key, str) else f"no item {key}"
+        raise Missing(f"{_shown(steps, place + 1)} is nothing, it has {asked}")
     if isinstance(key, int):
         if not isinstance(value, list | tuple):
             raise EvaluationError(
@@ -116,6 +119,19 @@ def call(run: Callable[..., Any], getters: tuple[Getter, ...]) -> Getter:
         left, right = getters
         return lambda values: run(left(values), right(values))
     return lambda values: run(*[getter(values) for getter in getters])
+
+
+def fallback(first: Getter, second: Getter) -> Getter:
+    """`default`: the second value where the first is nothing, or where what it is a part of is not there."""
+
+    def decide(values: Mapping[str, object]) -> Any:
+        try:
+            value = first(values)
+        except Missing:
+            value = None
+        return second(values) if value is None else value
+
+    return decide
 
 
 def listed(getters: tuple[Getter, ...]) -> Getter:

@@ -155,6 +155,8 @@ class Plan:
             return self._loop(node, local)
         if isinstance(node, Call):
             run = self._ours(node)
+            if node.function == "default" and run is not None:
+                return getters.fallback(*(self.getter(arg, local) for arg in node.args))
             if run is not None:
                 getter = getters.call(run, tuple(self.getter(arg, local) for arg in node.args))
                 return getters.constant(getter({})) if self._literal(node) else getter
