@@ -37,24 +37,26 @@ ORDERS = {
 }
 
 
-async def measure() -> AsyncIterator[Figure]:
+async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     """Run every contestant with 64 and with 1,000 orders in flight."""
     with tempfile.TemporaryDirectory(prefix="crossdock-bench-") as folder:
         server = await asyncio.to_thread(EmbeddedServer.open, Path(folder))
         try:
             async with StubProcess() as stub:
-                few = {name: await contest(name, 64, server, stub) for name in ORDERS}
+                few = {name: await contest(name, 64, server, stub, scale) for name in ORDERS}
                 yield _figure("orders_per_s_64", "orders/s", few, lambda result: result.orders_per_s)
                 yield _figure("p99_ms_64", "ms", few, lambda result: result.p99_ms)
-                many = {name: await contest(name, 1_000, server, stub) for name in ORDERS}
+                many = {name: await contest(name, 1_000, server, stub, scale) for name in ORDERS}
                 yield _figure("orders_per_s_1000", "orders/s", many, lambda result: result.orders_per_s)
         finally:
             await asyncio.to_thread(server.close)
 
 
-async def contest(name: str, in_flight: int, server: EmbeddedServer, stub: StubProcess) -> Result | None:
+async def contest(
+    name: str, in_flight: int, server: EmbeddedServer, stub: StubProcess, scale: float
+) -> Result | None:
     """One contestant in a process and a database of its own; None, with the reason told, when it fails."""
-    orders = ORDERS[name][0 if in_flight == 64 else 1]
+    orders = max(1, round(ORDERS[name][0 if in_flight == 64 else 1] * scale))
     database = f"{name}_{in_flight}"
     connection = await asyncpg.connect(server.url())
     try:

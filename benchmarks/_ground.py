@@ -1,0 +1,270 @@
+"""What the load benchmarks stand on: a PostgreSQL of their own, and an engine on it whose partners are
+played.
+
+The process is a delivery: a call that books the carrier (which gives the run a tracking number), a wait for
+the delivery of at most 30 days, a call that invoices. A run that waits for its delivery is what most rows of
+a real installation are; one whose delivery comes at once is an active one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from crossdock.engine import Arrival, Connections, Inbox, LeasedCall, Library, Pace, Worker
+from crossdock.process import Process, canonical, load
+from crossdock.process.catalogue import OperationShape
+from crossdock.process.messages import CallEnded
+from crossdock.store import Database, EmbeddedServer, Tenant, migrate
+
+PROCESS = """
+process: delivery
+owner: benchmarks
+document: Order
+key: ${ order.number }
+start:
+  - on: order.released
+steps:
+  book:
+    call: carrier.book
+    with: { order: "${ order }" }
+    undo: none
+    alias: { tracking: "${ output.tracking }" }
+  delivered:
+    needs: book
+    await: shipment.delivered
+    within: 30 days
+    late: skip
+  invoice:
+    needs: delivered
+    call: erp.invoice
+    with: { order: "${ order.number }" }
+    undo: none
+"""
+SYSTEMS = ("carrier", "erp")
+_CATALOGUE = canonical().including(
+    operations={name: OperationShape(name=name) for name in ("carrier.book", "erp.invoice")}
+)
+ENDS_ASKED_EVERY = 0.005  # seconds
+
+
+def say(text: str) -> None:
+    """Progress, for whoever waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read(text: str) -> Process:
+    """The process in `text`, against the operations of the benchmarks."""
+    return load(text, _CATALOGUE)
+
+
+def scaled(number: int, scale: float, least: int = 1) -> int:
+    """So many, at that scale."""
+    return max(least, round(number * scale))
+
+
+class Partner:
+    """Carries calls out in memory: answers at once, or after so many seconds where `slow` says so."""
+
+    def __init__(self, slow: dict[tuple[int, str], float] | None = None) -> None:
+        self.slow = slow or {}  # by tenant and connection
+        self.done: Counter[int] = Counter()  # by tenant
+        self.asked: Callable[[LeasedCall], None] | None = None  # told of each call as it comes
+
+    async def call(self, leased: LeasedCall) -> CallEnded:
+        if self.asked is not None:
+            self.asked(leased)
+        seconds = self.slow.get((leased.tenant, leased.connection))
+        if seconds:
+            await asyncio.sleep(seconds)
+        self.done[leased.tenant] += 1
+        number = leased.key.split("/")[2]
+        return CallEnded(command=leased.command, outcome="done", output={"tracking": f"T{number}"})
+
+
+def order(number: str) -> dict[str, Any]:
+    """The document of an order."""
+    return {
+        "number": number,
+        "customer": {"id": "C-1001", "name": "Nordwind Handel GmbH"},
+        "total": {"amount": "1249.50", "currency": "EUR"},
+        "lines": [{"line": 1, "item": "SKU-4711", "quantity": {"value": "10", "unit": "EA"}}],
+    }
+
+
+def released(number: str, **more: Any) -> Arrival:
+    """The event that starts the run of an order."""
+    return Arrival(
+        id=number,
+        source="bench",
+        type="order.released",
+        time=datetime.now(UTC),
+        data=order(number) | more,
+        about={"order": number},
+    )
+
+
+def delivered(number: str, *, kind: str = "order") -> Arrival:
+    """The event for which a run waits, naming its order or (`kind="tracking"`) its tracking number."""
+    value = number if kind == "order" else f"T{number}"
+    return Arrival(
+        id=f"delivered/{number}",
+        source="bench",
+        type="shipment.delivered",
+        time=datetime.now(UTC),
+        data={"shipment": value},
+        about={kind: value},
+    )
+
+
+@dataclass
+class Station:
+    """An engine on one database, with a worker in this process as long as it is `working`."""
+
+    url: str
+    database: Database
+    library: Library
+    inbox: Inbox
+    partner: Partner
+    tenants: list[Tenant] = field(default_factory=list)
+    _open: dict[int, asyncio.Future[None]] = field(default_factory=dict)
+
+    @property
+    def tenant(self) -> Tenant:
+        """The first one."""
+        return self.tenants[0]
+
+    async def add_tenant(self, name: str, process: str = PROCESS) -> Tenant:
+        """One more tenant, with connections and the process."""
+        tenant = await self.database.create_tenant(name)
+        for system in SYSTEMS:
+            await Connections(self.database).put(tenant, system, system=system, connector="played")
+        await self.library.publish(tenant, process)
+        self.tenants.append(tenant)
+        return tenant
+
+    @contextlib.asynccontextmanager
+    async def working(self, pace: Pace | None = None) -> AsyncIterator[Worker]:
+        """A worker is at work meanwhile; faults of ours are raised at its end."""
+        worker = Worker(self.database, self.library, self.partner, pace)
+        self.inbox.hear = worker.hear
+        tasks = [asyncio.create_task(worker.run()), asyncio.create_task(self._ask_for_ends())]
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            tasks[1].cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.inbox.hear = None
+        if worker.faults:
+            raise RuntimeError(f"{worker.faults} turns of the worker failed; see its log")
+
+    def end_of(self, run: int) -> asyncio.Future[None]:
+        """Done when the run has ended durably."""
+        return self._open.setdefault(run, asyncio.get_running_loop().create_future())
+
+    async def _ask_for_ends(self) -> None:
+        while True:
+            await asyncio.sleep(ENDS_ASKED_EVERY)
+            if not self._open:
+                continue
+            rows = await self.sql(
+                "select r.id from unnest($1::int[], $2::bigint[]) as k(tenant, id) "
+                "join crossdock.run r on r.tenant = k.tenant and r.id = k.id where r.ended is not null",
+                [tenant.id for tenant in self.tenants for _ in self._open],
+                [run for _ in self.tenants for run in self._open],
+            )
+            for row in rows:
+                self._open.pop(row["id"]).set_result(None)
+
+    async def deliver(self, number: str, tenant: Tenant | None = None) -> None:
+        """Carry one order from its release to its end; its delivery comes as soon as it is released."""
+        tenant = tenant or self.tenant
+        (receipt,) = await self.inbox.put(tenant, [released(number)])
+        await self.inbox.put(tenant, [delivered(number)])
+        await self.end_of(receipt.runs[0])
+
+    async def until(self, condition: str, *values: Any, seconds: float = 600) -> None:
+        """Wait until a query gives true."""
+        async with asyncio.timeout(seconds):
+            while not (await self.sql(f"select ({condition}) as so", *values))[0]["so"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    async def sql(self, sql: str, *values: Any) -> list[Any]:
+        """A statement as the engine would make it."""
+        return await self.database.at_once(sql, *values)  # type: ignore[arg-type] # literals of ours
+
+
+class Ground:
+    """A temporary embedded PostgreSQL, with the product's own settings; it is gone at the end."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self.server = server
+        self._number = 0
+
+    async def database(self, *, like: str = "") -> str:
+        """The owner's address of a fresh database, migrated, or a copy of another one."""
+        self._number += 1
+        name = f"bench{self._number}"
+        await self.owner(f"create database {name}" + (f" template {like} strategy file_copy" if like else ""))
+        await migrate(self.server.url(name))
+        return self.server.url(name)
+
+    async def owner(self, *statements: str, url: str = "") -> None:
+        """Statements of the server's owner."""
+        connection = await asyncpg.connect(url or self.server.url())
+        try:
+            for statement in statements:
+                await connection.execute(statement, timeout=3600)
+        finally:
+            await connection.close()
+
+    async def drop(self, url: str) -> None:
+        """Drop a database that `database` made."""
+        name = url.partition("@/")[2].partition("?")[0]
+        await self.owner(f"drop database {name} with (force)")
+
+    @contextlib.asynccontextmanager
+    async def station(self, url: str = "", partner: Partner | None = None) -> AsyncIterator[Station]:
+        """An engine on a fresh database, or on that one with the tenants that it has."""
+        at = url or await self.database()
+        database = await Database.open(at)
+        try:
+            library = Library(database, read)
+            station = Station(at, database, library, Inbox(database, library), partner or Partner())
+            station.tenants = await database.tenants()
+            yield station
+        finally:
+            await database.close()
+
+
+@contextlib.asynccontextmanager
+async def ground() -> AsyncIterator[Ground]:
+    """The ground of one benchmark."""
+    with tempfile.TemporaryDirectory(prefix="crossdock-bench-", ignore_cleanup_errors=True) as folder:
+        server = await asyncio.to_thread(EmbeddedServer.open, Path(folder))
+        try:
+            yield Ground(server)
+        finally:
+            await asyncio.to_thread(server.close)
+
+
+@contextlib.asynccontextmanager
+async def meanwhile(work: Awaitable[None]) -> AsyncIterator[None]:
+    """`work` goes on meanwhile, and ends with it."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
