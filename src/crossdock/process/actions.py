@@ -141,7 +141,8 @@ def _do(
             return unwind.end_run(turn, "failed", action.word or message)
         case "redo":
             person = turn.event.actor.id if turn.event.actor and cause == "refused" else ""
-            if not unwind.redo(turn, action.word, message or action.word, by=person, most=action.most):
+            why = message or action.word
+            if not unwind.redo(turn, action.word, why, by=person, most=action.most, asked=step):
                 return False
             if ends_badly and not unwind.unwinding(turn, step):
                 turn.fail(step, message)

@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 from crossdock.errors import Refused
-from crossdock.expressions import DYN, Record, Type, assignable, parse_type
+from crossdock.expressions import DYN, STRING, Record, Type, assignable, parse_type
 from crossdock.process.catalogue import Catalogue, EventShape, OperationShape
 from crossdock.process.places import Places
 from crossdock.process.problems import nearest
+from crossdock.process.scope import kind_of, variable_of
 from crossdock.process.source import Path, Source
 
 DOTTED = re.compile(r"[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+\Z")
@@ -103,7 +104,8 @@ class Names(Places):
         for name, raw_event in (value.get("events") or {}).items():
             part = raw_event if isinstance(raw_event, dict) else {}
             data = self._type(("declare", "events", name, "data"), part.get("data", "any"), "", documents)
-            events[name] = EventShape(type=name, data=data or DYN, about=dict(part.get("about") or {}))
+            about = part.get("about") or self._keys_in(data)
+            events[name] = EventShape(type=name, data=data or DYN, about=dict(about))
         operations: dict[str, OperationShape] = {}
         for name, raw_operation in (value.get("operations") or {}).items():
             part = raw_operation if isinstance(raw_operation, dict) else {}
@@ -120,6 +122,23 @@ class Names(Places):
         self.declared_events = frozenset(events)
         exceptions = frozenset(value.get("exceptions") or {})
         self.catalogue = self.catalogue.including(events=events, operations=operations, exceptions=exceptions)
+
+    def _keys_in(self, data: Type | None) -> dict[str, str]:
+        """Where the business keys of a declared event stand that does not say it: in fields of their name."""
+        value = self.source.value
+        if not isinstance(data, Record) or not isinstance(document := value.get("document"), str):
+            return {}
+        steps = (step for step in (value.get("steps") or {}).values() if isinstance(step, dict))
+        named = (part.get("alias") for part in (value, *steps))
+        kinds = [kind_of(document), *(kind for alias in named if isinstance(alias, dict) for kind in alias)]
+        found = {kind: kind for kind in kinds if kind in data.fields and data.fields[kind].type == STRING}
+        own = re.fullmatch(rf"\s*\$\{{\s*{variable_of(document)}\.([\w.]+)\s*\}}\s*", str(value.get("key")))
+        if own and data.name == document:
+            found.setdefault(kind_of(document), own.group(1))
+        for name, field in data.fields.items():
+            if own and isinstance(field.type, Record) and field.type.name == document:
+                found.setdefault(kind_of(document), f"{name}.{own.group(1)}")
+        return found
 
     def _type(self, path: Path, notation: Any, name: str, documents: dict[str, Record]) -> Type | None:
         try:

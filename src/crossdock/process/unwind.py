@@ -24,11 +24,16 @@ from crossdock.process import undoing
 from crossdock.process.state import ENDED_STEP, PendingCall, StepState, Unwind
 from crossdock.process.turn import Turn
 
+_OVER = frozenset({"redo_limit", "redo_refused"})  # of no meaning any more once it was done again
 
-def redo(turn: Turn, target: str, reason: str, *, by: str = "", most: int | None = None) -> bool:
+
+def redo(
+    turn: Turn, target: str, reason: str, *, by: str = "", most: int | None = None, asked: str = ""
+) -> bool:
     """Return `target` and all that depends on it to pending. False where that is refused.
 
-    A redo that no person asked for (`by` empty) counts against the limit `most`, or the step's own.
+    A redo that no person asked for (`by` empty) counts against the limit `most`, or the step's own. Its
+    refusal is told of the step that `asked` for it, so that it is settled when that has ended.
     """
     steps = _with_dependents(turn, target)
     if turn.state.unwind is not None and turn.state.unwind.end:
@@ -37,14 +42,14 @@ def redo(turn: Turn, target: str, reason: str, *, by: str = "", most: int | None
     _, obstacle = _obstacle(turn, steps)
     if obstacle:
         turn.record("redo.refused", target, reason=obstacle)
-        turn.open("redo_refused", target, message=f"{target} cannot be done again: {obstacle}")
+        turn.open("redo_refused", asked or target, message=f"{target} cannot be done again: {obstacle}")
         return False
     if not by:
         limit = most or turn.process.steps[target].redo_most or 1
         step = turn.step(target)
         if step.auto_redo >= limit:
             message = f"{target} was done again {limit} times already"
-            turn.open("redo_limit", target, message=message)
+            turn.open("redo_limit", asked or target, message=message)
             return False
         step.auto_redo += 1
     turn.record("redo.begun", target, steps=steps, reason=reason, by=by)
@@ -180,7 +185,7 @@ def _finish_redo(turn: Turn, unwind: Unwind) -> None:
             turn.changed.append(name)  # its turn may have come meanwhile
             continue
         for id_, open_ in list(state.exceptions.items()):
-            if open_.step == name and (open_.holds or open_.late):
+            if open_.step == name and (open_.holds or open_.late or open_.type in _OVER):
                 turn.close(id_, "done again", unwind.by)
         # What a step that is done again had called for is called for anew, if at all.
         called = old.triggered and not turn.process.triggers.get(name, frozenset()) & set(unwind.steps)

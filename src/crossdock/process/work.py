@@ -24,7 +24,7 @@ from crossdock.process.views import same_event, text_of
 
 
 def start(turn: Turn, name: str) -> None:
-    """Start a step whose turn has come. What cannot be worked out holds it; other branches go on."""
+    """Start a step whose turn has come. One whose work cannot be worked out has failed; other branches go on."""
     definition = turn.process.steps[name]
     step = turn.step(name)
     step.started = turn.now
@@ -37,7 +37,7 @@ def start(turn: Turn, name: str) -> None:
             return
         _begin(turn, name, definition)
     except FAILURES as error:
-        turn.hold(name, "decision_failed", message=str(error))
+        failed(turn, name, "decision_failed", str(error))
         return
     if definition.deadline is not None and turn.look(name).status in {"running", "waiting"}:
         try:

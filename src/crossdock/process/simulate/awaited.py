@@ -102,11 +102,22 @@ class Awaited:
                 taken = event
         self._tries[key] = self._tries[key] + 1 if taken is not None else _MOST_TRIES
         if self._tries[key] >= _MOST_TRIES:
-            until = f"`until: {work.until.text.strip()}`" if work.until is not None else "its `match`"
-            self.unsatisfied[run.state.id, name] = f"no made-up {' or '.join(work.types)} satisfies {until}"
+            self.unsatisfied[run.state.id, name] = self._why(run, work)
         if taken is not None:
             self.world.send(taken, assumed=True)
             self.look(run)
+
+    def _why(self, run: Run, work: AwaitWork) -> str:
+        """Why no made-up event ends the wait."""
+        types = " or ".join(work.types)
+        shapes = [self.world.catalogue.events.get(type_) for type_ in work.types]
+        known = {kind for shape in shapes if shape is not None for kind in shape.about}
+        if not known & run.state.alias.keys():
+            return f"{types} names no key of this run: add `about:` to its declaration, or send it with keys"
+        if work.until is not None:
+            return f"no made-up {types} satisfies `until: {work.until.text.strip()}`"
+        condition = f"`match: {work.match.text.strip()}`" if work.match is not None else "what it waits for"
+        return f"no made-up {types} satisfies {condition}"
 
     def _tried(self, run: Run, event: Event, name: str) -> tuple[str, bool]:
         """What this event would do to the step, and whether it would take it."""

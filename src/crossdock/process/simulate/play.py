@@ -39,6 +39,7 @@ from crossdock.process.simulate.script import Item, Script
 from crossdock.process.simulate.values import Values
 from crossdock.process.simulate.world import World
 
+_PEOPLE = ("somebody", "somebody else", "a third person")  # one of them is not excluded
 _DECIDES = timedelta(minutes=30)
 _REPAIRS = timedelta(hours=1)
 _MOMENT = timedelta(minutes=1)
@@ -322,7 +323,7 @@ class Player:
         opened = next((t for t in reversed(self.world.told) if t.data.get("task") == task), None)
         candidates = opened.data.get("candidates") if opened is not None else None
         excluded = (opened.data.get("excluded") if opened is not None else None) or []
-        free = [who for who in candidates or ["somebody"] if who not in excluded]
+        free = [who for who in candidates or _PEOPLE if who not in excluded]
         who = str(said.get("as") or (free[0] if free else "somebody"))
         data: dict[str, Any] = {"task": task}
         if work.kind == "approve":

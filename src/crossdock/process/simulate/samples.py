@@ -62,6 +62,8 @@ _WEIGHTS = {"weight": "KGM", "volume": "MTQ", "length": "CMT", "width": "CMT", "
 _AHEAD = (
     ("cut_off", timedelta(hours=8)),
     ("appointment", timedelta(hours=8)),
+    ("slot", timedelta(hours=8)),
+    ("eta", timedelta(days=2)),
     ("delivery_by", timedelta(days=2)),
     ("estimated", timedelta(days=2)),
     ("promised", timedelta(days=5)),
@@ -70,6 +72,7 @@ _AHEAD = (
     ("until", timedelta(days=30)),
     ("deadline", timedelta(days=30)),
     ("expires", timedelta(days=30)),
+    ("ends", timedelta(days=30)),
     ("due", timedelta(days=5)),
     ("planned", timedelta(days=1)),
 )

@@ -45,6 +45,8 @@ class Values:
         fields = shape.data.fields if isinstance(shape.data, Record) else {}
         for kind, path in shape.about.items():
             first, *deeper = path.split(".")
+            if isinstance(made, dict) and deeper and made.get(first) == run.state.document:
+                continue  # the keys of the document itself are in it
             if named and first in fields and fields[first].optional:
                 if not deeper:  # who names keys names all that are not needed
                     made.pop(first, None)
