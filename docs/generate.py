@@ -40,6 +40,8 @@ MARK = "<!-- Written by docs/generate.py. Change the code it reads, then run it 
 # What each record of a run's history tells. The names are compared with those that the kernel writes.
 RECORDS: Mapping[str, str] = {
     "run.started": "The run began, on this version of the process.",
+    "run.moved": "The run goes on under another version of its process; `before` is the one it left.",
+    "run.move_refused": "The run was to go on under another version, and stays: `reason`.",
     "run.completed": "Every step has ended, and nothing is open.",
     "run.cancelling": "The run is being taken back: nothing new starts. `end` is what it will be.",
     "run.cancelled": "The run has ended; what could be undone was undone.",

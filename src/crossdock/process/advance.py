@@ -45,6 +45,7 @@ from crossdock.process.messages import (
     ALIAS_REFUSED,
     CALL_ENDED,
     CHILD_ENDED,
+    RUN_MOVE,
     RUN_START,
     TASK_DECIDED,
     TIMER_DUE,
@@ -53,7 +54,7 @@ from crossdock.process.messages import (
     Record,
 )
 from crossdock.process.state import ENDED_RUN, ENDED_STEP, MET, Parent, State, StepState
-from crossdock.process.turn import FAILURES, DecisionError, Plain, Reference, Turn
+from crossdock.process.turn import FAILURES, NOT_CALLED_FOR, DecisionError, Plain, Reference, Turn
 from crossdock.process.views import event_view
 
 _GONE = frozenset({"failed", "cancelled", "undone"})
@@ -103,11 +104,21 @@ def new_state(
 
 
 def advance(process: Process, state: State, event: Event, reference: Reference | None = None) -> Decision:
-    """Decide one event. Raises DecisionError (or a fault of ours) and then has changed nothing."""
-    turn = Turn(process, state, event, reference or Plain())
+    """Decide one event. Raises DecisionError (or a fault of ours) and then has changed nothing.
+
+    A `run.move` changes nothing here: to move a run, its history is needed (`Course`).
+    """
+    return decide(Turn(process, state, event, reference or Plain()))
+
+
+def decide(turn: Turn, act: Callable[[Turn], None] | None = None) -> Decision:
+    """Decide the event of a turn: `act`, or what its type says. Raises as `advance` does."""
+    event = turn.event
     try:
         if _seen_before(turn):
             turn.record("event.repeated", type=event.type)
+        elif act is not None:
+            act(turn)
         elif turn.state.started is None:
             _start(turn)
         else:
@@ -115,7 +126,7 @@ def advance(process: Process, state: State, event: Event, reference: Reference |
         _settle(turn)
         conclude(turn)
     except FAILURES as error:
-        raise DecisionError(str(error), where=f"{state.id}, event {event.id}") from error
+        raise DecisionError(str(error), where=f"{turn.state.id}, event {event.id}") from error
     return Decision(turn.state, turn.records, turn.commands)
 
 
@@ -230,6 +241,7 @@ _HANDLERS: Mapping[str, Callable[[Turn], None]] = {
     TASK_DECIDED: people.decided,
     CHILD_ENDED: children.ended,
     ALIAS_REFUSED: _alias_refused,
+    RUN_MOVE: lambda turn: turn.record("run.move_refused", reason="its history is not at hand"),
     **repairs.HANDLERS,
 }
 _HARMLESS = frozenset({CALL_ENDED, TIMER_DUE, TASK_DECIDED, ALIAS_REFUSED})
@@ -272,7 +284,7 @@ def _consider(turn: Turn, name: str) -> None:
     triggers = turn.process.triggers.get(name)
     if triggers is not None and not step.triggered:
         if triggers and all(turn.look(other).status in ENDED_STEP for other in triggers):
-            turn.skip(name, "it was not called for")
+            turn.skip(name, NOT_CALLED_FOR)
         return
     ready = _ready(turn, turn.process.steps[name])
     if ready is None:
@@ -318,11 +330,13 @@ def _clear_up(turn: Turn) -> bool:
     state = turn.state
     if not turn.process.triggers or state.status in ENDED_RUN or state.unwind is not None:
         return False
+    if not turn.may_clear_up():
+        return False
     open_steps = [name for name, step in state.steps.items() if step.status not in ENDED_STEP]
     if not open_steps or any(state.steps[name].status != "pending" for name in open_steps):
         return False
     for name in open_steps:
         if name in turn.process.triggers and not state.steps[name].triggered:
-            turn.skip(name, "it was not called for")
+            turn.skip(name, NOT_CALLED_FOR)
             return True
     return False

@@ -95,7 +95,7 @@ def _done(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
 def _unknown(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
     call.doubt = True
     retry = _policy(turn, name)
-    if answer.resolvable and (call.attempt < retry.attempts):
+    if answer.resolvable and turn.goes_on(call, retry.attempts):
         _again(turn, name, answer, call, retry)
     else:
         _give_up(turn, name, "unknown_outcome", answer, call)
@@ -105,7 +105,7 @@ def _unreachable(turn: Turn, name: str, answer: CallEnded, call: PendingCall) ->
     retry = _policy(turn, name)
     if not call.undo and not call.doubt and _taken_back(turn, name, call):
         return
-    if call.attempt < retry.attempts:
+    if turn.goes_on(call, retry.attempts):
         _again(turn, name, answer, call, retry)
     else:
         _give_up(turn, name, "unknown_outcome" if call.doubt else "partner_down", answer, call)

@@ -16,7 +16,7 @@ def conclude(turn: Turn) -> None:
     state = turn.state
     ended, held, wake = _survey(state)
     if state.status not in ENDED_RUN:
-        if state.unwind is None and ended:
+        if state.unwind is None and ended and turn.may_complete():
             _complete(turn)
         elif state.status != "cancelling":
             turn.set_status("held" if held else "active")

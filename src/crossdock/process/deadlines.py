@@ -109,6 +109,8 @@ def _climb(turn: Turn, name: str) -> None:
 
 
 def _set_due(turn: Turn, name: str, deadline: Deadline, due: datetime | None) -> None:
+    if not turn.counts(name):
+        return
     step = turn.step(name)
     if due is not None and step.due is not None:
         turn.record("deadline.moved", name, due=text_of(due))

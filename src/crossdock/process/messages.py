@@ -35,6 +35,7 @@ STEP_SKIP = "step.skip"  # data: {"step", "item", "note"}
 STEP_REDO = "step.redo"  # data: {"step", "note"}
 RUN_START = "run.start"  # data: {"document", "process"}: a start by hand or by a parent run
 RUN_CANCEL = "run.cancel"  # data: {"reason"}
+RUN_MOVE = "run.move"  # data: {"version", "note"}: go on under that version of its process
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

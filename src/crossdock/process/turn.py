@@ -18,10 +18,19 @@ from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
 from crossdock.process.definition import Process
 from crossdock.process.durations import Duration
 from crossdock.process.messages import Claim, Command, Emit, Event, Record
-from crossdock.process.state import ENDED_STEP, OpenException, RunStatus, State, StepState, StepStatus
+from crossdock.process.state import (
+    ENDED_STEP,
+    OpenException,
+    PendingCall,
+    RunStatus,
+    State,
+    StepState,
+    StepStatus,
+)
 from crossdock.process.views import StepsView, run_view
 from crossdock.process.views import text_of as text_of  # noqa: PLC0414 - the engine takes it from here
 
+NOT_CALLED_FOR = "it was not called for"
 MOST_RECORDS = 20_000
 MOST_KEPT = 500
 MOST_EVENTS = 2_000
@@ -196,6 +205,43 @@ class Turn:
         self.record("alias.set", kind=kind, value=value)
         self.command(Claim(kind=kind, value=value))
 
+    # -- what a turn that follows a history sees otherwise (`retrace`) ---------------------------------
+
+    def is_time(self, name: str) -> bool:  # noqa: ARG002 - for those that follow
+        """Whether a pending step whose needs are met is looked at now."""
+        return True
+
+    def recall(self, name: str) -> None:
+        """Raise what kept this step (or `step!undo`) from beginning, where that has happened."""
+
+    def cannot(self, name: str, why: str) -> None:
+        """Hear that a step (or `step!undo`) could not begin: what it needs could not be worked out."""
+
+    def begin(self, name: str) -> bool:  # noqa: ARG002 - for those that follow
+        """Whether a step whose condition holds begins its work now."""
+        return True
+
+    def counts(self, name: str) -> bool:  # noqa: ARG002 - for those that follow
+        """Whether the deadline of this step counts yet."""
+        return True
+
+    def goes_on(self, call: PendingCall, most: int) -> bool:
+        """Whether a call that was not answered well is tried again, of `most` tries in all."""
+        return call.attempt < most
+
+    def may_complete(self) -> bool:
+        """Whether a run whose steps have all ended is completed now."""
+        return True
+
+    def may_clear_up(self) -> bool:
+        """Whether steps that nothing has called for are given up, because nothing else is under way."""
+        return True
+
+    def name_exception(self, type_: str, step: str) -> str:  # noqa: ARG002 - for those that follow
+        """The id of an exception that opens."""
+        self.state.opened += 1
+        return f"{self.state.id}/x{self.state.opened}"
+
     # -- the small changes -----------------------------------------------------------------------------
 
     def set_status(self, status: RunStatus) -> None:
@@ -302,8 +348,7 @@ class Turn:
                 exceptions[id_] = repeat
                 self.record("exception.repeated", step, exception=id_, count=repeat.count, message=message)
                 return id_
-        self.state.opened += 1
-        id_ = f"{self.state.id}/x{self.state.opened}"
+        id_ = self.name_exception(type_, step)
         exceptions[id_] = OpenException(type=type_, step=step, raised=self.now, holds=holds, late=late)
         declared = self.process.exceptions.get(type_)
         severity = severity or (declared.severity if declared else None)

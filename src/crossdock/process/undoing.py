@@ -117,6 +117,7 @@ def undo(turn: Turn, name: str) -> None:
     assert undo is not None  # noqa: S101 - it is undoable
     given = {"output": step.output, "input": step.input}
     try:
+        turn.recall(f"{name}!undo")
         if undo.input is not None:
             given_to_it = turn.evaluate(undo.input, given)
         else:
@@ -125,6 +126,7 @@ def undo(turn: Turn, name: str) -> None:
             given_to_it = {key: known[key] for key in names if key in known}
         via = turn.text(undo.via, given) if undo.via is not None else step.via
     except FAILURES as error:
+        turn.cannot(f"{name}!undo", str(error))
         step.call = PendingCall(
             id=f"{call_id(name, step)}!undo", attempt=0, out=False, undo=True, error=str(error)
         )

@@ -24,7 +24,9 @@ from crossdock.process.views import same_event, text_of
 
 
 def start(turn: Turn, name: str) -> None:
-    """Start a step whose turn has come. One whose work cannot be worked out has failed; other branches go on."""
+    """Start a step whose turn has come. One that cannot be worked out has failed; other branches go on."""
+    if not turn.is_time(name):
+        return
     definition = turn.process.steps[name]
     step = turn.step(name)
     step.started = turn.now
@@ -32,11 +34,16 @@ def start(turn: Turn, name: str) -> None:
     step.rung = 0
     step.due = step.next = None
     try:
+        turn.recall(name)
         if not turn.holds(definition.condition):
             turn.skip(name, "its condition does not hold")
             return
+        if not turn.begin(name):
+            step.started = None
+            return
         _begin(turn, name, definition)
     except FAILURES as error:
+        turn.cannot(name, str(error))
         failed(turn, name, "decision_failed", str(error))
         return
     if definition.deadline is not None and turn.look(name).status in {"running", "waiting"}:
@@ -44,6 +51,19 @@ def start(turn: Turn, name: str) -> None:
             deadlines.set_deadline(turn, name)
         except FAILURES as error:
             deadlines.unknown_due(turn, name, error)
+
+
+def start_anew(turn: Turn, name: str) -> None:
+    """Make the call of a held step anew, with an input and an id of its own; its deadline runs on."""
+    step = turn.step(name)
+    step.call = None
+    step.redo += 1
+    turn.record("step.redone", name, redo=step.redo)
+    try:
+        _begin(turn, name, turn.process.steps[name])
+    except FAILURES as error:
+        turn.cannot(name, str(error))
+        failed(turn, name, "decision_failed", str(error))
 
 
 def resume(turn: Turn, name: str, *, by: str = "") -> None:
@@ -185,7 +205,9 @@ def _choose(turn: Turn, name: str, work: ChooseWork) -> None:
     elif work.otherwise is not None:
         turn.step(name).output = turn.evaluate(work.otherwise)
     else:
-        failed(turn, name, "decision_failed", "no rule of its table hits, and there is no `otherwise`")
+        why = "no rule of its table hits, and there is no `otherwise`"
+        turn.cannot(name, why)
+        failed(turn, name, "decision_failed", why)
         return
     turn.record("step.chosen", name, rules=hits)
     turn.succeed(name)
