@@ -22,7 +22,7 @@ from crossdock.connect import Calls, FileKeeper, Lines, Wire
 from crossdock.connect.lines import settled
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.errors import NotFound, Refused
-from crossdock.gateway import Poller, webhooks
+from crossdock.gateway import Poller, Quarantine, webhooks
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process import Process
 from crossdock.process.problems import NotAProcess, Problem, nearest
@@ -68,7 +68,7 @@ class System:
             await wire.close()
 
     def site(self) -> Starlette:
-        """Pages and webhooks, to be served. `site.state.stream` is to be closed before the server is ended."""
+        """Pages and webhooks, to be served. Close `site.state.stream` before the server is told to end."""
         hooks = webhooks(self.database, self.inbox, self.lines)
         person = Person(id=self.settings.person, name=self.settings.person, roles=frozenset({EVERY_ROLE}))
 
@@ -80,6 +80,8 @@ class System:
             tenant=self.tenant,
             inbox=self.inbox,
             repairs=self.repairs,
+            connections=self.connections,
+            quarantine=Quarantine(self.database, self.inbox, self.lines),
             read=self.installed.reopen,
             who=who,
             zone=self.settings.zone,

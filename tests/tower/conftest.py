@@ -8,9 +8,11 @@ from typing import Any
 import aiohttp
 import pytest
 from starlette.applications import Starlette
-from tower_world import DELIVERIES, ORDERS, START, Partners, Tower, read, serving
+from tower_world import DELIVERIES, ORDERS, READS, START, NoSecrets, Partners, Tower, read, serving
 
+from crossdock.connect import Lines, Registry
 from crossdock.engine import Connections, History, Inbox, Library, Repairs
+from crossdock.gateway import Quarantine
 from crossdock.store import Clock, Database, Tenant
 from crossdock.tower import Person, app
 
@@ -36,6 +38,8 @@ async def tower(database: Database, tenant: Tenant) -> AsyncIterator[Tower]:
             tenant=of,
             inbox=inbox,
             repairs=Repairs(database, library),
+            connections=Connections(database),
+            quarantine=Quarantine(database, inbox, Lines(database, Registry.of([READS]), NoSecrets())),
             read=read,
             who=who,
             zone="Europe/Berlin",

@@ -15,7 +15,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from yarl import URL
 
+from crossdock.connect.contract import Connector, Happening, Webhook
+from crossdock.connect.signatures import Scheme
 from crossdock.engine import Arrival, History, Inbox, LeasedCall, Library, Pace, Worker
+from crossdock.errors import Refused
 from crossdock.process import canonical, load
 from crossdock.process.catalogue import OperationShape, ProcessShape
 from crossdock.process.messages import CallEnded
@@ -134,6 +137,31 @@ def event(type_: str, data: Any = None, *, named: str = "", **about: str) -> Arr
     return Arrival(id=name, source="tests", type=type_, time=START, data=data, about=about)
 
 
+def _understood(notice: Any) -> list[Happening]:
+    """What a carrier tells, where we know its words."""
+    said = notice.json()
+    if said["what"] != "delivered":
+        raise Refused(f"unknown word {said['what']!r}", mend="map it")
+    return [Happening(type="shipment.delivered", time=START, data={"shipment": said["shipment"]}, id="d1")]
+
+
+READS = Connector(
+    name="tests",
+    version="1",
+    serves=("tms",),
+    secrets={"hook": "signs webhooks"},
+    events=("shipment.delivered",),
+    webhook=Webhook(signature=Scheme(kind="hmac", header="X-Sign"), translate=_understood, secret="hook"),
+)
+
+
+class NoSecrets:
+    """Nothing is kept: no call leaves these tests."""
+
+    async def secrets(self, tenant: int, connection: str) -> dict[str, Any]:
+        return {}
+
+
 @dataclass
 class Partners:
     """The other side of all calls. `refuse` holds operations that say no, with the reason."""
@@ -218,6 +246,11 @@ class Tower:
             return None
 
         return await self.until(is_so)
+
+    async def sql(self, sql: str, *values: Any) -> None:
+        """Put something into the tenant's database that no page can."""
+        async with self.database.engine() as transaction:
+            await transaction.execute(sql, self.tenant.id, *values)
 
     async def get(self, path: str, status: int = 200) -> str:
         """A page's text."""

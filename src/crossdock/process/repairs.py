@@ -87,7 +87,7 @@ def _retry(turn: Turn, name: str, data: Mapping[str, Any], by: str) -> None:
     elif step.status == "held":
         for id_, open_ in list(turn.state.exceptions.items()):
             if open_.step == name and open_.holds:
-                turn.close(id_, "tried again", by)
+                turn.close(id_, str(data.get("note", "")) or "tried again", by)
         work.resume(turn, name, by=by)
     elif not _hurry(turn, name, by):
         turn.record("step.retry_refused", name, reason=f"it is {step.status}", by=by)

@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from crossdock.engine import Inbox, Repairs
+from crossdock.engine import Connections, Inbox, Repairs
 from crossdock.errors import CrossdockError
+from crossdock.gateway import Quarantine
 from crossdock.process import Process
 from crossdock.store import Database, Tenant, TenantTransaction
 from crossdock.tower import addresses, queries
@@ -59,6 +60,8 @@ class Ground:
     tenant: Tenant
     inbox: Inbox
     repairs: Repairs
+    connections: Connections
+    quarantine: Quarantine
     read: Callable[[str], Process]  # compiles the text of a process
     who: Who
     zone: ZoneInfo
@@ -145,6 +148,9 @@ def templates() -> Environment:
         STEP_STATUS=words.STEP_STATUS,
         RUN_STATUS=words.RUN_STATUS,
         SEVERITY=words.SEVERITY,
+        CONNECTION=words.CONNECTION,
+        REPAIR_STATUS=words.REPAIR_STATUS,
+        OUTCOME=words.OUTCOME,
         look=words.look,
         plain=words.plain,
         pretty=facts.pretty,

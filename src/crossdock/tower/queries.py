@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
 from crossdock.store import TenantTransaction
@@ -168,7 +169,9 @@ async def counts(transaction: TenantTransaction) -> list[Row]:
 
 
 async def desk_counts(transaction: TenantTransaction) -> Row:
-    """How much waits for people: `approvals` and tasks together, `exceptions`; parked and refused events."""
+    """How much waits for people: `tasks` with approvals, `exceptions`; `parked`, `quarantined` and `unread`
+    events; connections that are stopped or failing (`troubled`).
+    """
     return await transaction.row(
         "select (select count(*) from crossdock.task where tenant = crossdock.tenant() and status = 'open') "
         "as tasks, (select count(*) from crossdock.exception where tenant = crossdock.tenant() "
@@ -176,7 +179,11 @@ async def desk_counts(transaction: TenantTransaction) -> Row:
         "(select count(*) from crossdock.parked where tenant = crossdock.tenant() and dismissed is null) "
         "as parked, "
         "(select count(*) from crossdock.quarantine where tenant = crossdock.tenant() and released is null) "
-        "as quarantined"
+        "as quarantined, "
+        "(select count(*) from crossdock.delivery where tenant = crossdock.tenant() "
+        "and outcome = 'quarantined') as unread, "
+        "(select count(*) from crossdock.connection where tenant = crossdock.tenant() "
+        "and (stopped is not null or open_until is not null)) as troubled"
     )
 
 
@@ -280,14 +287,6 @@ async def exceptions(
     return await transaction.fetch(_EXCEPTIONS, type_, id_, run, limit)
 
 
-async def exception_types(transaction: TenantTransaction) -> list[Row]:
-    """Open exceptions counted by type, most first."""
-    return await transaction.fetch(
-        "select type, count(*) as number from crossdock.exception where tenant = crossdock.tenant() "
-        "and closed is null group by type order by 2 desc, 1"
-    )
-
-
 async def exceptions_of(transaction: TenantTransaction, run_: int) -> list[Row]:
     """All exceptions of a run, open ones first."""
     return await transaction.fetch(
@@ -312,6 +311,17 @@ async def quarantined(transaction: TenantTransaction, *, limit: int = 100) -> li
     return await transaction.fetch(
         "select id, at, type, reason, event from crossdock.quarantine where tenant = crossdock.tenant() "
         "and released is null order by id desc limit $1",
+        limit,
+    )
+
+
+async def unread(transaction: TenantTransaction, *, limit: int = 50) -> list[Row]:
+    """What partners sent and nobody could read, newest first, with the bytes as they came."""
+    return await transaction.fetch(
+        "select d.id, d.at, d.connection, d.feed, d.reason, substring(b.data for 20000) as data "
+        "from crossdock.delivery d "
+        "left join crossdock.blob b on b.tenant = d.tenant and b.hash = d.body "
+        "where d.tenant = crossdock.tenant() and d.outcome = 'quarantined' order by d.id desc limit $1",
         limit,
     )
 
@@ -363,6 +373,12 @@ async def calendars(transaction: TenantTransaction) -> bytes | None:
 async def clock(transaction: TenantTransaction) -> Row:
     """The engine's time (`now`), whether it is virtual, and how fast it runs."""
     return await transaction.row("select crossdock.now() as now, virtual, rate from crossdock.clock")
+
+
+async def real_time(transaction: TenantTransaction) -> datetime:
+    """The server's own time, whatever clock deadlines follow."""
+    found: datetime = await transaction.value("select statement_timestamp()")
+    return found
 
 
 async def decisions(transaction: TenantTransaction, run_: int) -> int:

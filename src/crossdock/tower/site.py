@@ -13,13 +13,16 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from crossdock.engine import Inbox, Repairs
+from crossdock.engine import Connections, Inbox, Repairs
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
+from crossdock.gateway import Quarantine
 from crossdock.process import Process
 from crossdock.store import Database, Tenant
 from crossdock.tower.ground import HERE, Ground, Who, templates
 from crossdock.tower.guard import Headers
-from crossdock.tower.pages import act, desk, overview, processes, run, runs
+from crossdock.tower.pages import act, desk, events, overview, processes, run, runs
+from crossdock.tower.pages import connections as lines
+from crossdock.tower.pages import repairs as many
 from crossdock.tower.stream import Stream
 from crossdock.tower.telling.times import zone_of
 
@@ -43,6 +46,8 @@ def app(
     tenant: Tenant,
     inbox: Inbox,
     repairs: Repairs,
+    connections: Connections,
+    quarantine: Quarantine,
     read: Callable[[str], Process],
     who: Who,
     zone: str = "UTC",
@@ -59,6 +64,8 @@ def app(
         tenant=tenant,
         inbox=inbox,
         repairs=repairs,
+        connections=connections,
+        quarantine=quarantine,
         read=read,
         who=who,
         zone=zone_of(zone),
@@ -67,12 +74,12 @@ def app(
     )
     stream = Stream(database, tenant, ground.zone)
 
-    async def events(_request: Request) -> Response:
+    async def listen(_request: Request) -> Response:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(stream.listen(), media_type="text/event-stream", headers=headers)
 
     site = Starlette(
-        routes=[*_routes(ground), Route("/stream", events)],
+        routes=[*_routes(ground), Route("/stream", listen)],
         middleware=[Middleware(Headers)],
         exception_handlers={
             CrossdockError: _refusal(ground),
@@ -104,8 +111,15 @@ def _routes(ground: Ground) -> list[BaseRoute]:
         page("/desk", desk.desk),
         page("/desk/task", act.decide, "POST"),
         page("/desk/exception", act.close, "POST"),
-        page("/events", desk.events),
-        page("/events", act.settle_event, "POST"),
+        page("/repairs", many.repairs),
+        page("/repairs", many.begin, "POST"),
+        page("/repairs/new", many.choose),
+        page("/repairs/{id:int}", many.repair),
+        page("/repairs/{id:int}", many.turn, "POST"),
+        page("/events", events.events),
+        page("/events", events.settle, "POST"),
+        page("/connections", lines.connections),
+        page("/connections", lines.turn, "POST"),
         page("/processes", processes.processes),
         page("/processes/{name}", processes.process),
         Route("/favicon.ico", _icon),

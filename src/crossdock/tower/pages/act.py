@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from crossdock.engine import Arrival
-from crossdock.errors import Conflict, NotFound, Refused
+from crossdock.errors import Conflict, Refused
 from crossdock.process.definition import PersonWork
 from crossdock.process.messages import (
     EXCEPTION_CLOSE,
@@ -83,60 +83,60 @@ async def decide(ground: Ground, request: Request, person: Person, fields: dict[
     async with ground.look() as (transaction, _):
         rows = await queries.tasks(transaction, id_=id_, limit=1)
         if not rows:
-            return _back(request, fields, Notice("bad", "It was decided or withdrawn before."))
+            return back(request, fields, Notice("bad", "It was decided or withdrawn before."))
         row = rows[0]
         process = await ground.process(transaction, row["version"])
     step = process.steps.get(row["step"]) if process is not None else None
-    data: dict[str, Any] = {"task": id_, "decision": decision, "note": _note(fields)}
+    data: dict[str, Any] = {"task": id_, "decision": decision, "note": note_of(fields)}
     if fields.get("seen"):
         data["seen"] = fields["seen"]
     if step is not None and isinstance(step.work, PersonWork) and step.work.form and decision != "refused":
         form, problems = read(step.work.form, fields, ground.zone)
         if problems:
             typed = {name: value for name, value in fields.items() if name.startswith(PREFIX)}
-            page = await one_task(ground, request, id_, {**typed, "note": _note(fields)}, problems)
-            return page or _back(request, fields, Notice("bad", "It was decided or withdrawn before."))
+            page = await one_task(ground, request, id_, {**typed, "note": note_of(fields)}, problems)
+            return page or back(request, fields, Notice("bad", "It was decided or withdrawn before."))
         data["form"] = form
     roles = person.roles_for(row["role"])
     asked = step.work.role if step is not None and isinstance(step.work, PersonWork) else ""
     roles = tuple(sorted({*roles, *person.roles_for(asked)}))
     notice = await _send(ground, row["run"], person, TASK_DECIDED, data, fields, roles)
-    return _back(request, fields, notice)
+    return back(request, fields, notice)
 
 
 @doing
 async def close(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
     """`POST /desk/exception`: close it, try its step again, skip the step, or cancel the run."""
-    id_, action, note = fields.get("exception", ""), fields.get("action", "close"), _note(fields)
+    id_, action, note = fields.get("exception", ""), fields.get("action", "close"), note_of(fields)
     if action not in ("close", "retry", "skip", "cancel"):
         raise Refused(f"{action!r} is nothing that an exception takes", mend="use the buttons of the page")
     if action in ("skip", "cancel") and not note:
-        return _back(request, fields, Notice("bad", "Give a reason: it stays with the run."))
+        return back(request, fields, Notice("bad", "Give a reason: it stays with the run."))
     async with ground.look() as (transaction, _):
         rows = await queries.exceptions(transaction, id_=id_, limit=1)
     if not rows:
-        return _back(request, fields, Notice("wait", "It has been closed meanwhile."))
+        return back(request, fields, Notice("wait", "It has been closed meanwhile."))
     data = {"exception": id_, "action": action, "note": note}
     notice = await _send(ground, rows[0]["run"], person, EXCEPTION_CLOSE, data, fields)
-    return _back(request, fields, notice)
+    return back(request, fields, notice)
 
 
 @doing
 async def repair(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
     """`POST` to a run's page: retry, supply, skip or redo a step; cancel the run; let a stopped run go on."""
-    act, note = fields.get("act", ""), _note(fields)
+    act, note = fields.get("act", ""), note_of(fields)
     async with ground.look() as (transaction, _):
         row = await find_run(transaction, request)
     if act == "release":
         try:
             await ground.repairs.release(ground.tenant, row["id"], again=fields.get("again") == "yes")
         except Conflict as error:
-            return _back(request, fields, Notice("bad", _sentence(error.message)))
-        return _back(request, fields, Notice("good", "The run goes on."))
+            return back(request, fields, Notice("bad", sentence(error.message)))
+        return back(request, fields, Notice("good", "The run goes on."))
     if act not in _REPAIRS:
         raise Refused(f"{act!r} is no repair", mend="use the buttons of the page")
     if act in ("skip", "cancel") and not note:
-        return _back(request, fields, Notice("bad", "Give a reason: it stays with the run."))
+        return back(request, fields, Notice("bad", "Give a reason: it stays with the run."))
     data: dict[str, Any] = {"reason": note} if act == "cancel" else {"step": fields.get("step", "")}
     if act != "cancel" and note:
         data["note"] = note
@@ -144,30 +144,8 @@ async def repair(ground: Ground, request: Request, person: Person, fields: dict[
         try:
             data["output"] = read_json(fields.get("output", "").strip() or "{}")
         except ValueError as error:
-            return _back(request, fields, Notice("bad", _sentence(f"the result is not taken: {error}")))
-    return _back(request, fields, await _send(ground, row["id"], person, _REPAIRS[act], data, fields))
-
-
-@doing
-async def settle_event(ground: Ground, request: Request, _person: Person, fields: dict[str, str]) -> Response:
-    """`POST /events`: dismiss a parked event, or let a refused one try again."""
-    act, number = fields.get("act", ""), fields.get("event", "")
-    if not number.isdigit() or len(number) > 18:
-        raise Refused(f"{number!r} is no event", mend="use the buttons of the page")
-    try:
-        if act == "dismiss":
-            await ground.inbox.dismiss(ground.tenant, int(number))
-            notice = Notice("good", "Dismissed.")
-        elif act == "release":
-            receipt = await ground.inbox.release(ground.tenant, int(number))
-            tone = "good" if receipt.fate == "routed" else "wait"
-            said = {"routed": "It has found its run.", "parked": "No run has claimed it yet: it is kept."}
-            notice = Notice(tone, said.get(receipt.fate, _sentence(f"{receipt.fate}: {receipt.reason}")))
-        else:
-            raise Refused(f"{act!r} is nothing that an event takes", mend="use the buttons of the page")
-    except NotFound:
-        notice = Notice("wait", "Somebody was quicker: it is settled.")
-    return _back(request, fields, notice)
+            return back(request, fields, Notice("bad", sentence(f"the result is not taken: {error}")))
+    return back(request, fields, await _send(ground, row["id"], person, _REPAIRS[act], data, fields))
 
 
 async def _send(
@@ -225,15 +203,18 @@ async def _outcome(ground: Ground, run: int, before: int, arrival: Arrival) -> E
     return None
 
 
-def _note(fields: Mapping[str, str]) -> str:
+def note_of(fields: Mapping[str, str]) -> str:
+    """What was written beside a decision."""
     return fields.get("note", "").strip()[:LONGEST_NOTE]
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """A text with a capital and one full stop."""
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
-def _back(request: Request, fields: Mapping[str, str], notice: Notice) -> Response:
+def back(request: Request, fields: Mapping[str, str], notice: Notice) -> Response:
+    """To the page that a form names as the one to go back to, which says `notice` once."""
     root = str(request.scope.get("root_path", ""))
     response = RedirectResponse(root + own_address(fields.get("back", ""), "/desk"), status_code=303)
     set_notice(request, response, notice)

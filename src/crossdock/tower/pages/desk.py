@@ -1,34 +1,34 @@
-"""The desk: one queue of approvals, tasks and exceptions, due soonest first. And events that found no run."""
+"""The desk: one queue of approvals, tasks and exceptions, due soonest first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from crossdock.tower import queries
+from crossdock.tower import causes, queries
 from crossdock.tower.ground import Ground
 from crossdock.tower.pages.cases import MOST, Case, calendars_of, of_exception, of_task, ordered
-from crossdock.tower.telling import facts
-from crossdock.tower.telling.timeline import entry, titles_of
-from crossdock.tower.telling.times import instant_of
 
-PAGE = 30
+PAGE = 30  # cards
+ROWS = 100  # of the list, which says less of each
+TOGETHER = 3  # open exceptions of one cause that are worth a word
 KINDS = ("approve", "task", "exception")
 
 
 async def desk(ground: Ground, request: Request) -> Response:
-    """`/desk`, with `?kind=`, `?type=` and `?owner=` as filters."""
+    """`/desk`, with `?kind=`, `?type=` and `?owner=` as filters; `?view=list` is the dense one."""
     query = request.query_params
     kind = query.get("kind", "") if query.get("kind", "") in KINDS else ""
     type_, owner, page = query.get("type", ""), query.get("owner", ""), query.get("page", "")
+    view = "list" if query.get("view", "") == "list" else ""
     number = max(1, int(page)) if page.isdigit() and len(page) < 6 else 1
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
-        types = await queries.exception_types(transaction)
+        found = await causes.causes(transaction)
         cases: list[Case] = []
         if kind != "exception" and not type_:
             for row in await queries.tasks(transaction, limit=MOST):
@@ -41,22 +41,32 @@ async def desk(ground: Ground, request: Request) -> Response:
                 cases.append(of_exception(row, process, times, calendars))
     owners = sorted({case.owner for case in cases if case.owner})
     shown = [c for c in cases if (not kind or c.kind == kind) and (not owner or c.owner == owner)]
-    first = (number - 1) * PAGE
+    size = ROWS if view else PAGE
+    first = (number - 1) * size
     return await ground.page(
         request,
         "desk.html.jinja",
         times,
         waiting,
-        cases=ordered(shown)[first : first + PAGE],
+        cases=ordered(shown)[first : first + size],
         found=len(shown),
         late=sum(1 for case in shown if case.due is not None and times.late(case.due)),
         capped=max(waiting["tasks"], waiting["exceptions"]) > MOST,
         number=number,
-        pages=-(-len(shown) // PAGE),
-        state={"kind": kind, "type": type_, "owner": owner},
-        types=types,
+        pages=-(-len(shown) // size),
+        state={"kind": kind, "type": type_, "owner": owner, "view": view},
+        types=_types(found),
+        together=[row for row in found if row["number"] >= TOGETHER and type_ in ("", row["type"])][:3],
         owners=owners,
     )
+
+
+def _types(found: Sequence[Any]) -> list[tuple[str, int]]:
+    """The types of open exceptions with their numbers, most first."""
+    numbers: Counter[str] = Counter()
+    for row in found:
+        numbers[row["type"]] += row["number"]
+    return numbers.most_common()
 
 
 async def one_task(
@@ -79,42 +89,3 @@ async def one_task(
         typed=typed,
         problems=problems,
     )
-
-
-async def events(ground: Ground, request: Request) -> Response:
-    """`/events`: what nobody claimed, what was refused, what was decided last."""
-    async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
-        parked = await queries.parked(transaction)
-        refused = await queries.quarantined(transaction)
-        recent = await queries.recent(transaction, limit=100)
-        titles = {
-            row["name"]: titles_of(await ground.process(transaction, row["id"]))
-            for row in await queries.published(transaction)
-        }
-    return await ground.page(
-        request,
-        "events.html.jinja",
-        times,
-        waiting,
-        parked=[(row, _arrived(row["event"])) for row in parked],
-        refused=[(row, _arrived(row["event"])) for row in refused],
-        recent=[(row, entry(row, titles.get(row["process"], {}), times)) for row in recent],
-    )
-
-
-def _arrived(data: bytes) -> dict[str, Any]:
-    """What an event says of itself. Evidence that is no event shows as it is."""
-    try:
-        event = msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        event = None
-    if not isinstance(event, dict):
-        return {"source": "", "happened": None, "about": [], "text": data.decode(errors="replace")[:20_000]}
-    about = event.get("about")
-    return {
-        "source": str(event.get("source", "")),
-        "happened": instant_of(event.get("time")),
-        "about": sorted((str(k), str(v)) for k, v in about.items()) if isinstance(about, dict) else [],
-        "text": facts.pretty(event.get("data", event))[:20_000],
-    }

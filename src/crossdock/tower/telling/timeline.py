@@ -172,6 +172,8 @@ def _cause(event: Event, records: Sequence[Record], titles: Mapping[str, str]) -
             return f"{who} has {step} done again"
         case "run.start":
             return "Started by another run" if event.actor is None else f"{who} starts the run"
+        case "run.move":
+            return f"{who} lets the run go on under another version"
         case "run.cancel":
             return f"{who} cancels the run" if event.actor else "The parent run cancels"
         case "alias.refused":
@@ -229,6 +231,14 @@ _Sentence = Callable[[_Told], str]
 
 _TELL: dict[str, tuple[_Sentence, str]] = {
     "run.started": (lambda t: f"Run started{t.by_whom}", "busy"),
+    "run.moved": (
+        lambda t: f"Goes on under version {t.version[:10]}{t.by_whom}{t.why('note')}",
+        "good",
+    ),
+    "run.move_refused": (
+        lambda t: f"{t.step}: cannot go on under version {t.version[:10]}{t.why('reason')}",
+        "bad",
+    ),
     "run.completed": (lambda _: "Run completed", "good"),
     "run.cancelling": (lambda t: f"Cancelling{t.by_whom}{t.why('reason')}", "wait"),
     "run.cancelled": (lambda t: f"Run cancelled{t.why('reason')}", "quiet"),
@@ -268,7 +278,7 @@ _TELL: dict[str, tuple[_Sentence, str]] = {
     "call.hurried": (lambda t: f"{t.step}: to be tried at once{t.by_whom}", "busy"),
     "call.withdrawing": (lambda t: f"{t.step}: call being taken back", "wait"),
     "call.surplus": (lambda t: f"{t.step}: an answer that nobody waits for ({t.outcome})", "quiet"),
-    "task.opened": (lambda t: f"{t.step}: before {t.role}", "wait"),
+    "task.opened": (lambda t: f"{t.step}: asks {t.role}", "wait"),
     "task.changed": (lambda t: f"{t.step}: what is decided has changed", "wait"),
     "task.decided": (lambda t: f"{t.step}: {t.decision}{t.by_whom}{t.why('note')}", "good"),
     "task.withdrawn": (lambda t: f"{t.step}: withdrawn", "quiet"),

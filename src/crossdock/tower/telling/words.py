@@ -42,6 +42,32 @@ SEVERITY: dict[str, Look] = {
     "low": Look("low", "down", "quiet"),
 }
 
+CONNECTION: dict[str, Look] = {
+    "open": Look("open", "check", "good"),
+    "draining": Look("draining", "play", "busy"),
+    "stopped": Look("stopped", "slash", "wait"),
+    "broken": Look("breaker open", "stop", "bad"),
+}
+
+REPAIR_STATUS: dict[str, Look] = {
+    "trial": Look("trial", "play", "busy"),
+    "waiting": Look("waits for you", "clock", "wait"),
+    "running": Look("running", "play", "busy"),
+    "done": Look("all sent", "check", "good"),
+    "stopped": Look("stopped", "slash", "quiet"),
+}
+
+# What came of one run of a repair; `sent` and `waiting` are none yet.
+OUTCOME: dict[str, Look] = {
+    "mended": Look("mended", "check", "good"),
+    "held": Look("held again", "stop", "bad"),
+    "refused": Look("not taken", "cross", "bad"),
+    "ended": Look("ended", "slash", "quiet"),
+    "stopped": Look("stopped", "stop", "bad"),
+    "sent": Look("under way", "play", "busy"),
+    "waiting": Look("not sent yet", "ring", "quiet"),
+}
+
 UNKNOWN = Look("unknown", "ring", "quiet")
 
 
