@@ -46,7 +46,7 @@ steps:
 
 async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     """Deadlines that a worker waits for, then some that nobody waited for."""
-    number, spread = scaled(DEADLINES, scale, 50), max(1.0, SPREAD * min(1.0, scale * 5))
+    number, spread = scaled(DEADLINES, scale, 50), max(1.0, SPREAD * scale)
     async with ground() as here:
         async with here.station() as station:
             await _let_wait(station, number, spread, timedelta(seconds=10 + number / LOADED_A_SECOND))

@@ -1,21 +1,24 @@
 """Finding work by looking: runs with undecided events, deadlines that are due. The truth behind all hints.
 
 Tenants are walked through by index, one probe each, so a backlog of one costs the others nothing; of each
-tenant some runs are taken, from where the last look ended. Nothing is locked: whoever claims a run finds
-out whether there is still something to decide.
+tenant some runs are taken, from where the last look ended: otherwise what was found and is not yet decided
+would be found again, over and over. Nothing is locked: whoever claims a run finds out whether there is still
+something to decide.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import LiteralString
 
 from crossdock.engine.correlate import RunRef
 from crossdock.store import Database
 
 MOST_TENANTS = 256
-_EACH = 64
+_TOGETHER = 256  # runs in one look, if so few tenants have work that this is more than ...
+_EACH = 64  # ... so many of each
+_MOST_STILL = 1000  # deadlines of a tenant that are passed by in one look, since they stand still
 
 _PENDING: LiteralString = """
 with recursive t as (
@@ -46,26 +49,36 @@ cross join lateral (
 ) x
 """
 
-_DUE: LiteralString = """
+_DUE_TENANTS: LiteralString = """
 with recursive t as (
   (select tenant from crossdock.run where wake_at is not null and tenant > $1 order by tenant limit 1)
   union all
   select n.tenant from t cross join lateral (
     select r.tenant from crossdock.run r where r.wake_at is not null and r.tenant > t.tenant
     order by r.tenant limit 1) n
-), s as (select tenant from t limit $2)
-select s.tenant, d.id as run, d.wake_at <= c.now as due, d.wake_at, c.now
-from s cross join lateral (select crossdock.now() as now) c
+)
+select tenant, crossdock.now() as now from t limit $2
+"""
+
+_DUE: LiteralString = """
+select k.tenant, d.id as run, d.wake_at, d.still
+from unnest($1::int[], $2::timestamptz[], $3::bigint[]) as k(tenant, wake_at, id)
 cross join lateral (
-  (select r.id, r.wake_at from crossdock.run r
-   where r.tenant = s.tenant and r.wake_at <= c.now
-     and not exists (
-       select 1 from crossdock.connection n
-       join crossdock.outbox o on o.tenant = n.tenant and o.connection = n.name and o.run = r.id
-       where n.tenant = r.tenant and n.stopped is not null and n.stand_still)
-   order by r.wake_at limit $3)
+  select exists (
+    select 1 from crossdock.connection n where n.tenant = k.tenant and n.stopped is not null and n.stand_still
+  ) as any
+) s
+cross join lateral (
+  select r.id, r.wake_at, s.any and exists (
+      select 1 from crossdock.outbox o
+      join crossdock.connection n on n.tenant = any(array[o.tenant]) and n.name = any(array[o.connection])
+      where o.tenant = k.tenant and o.run = r.id and n.stopped is not null and n.stand_still) as still
+  from crossdock.run r
+  where r.tenant = k.tenant and (r.wake_at, r.id) > (k.wake_at, k.id) and r.wake_at <= $4
+  order by r.wake_at, r.id limit case when s.any then $6::int else $5::int end
 ) d
 """
+_LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -76,6 +89,7 @@ class Finder:
     _pending_after: int = 0
     _due_after: int = 0
     _runs_after: dict[int, int] = field(default_factory=dict)
+    _deadlines_after: dict[int, tuple[datetime, int]] = field(default_factory=dict)
 
     async def pending(self) -> list[RunRef]:
         """Runs with undecided events, some of each tenant."""
@@ -87,22 +101,50 @@ class Finder:
             if not tenants:
                 self._runs_after.clear()
                 return []
+            each = _each(tenants)
             rows = await transaction.fetch(
-                _RUNS, tenants, [self._runs_after.get(tenant, 0) for tenant in tenants], _EACH
+                _RUNS, tenants, [self._runs_after.get(tenant, 0) for tenant in tenants], each
             )
         last: dict[int, list[int]] = {tenant: [] for tenant in tenants}
         for row in rows:
             last[row["tenant"]].append(row["run"])
         for tenant, runs in last.items():
-            self._runs_after[tenant] = max(runs) if len(runs) == _EACH else 0
+            self._runs_after[tenant] = max(runs) if len(runs) == each else 0
         return [RunRef(row["tenant"], row["run"]) for row in rows if row["open"]]
 
     async def due(self) -> list[RunRef]:
         """Runs with a deadline that has passed, some of each tenant."""
         async with self.database.engine() as transaction:
-            rows = await transaction.fetch(_DUE, self._due_after, MOST_TENANTS, _EACH)
-        self._due_after = rows[-1]["tenant"] if len({row["tenant"] for row in rows}) >= MOST_TENANTS else 0
-        return [RunRef(row["tenant"], row["run"]) for row in rows]
+            found = await transaction.fetch(_DUE_TENANTS, self._due_after, MOST_TENANTS)
+            tenants = [row["tenant"] for row in found]
+            self._due_after = tenants[-1] if len(tenants) == MOST_TENANTS else 0
+            if not tenants:
+                self._deadlines_after.clear()
+                return []
+            after = [self._deadlines_after.get(tenant, (_LONG_AGO, 0)) for tenant in tenants]
+            each = _each(tenants)
+            rows = await transaction.fetch(
+                _DUE,
+                tenants,
+                [at for at, _ in after],
+                [run for _, run in after],
+                found[0]["now"],
+                each,
+                max(each, _MOST_STILL),
+            )
+        last: dict[int, list[tuple[datetime, int]]] = {tenant: [] for tenant in tenants}
+        for row in rows:
+            last[row["tenant"]].append((row["wake_at"], row["run"]))
+        for tenant, deadlines in last.items():
+            if len(deadlines) >= each:
+                self._deadlines_after[tenant] = max(deadlines)
+            else:
+                self._deadlines_after.pop(tenant, None)  # from the earliest again: one may have come before
+        return [RunRef(row["tenant"], row["run"]) for row in rows if not row["still"]]
+
+
+def _each(tenants: list[int]) -> int:
+    return max(_EACH, _TOGETHER // len(tenants))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
