@@ -200,6 +200,18 @@ class Library:
             shelf.by_content[process.name, process.version] = process
         return process
 
+    async def version(
+        self, transaction: EngineTransaction, tenant: int, name: str, version: str
+    ) -> tuple[int, Process] | None:
+        """The number and the process of a version by its content. Raises what reading its text raises."""
+        number = await transaction.value(
+            "select id from crossdock.process_version where tenant = $1 and name = $2 and version = $3",
+            tenant,
+            name,
+            version,
+        )
+        return None if number is None else (number, await self.process(transaction, tenant, number))
+
     async def reference(self, transaction: EngineTransaction, tenant: int, version: int) -> Reference:
         """Settings and calendars of that version; 0 is before any were set."""
         shelf = self.shelf_of(tenant)

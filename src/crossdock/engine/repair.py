@@ -7,6 +7,9 @@ other.
 
     trial ──► waiting ──► running ──► done         stopped: by a person, at any time; what was sent stays sent
 
+A `move` lets the runs go on under another version of their process: the newest, unless one is named. Each run
+is in its set once, whatever holds it. Its outcomes are `moved`, and `stayed` with what stands against it.
+
 A run that a broken decision has stopped has its events set aside; `release` lets it try them again.
 """
 
@@ -20,12 +23,14 @@ import msgspec
 
 from crossdock.engine.correlate import RunRef, encode_event
 from crossdock.engine.library import Library
+from crossdock.engine.moves import came_of, movable
 from crossdock.engine.payloads import put_back
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process import State, decode_state
 from crossdock.process.messages import (
     EXCEPTION_CLOSE,
     RUN_CANCEL,
+    RUN_MOVE,
     STEP_REDO,
     STEP_RETRY,
     STEP_SKIP,
@@ -36,13 +41,14 @@ from crossdock.process.messages import (
 from crossdock.process.state import ENDED_RUN, ENDED_STEP
 from crossdock.store import Database, EngineTransaction, Tenant
 
-Act = Literal["close", "retry", "supply", "skip", "redo", "cancel", "release"]
+Act = Literal["close", "retry", "supply", "skip", "redo", "move", "cancel", "release"]
 _TYPES: dict[str, str] = {
     "close": EXCEPTION_CLOSE,
     "retry": STEP_RETRY,
     "supply": STEP_SUPPLY,
     "skip": STEP_SKIP,
     "redo": STEP_REDO,
+    "move": RUN_MOVE,
     "cancel": RUN_CANCEL,
 }
 MOST_ITEMS = 1_000_000
@@ -61,12 +67,16 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is done to each: `step` where it is not the step of the exception, `output` for supply."""
+    """What is done to each: `step` where it is not the step of the exception, `output` for supply.
+
+    `version` for move: of the process of all these runs, by its content; the newest, without.
+    """
 
     act: Act
     step: str = ""
     note: str = ""
     output: Any = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +90,19 @@ class Progress:
     outcomes: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of one run of a repair; `outcome` is None while it is at work."""
+
+    n: int
+    process: str
+    key: str
+    generation: int
+    step: str
+    outcome: str | None
+    detail: str
+
+
 _SELECT: LiteralString = """
 select x.run, x.step, x.id as exception
 from crossdock.exception x
@@ -88,6 +111,12 @@ where x.tenant = $1 and x.closed is null
   and ($5 = '' or x.connection = $5) and ($6 = '' or position(lower($6) in lower(x.message)) > 0)
   and ($7::bigint[] = '{}' or x.run = any ($7))
 order by x.opened, x.id limit $8
+"""
+
+_RESULTS: LiteralString = """
+select i.n, r.process, r.key, r.generation, i.step, i.outcome, i.detail
+from crossdock.repair_item i join crossdock.run r on r.tenant = i.tenant and r.id = i.run
+where i.repair = $1 and i.sent is not null order by i.n limit $2
 """
 
 _SELECT_STOPPED: LiteralString = """
@@ -136,8 +165,9 @@ where tenant = $1 and id = $2
 """
 
 _JUDGE: LiteralString = """
-select t.tenant, t.repair, t.n, t.step, t.exception, r.status, r.error, r.state
+select t.tenant, t.repair, t.n, t.run, t.step, t.exception, r.status, r.error, r.state, p.action
 from crossdock.repair_item t join crossdock.run r on r.tenant = t.tenant and r.id = t.run
+join crossdock.repair p on p.tenant = t.tenant and p.id = t.repair
 where t.outcome is null and t.sent is not null
   and not exists (select 1 from crossdock.inbox i where i.tenant = t.tenant and i.run = t.run
     and i.id = t.inbox)
@@ -202,6 +232,9 @@ class Repairs:
                 raise Conflict(
                     f"it would touch {len(found)} by now, not {seen}", mend="look at them again, then begin"
                 )
+            if action.act == "move":
+                found, version = await movable(transaction, tenant, found, action.version)
+                action = msgspec.structs.replace(action, version=version)
             id_: int = await transaction.value(
                 "insert into crossdock.repair (tenant, by, action, filter, trial, rate, counted, status) "
                 "values ($1, $2, $3, $4, $5, $6, $7, $8) returning id",
@@ -267,6 +300,12 @@ class Repairs:
             sent=row["sent"],
             outcomes={one["outcome"]: one["n"] for one in outcomes},
         )
+
+    async def results(self, tenant: Tenant, repair: int, *, most: int = 1000) -> list[Result]:
+        """What came of each that was sent, in the order of the set."""
+        async with self._database.of(tenant) as transaction:
+            rows = await transaction.fetch(_RESULTS, repair, most)
+        return [Result(**dict(row)) for row in rows]
 
     async def release(self, tenant: Tenant, run: int, *, again: bool = True) -> None:
         """Let a stopped run go on: with the event that stopped it, or without (that goes to quarantine).
@@ -337,7 +376,12 @@ class Repairs:
             rows = await transaction.fetch(_JUDGE)
             judged = []
             for row in rows:
-                verdict = _verdict(row, await _state(transaction, row["tenant"], row["state"]))
+                state = await _state(transaction, row["tenant"], row["state"])
+                action = msgspec.json.decode(row["action"], type=Action)
+                if action.act == "move":
+                    verdict = await came_of(transaction, row, action.version, state)
+                else:
+                    verdict = _verdict(row, state)
                 if verdict is not None:
                     judged.append((row["tenant"], row["repair"], row["n"], *verdict))
             if judged:
@@ -371,6 +415,8 @@ def _data(action: Action, step: str, exception: str) -> dict[str, Any]:
         return {"exception": exception, "action": "close", "note": action.note}
     if action.act == "cancel":
         return {"reason": action.note or "cancelled by a repair"}
+    if action.act == "move":
+        return {"version": action.version, "note": action.note}
     data: dict[str, Any] = {"step": action.step or step, "note": action.note}
     if action.act == "supply":
         data["output"] = action.output

@@ -18,13 +18,14 @@ import structlog
 from crossdock.engine.carry import Carrier, engine_event
 from crossdock.engine.claim import FINAL, Work
 from crossdock.engine.correlate import decode_event, encode_event
+from crossdock.engine.course import course_of, version_of
 from crossdock.engine.library import Library, Shelf
 from crossdock.engine.outbox import outcome_event
 from crossdock.engine.payloads import put_back
 from crossdock.engine.projections import Seen
 from crossdock.errors import CrossdockError, Unreachable
-from crossdock.process import Process, State, advance, decode_state, encode_state, new_state
-from crossdock.process.messages import CALL_ENDED, TIMER_DUE, Event
+from crossdock.process import Decision, Process, State, advance, decode_state, encode_state, new_state
+from crossdock.process.messages import CALL_ENDED, RUN_MOVE, TIMER_DUE, Event
 from crossdock.process.state import Parent
 from crossdock.process.turn import text_of
 from crossdock.store import EngineTransaction
@@ -59,6 +60,7 @@ class Turns:
         self._shelf = shelf
         self._sink = sink
         self._now = sink.carrier.columns.now
+        self._since: list[Event] = []  # what was decided in this batch
 
     def timers(self, before: datetime | None) -> None:
         """Fire the deadlines that are due; with `before`, only those that passed before that event came."""
@@ -75,11 +77,45 @@ class Turns:
 
     def take(self, event: Event) -> None:
         """Decide one event, and take note of what follows from it."""
+        event = self._dated(event)
+        reference = self._shelf.references[self._shelf.reference]
+        self._keep(event, advance(self._process, self.state, event, reference))
+
+    async def move(self, transaction: EngineTransaction, library: Library, event: Event) -> None:
+        """Decide whether the run goes on under another version: that takes all its history."""
+        work = self._work
+        event = self._dated(event)
+        course = await course_of(transaction, library, work.tenant, work.run, since=self._since)
+        if encode_state(course.state) != encode_state(self.state):
+            self.take(event)  # its history does not give its state: it stays, and says so
+            return
+        found = await version_of(transaction, library, work.tenant, course, event)
+        reference = self._shelf.references[self._shelf.reference]
+        decision = course.move(found[1] if found else None, event, reference)
+        moved = found is not None and course.process is found[1]
+        if found is not None and moved:
+            self._process = course.process
+            await transaction.execute(
+                "update crossdock.run set version = $3 where tenant = $1 and id = $2",
+                work.tenant,
+                work.run,
+                found[0],
+            )
+        self._keep(event, decision)
+        if moved:  # it may have a use for events that nobody had one for
+            names = {(self._process.kind, self.state.key), *self.state.alias.items()}
+            await self._sink.carrier.routing.unpark(
+                (work.tenant, kind, value, work.run) for kind, value in sorted(names)
+            )
+
+    def _dated(self, event: Event) -> Event:
         now = max(self._now, event.received)
         if event.now != now or event.reference != self._shelf.reference:
             event = msgspec.structs.replace(event, now=now, reference=self._shelf.reference)
-        reference = self._shelf.references[self._shelf.reference]
-        decision = advance(self._process, self.state, event, reference)
+        return event
+
+    def _keep(self, event: Event, decision: Decision) -> None:
+        self._since.append(event)
         work, sink = self._work, self._sink
         columns = sink.carrier.columns
         seq = decision.state.seq
@@ -112,6 +148,9 @@ async def take_turns(
         turns = Turns(work, process, state, shelf, sink)
         for position, (_, event) in enumerate(events):  # noqa: B007 - says where it stopped
             turns.timers(before=event.received)
+            if event.type == RUN_MOVE:
+                await turns.move(transaction, library, event)
+                continue
             turns.take(event)
             if event.type == CALL_ENDED:
                 _note_settled(work, event, sink)
