@@ -24,17 +24,18 @@ on conflict do nothing returning tenant, run, kind, value
 _HOLDERS: LiteralString = """
 select k.n, a.run, r.process, r.key, r.generation
 from unnest($1::int[], $2::int[], $3::text[], $4::text[], $5::text[]) as k(n, tenant, kind, value, process)
-join crossdock.alias a on a.tenant = k.tenant and a.kind = k.kind and a.value = k.value
-  and a.process = k.process and a.live
-join crossdock.run r on r.tenant = a.tenant and r.id = a.run
+join crossdock.alias a on a.tenant = any(array[k.tenant]) and a.kind = any(array[k.kind])
+  and a.value = any(array[k.value]) and a.process = k.process and a.live is not false
+join crossdock.run r on r.tenant = any(array[a.tenant]) and r.id = any(array[a.run])
 """
 
 _PARKED: LiteralString = """
 select p.tenant, p.id, p.type, p.event, k.run, r.version
 from unnest($1::int[], $2::text[], $3::text[], $4::bigint[]) as k(tenant, kind, value, run)
-join crossdock.run r on r.tenant = k.tenant and r.id = k.run
-join crossdock.parked_key x on x.tenant = k.tenant and x.kind = k.kind and x.value = k.value
-join crossdock.parked p on p.tenant = x.tenant and p.id = x.parked
+join crossdock.run r on r.tenant = any(array[k.tenant]) and r.id = any(array[k.run])
+join crossdock.parked_key x on x.tenant = any(array[k.tenant]) and x.kind = any(array[k.kind])
+  and x.value = any(array[k.value])
+join crossdock.parked p on p.tenant = any(array[x.tenant]) and p.id = any(array[x.parked])
 where p.dismissed is null
 order by p.id for update of p
 """
@@ -42,17 +43,18 @@ order by p.id for update of p
 _UNPARK: LiteralString = """
 with gone as (
   delete from crossdock.parked_key x using unnest($1::int[], $2::bigint[]) as k(tenant, id)
-  where x.tenant = k.tenant and x.parked = k.id
+  where x.tenant = any(array[k.tenant]) and x.parked = any(array[k.id])
 )
 delete from crossdock.parked p using unnest($1::int[], $2::bigint[]) as k(tenant, id)
-where p.tenant = k.tenant and p.id = k.id
+where p.tenant = any(array[k.tenant]) and p.id = any(array[k.id])
 """
 
 _MISSED: LiteralString = """
 select a.tenant, a.kind, a.value, a.run, p.id
 from crossdock.parked p
-join crossdock.parked_key x on x.tenant = p.tenant and x.parked = p.id
-join crossdock.alias a on a.tenant = x.tenant and a.kind = x.kind and a.value = x.value and a.live
+join crossdock.parked_key x on x.tenant = any(array[p.tenant]) and x.parked = any(array[p.id])
+join crossdock.alias a on a.tenant = any(array[x.tenant]) and a.kind = any(array[x.kind])
+  and a.value = any(array[x.value]) and a.live is not false
 where p.stored > statement_timestamp() - interval '10 minutes' and p.dismissed is null
   and p.id > $1
 order by p.id limit 1000

@@ -30,8 +30,9 @@ _CHILDREN: LiteralString = """
 select k.n, r.id
 from unnest($1::int[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::int[])
   as k(n, tenant, parent, step, item, redo)
-join crossdock.run r on r.tenant = k.tenant and r.parent = k.parent and r.parent_step = k.step
-  and (k.item = '' or r.parent_item = k.item) and r.parent_redo = k.redo
+join crossdock.run r on r.tenant = any(array[k.tenant]) and r.parent = any(array[k.parent])
+  and r.parent_step = any(array[k.step]) and r.parent_redo = k.redo
+  and (k.item = '' or r.parent_item = k.item)
 order by k.n, r.id
 """
 

@@ -31,7 +31,7 @@ with k as (
   select r.tenant, r.id, r.version, r.seq, r.generation, r.key, r.parent, r.parent_step, r.parent_item,
          r.parent_redo, r.wake_at, case when r.seq <> k.seq then r.state end as state,
          k.command, k.token, k.final
-  from k join crossdock.run r on r.tenant = k.tenant and r.id = k.run
+  from k join crossdock.run r on r.tenant = any(array[k.tenant]) and r.id = any(array[k.run])
   where r.error is null
   for no key update of r skip locked
 ), one as (
@@ -43,17 +43,17 @@ with k as (
       where i.tenant = one.tenant and i.run = one.id order by i.id limit $7
     ) x
   ) t
-  where i.tenant = t.tenant and i.run = t.run and i.id = t.id
+  where i.tenant = any(array[t.tenant]) and i.run = any(array[t.run]) and i.id = any(array[t.id])
   returning i.tenant, i.run, i.id, i.event
 ), settled as (
   delete from crossdock.outbox o using locked l
-  where o.tenant = l.tenant and o.run = l.id and o.command = l.command and o.token = l.token
-    and o.status = 'leased' and l.final
+  where o.tenant = any(array[l.tenant]) and o.run = any(array[l.id]) and o.command = any(array[l.command])
+    and o.token = l.token and o.status = 'leased' and l.final
   returning o.tenant, o.run, o.command, o.connection, o.lane
 ), reported as (
   update crossdock.outbox o set status = 'reported', leased_until = null from locked l
-  where o.tenant = l.tenant and o.run = l.id and o.command = l.command and o.token = l.token
-    and o.status = 'leased' and not l.final
+  where o.tenant = any(array[l.tenant]) and o.run = any(array[l.id]) and o.command = any(array[l.command])
+    and o.token = l.token and o.status = 'leased' and not l.final
   returning o.tenant, o.run, o.command
 )
 select 'run' as what, tenant, id as run, crossdock.now() as now, version, seq, generation, key, parent,
@@ -120,9 +120,16 @@ class Claimed:
 
 
 async def claim(
-    transaction: EngineTransaction, states: States, outcomes: list[Outcome], runs: Iterable[RunRef]
+    transaction: EngineTransaction,
+    states: States,
+    outcomes: list[Outcome],
+    runs: Iterable[RunRef],
+    most: int = MOST_FROM_INBOX,
 ) -> Claimed:
-    """Claim these runs, and take these outcomes. States that are known already are not read."""
+    """Claim these runs, with `most` events of each, and take these outcomes.
+
+    States that are known already are not read.
+    """
     keys = [
         (
             o.leased.tenant,
@@ -140,7 +147,7 @@ async def claim(
         for r in runs
         if (r.tenant, r.run) not in have
     ]
-    rows = await transaction.fetch(_CLAIM, *zip(*keys, strict=True), MOST_FROM_INBOX)
+    rows = await transaction.fetch(_CLAIM, *zip(*keys, strict=True), most)
     works: dict[tuple[int, int], Work] = {}
     ours: set[tuple[int, int, str]] = set()
     freed: list[tuple[int, str, str]] = []
@@ -169,7 +176,7 @@ async def claim(
             claimed.late.append(outcome)
     for work in claimed.works:
         work.arrived.sort(key=lambda pair: pair[0])
-        if len(work.arrived) >= MOST_FROM_INBOX:
+        if len(work.arrived) >= most:
             claimed.hot.add(RunRef(work.tenant, work.run))
     return claimed
 

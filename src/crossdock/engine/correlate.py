@@ -35,8 +35,9 @@ decode_event = msgspec.json.Decoder(Event).decode
 _LOOK: LiteralString = """
 select 0 as what, k.n, a.run, r.version, r.generation, r.status, r.error is not null as stopped
 from unnest($1::int[], $2::int[], $3::text[], $4::text[]) as k(n, tenant, kind, value)
-join crossdock.alias a on a.tenant = k.tenant and a.kind = k.kind and a.value = k.value and a.live
-join crossdock.run r on r.tenant = a.tenant and r.id = a.run
+join crossdock.alias a on a.tenant = any(array[k.tenant]) and a.kind = any(array[k.kind])
+  and a.value = any(array[k.value]) and a.live is not false
+join crossdock.run r on r.tenant = any(array[a.tenant]) and r.id = any(array[a.run])
 union all
 select 1, k.n, r.id, r.version, r.generation, r.status, r.error is not null
 from unnest($5::int[], $6::int[], $7::text[], $8::text[]) as k(n, tenant, process, key)
@@ -47,7 +48,8 @@ cross join lateral (
 union all
 select 2, k.n, p.parked, null, null, null, null
 from unnest($5::int[], $6::int[], $9::text[], $8::text[]) as k(n, tenant, kind, value)
-join crossdock.parked_key p on p.tenant = k.tenant and p.kind = k.kind and p.value = k.value
+join crossdock.parked_key p on p.tenant = any(array[k.tenant]) and p.kind = any(array[k.kind])
+  and p.value = any(array[k.value])
 """
 
 # Waits for another transaction that starts a run of the same key; in the order of the keys, so that two never

@@ -8,7 +8,8 @@
 
 What was taken from inbox and outbox is taken by deletion inside the transaction, so whatever happens before
 the commit brings it back. A decision that raises stops its own run alone: the event is set aside with the
-error. A batch that the database refuses is halved until the one at fault is alone.
+error. A batch that the database refuses is halved until the run at fault is alone, and that run's events are
+decided one at a time until the one at fault is found: those before it stand.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ import msgspec
 import structlog
 
 from crossdock.engine.carry import Carrier
-from crossdock.engine.claim import Claimed, claim, keep_evidence, mark_standing_still, parents
+from crossdock.engine.claim import (
+    MOST_FROM_INBOX,
+    Claimed,
+    claim,
+    keep_evidence,
+    mark_standing_still,
+    parents,
+)
 from crossdock.engine.correlate import Routing, RunRef, encode_event
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import LeasedCall, Outbox, Outcome, Room, outcome_event
@@ -40,11 +48,18 @@ from crossdock.store import Database, EngineTransaction
 log = structlog.get_logger(__name__)
 
 _TRIES = 3
+# Two transactions were in each other's way. Never the fault of what was to be written.
+_IN_THE_WAY = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
 
 # An answer that came the long way, or will be tried again: the row goes unless the decision says Retry.
 _SETTLE: LiteralString = """
 delete from crossdock.outbox o using unnest($1::int[], $2::bigint[], $3::text[]) as k(tenant, run, command)
-where o.tenant = k.tenant and o.run = k.run and o.command = k.command and o.status = 'reported'
+where o.tenant = any(array[k.tenant]) and o.run = any(array[k.run]) and o.command = any(array[k.command])
+  and o.status = 'reported'
 returning o.tenant, o.connection, o.lane
 """
 
@@ -136,19 +151,12 @@ class Decider:
             raise
         except (asyncpg.PostgresError, CrossdockError, msgspec.MsgspecError) as error:
             self._states.forget(names)
-            passing = isinstance(
-                error,
-                asyncpg.UniqueViolationError
-                | asyncpg.DeadlockDetectedError
-                | asyncpg.SerializationError
-                | asyncpg.LockNotAvailableError,
-            )
-            if passing and tries > 1:
+            if isinstance(error, (asyncpg.UniqueViolationError, *_IN_THE_WAY)) and tries > 1:
                 return await self._go_the_long_way(outcomes, runs, tries - 1)
-            if isinstance(error, asyncpg.InsufficientResourcesError | asyncpg.OperatorInterventionError):
-                raise Unreachable(f"the database cannot go on: {error}", retry_after=1) from error
+            if isinstance(error, _IN_THE_WAY):
+                raise Unreachable(f"others are in the way: {error}", retry_after=1) from error
             if len(names) == 1:
-                return await self._stop(next(iter(names)), outcomes, error)
+                return await self._one_at_a_time(next(iter(names)), outcomes)
             log.warning("engine.batch_refused", runs=len(names), error=str(error))
             return await self._halves(outcomes, runs, sorted(names))
 
@@ -162,18 +170,42 @@ class Decider:
                 await self._go_the_long_way(
                     [o for o in outcomes if ((o.leased.tenant, o.leased.run) in first) is inside],
                     [r for r in runs if ((r.tenant, r.run) in first) is inside],
-                    1,
                 )
             )
         return done
 
-    async def _batch(self, outcomes: list[Outcome], runs: list[RunRef]) -> Decided:
+    async def _one_at_a_time(self, name: tuple[int, int], outcomes: list[Outcome]) -> Decided:
+        """Decide one event of a run after the other, as far as it goes; the one at fault stops the run."""
+        done = Decided()
+        left = list(outcomes)
+        part: list[Outcome] = []
+        try:
+            while True:  # what is in its inbox comes first, as in a batch
+                one = await self._batch(part, [RunRef(*name)], most=1)
+                done.add(one)
+                if not one.decisions and not left:
+                    return done
+                part = [] if one.decisions else [left.pop(0)]
+        except Unreachable:
+            self._states.forget([name])
+            raise
+        except _IN_THE_WAY as error:
+            self._states.forget([name])
+            raise Unreachable(f"others are in the way: {error}", retry_after=1) from error
+        except (asyncpg.PostgresError, CrossdockError, msgspec.MsgspecError) as error:
+            self._states.forget([name])
+            done.add(await self._stop(name, part + left, error))
+            return done
+
+    async def _batch(
+        self, outcomes: list[Outcome], runs: list[RunRef], most: int = MOST_FROM_INBOX
+    ) -> Decided:
         done = Decided()
         columns: Columns | None = None
         written = False
         try:
             async with self._database.engine() as transaction:
-                claimed = await claim(transaction, self._states, outcomes, runs)
+                claimed = await claim(transaction, self._states, outcomes, runs, most)
                 done.busy = claimed.busy
                 done.touched |= claimed.hot
                 await keep_evidence(transaction, claimed.late)
@@ -224,7 +256,7 @@ class Decider:
         log.error("engine.run_refused", tenant=name[0], run=name[1], error=str(error))
         text = f"{type(error).__name__}: {error}"
         async with self._database.engine() as transaction:
-            claimed = await claim(transaction, self._states, outcomes, [RunRef(*name)])
+            claimed = await claim(transaction, self._states, outcomes, [RunRef(*name)], most=1)
             await keep_evidence(transaction, claimed.late)
             for work in claimed.works:
                 columns = Columns(claimed.now, self._room, self._owner, self._lease)

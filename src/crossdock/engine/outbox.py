@@ -123,7 +123,7 @@ select w.tenant, w.connection, n.concurrency, n.rate, n.drain_rate, n.tokens, n.
        n.open_until is not null as half_open,
        extract(epoch from clock_timestamp() - n.refilled)::float8 as idle
 from (select * from c limit $3) w
-join crossdock.connection n on n.tenant = w.tenant and n.name = w.connection
+join crossdock.connection n on n.tenant = any(array[w.tenant]) and n.name = any(array[w.connection])
 cross join lateral (
   select 1 from crossdock.outbox o where o.tenant = w.tenant and o.connection = w.connection
     and o.status = 'ready' and o.due <= crossdock.now() limit 1) due
@@ -151,7 +151,7 @@ from (
     for update skip locked
   ) h
 ) w
-where o.tenant = w.tenant and o.run = w.run and o.command = w.command
+where o.tenant = any(array[w.tenant]) and o.run = any(array[w.run]) and o.command = any(array[w.command])
 returning o.tenant, o.run, o.command, o.connection, o.key, o.attempt, o.doubt, o.withdrawn, o.token,
   o.call, o.id
 """
@@ -159,13 +159,14 @@ returning o.tenant, o.run, o.command, o.connection, o.key, o.attempt, o.doubt, o
 _TOKENS: LiteralString = """
 update crossdock.connection c set tokens = k.tokens, refilled = clock_timestamp()
 from unnest($1::int[], $2::text[], $3::float8[]) as k(tenant, name, tokens)
-where c.tenant = k.tenant and c.name = k.name
+where c.tenant = any(array[k.tenant]) and c.name = any(array[k.name])
 """
 
 # One call tries whether a system answers again; no other does before it has ended, or should have.
 _TRYING: LiteralString = """
 update crossdock.connection c set open_until = clock_timestamp() + make_interval(secs => $3)
-from unnest($1::int[], $2::text[]) as k(tenant, name) where c.tenant = k.tenant and c.name = k.name
+from unnest($1::int[], $2::text[]) as k(tenant, name)
+where c.tenant = any(array[k.tenant]) and c.name = any(array[k.name])
 """
 
 _EXPIRE: LiteralString = """
@@ -189,7 +190,8 @@ from heads h left join lateral (
   select true as taken from crossdock.outbox x where x.tenant = h.tenant and x.connection = h.connection
     and x.lane = h.lane and x.lane <> '' and x.status in ('ready', 'leased', 'reported') limit 1
 ) x on true
-where o.tenant = h.tenant and o.run = h.run and o.command = h.command and x.taken is null
+where o.tenant = any(array[h.tenant]) and o.run = any(array[h.run]) and o.command = any(array[h.command])
+  and x.taken is null
 """
 
 # An outcome whose run another worker has just now: it goes the long way, through the inbox.
@@ -199,7 +201,9 @@ with k as (
     as k(tenant, run, command, token, event)
 ), mine as (
   update crossdock.outbox o set status = 'reported', leased_until = null
-  from k where o.tenant = k.tenant and o.run = k.run and o.command = k.command and o.token = k.token
+  from k
+  where o.tenant = any(array[k.tenant]) and o.run = any(array[k.run]) and o.command = any(array[k.command])
+    and o.token = k.token
     and o.status = 'leased'
   returning o.tenant, o.run, k.event
 )
@@ -217,7 +221,8 @@ set failures = case when k.failed then c.failures + k.n else 0 end,
                       then clock_timestamp() + make_interval(secs => least($7, $6 * 2 ^ least(c.opened, 20)))
                       else null end
 from unnest($1::int[], $2::text[], $3::bool[], $4::int[]) as k(tenant, name, failed, n)
-where c.tenant = k.tenant and c.name = k.name and (k.failed or c.failures > 0 or c.open_until is not null)
+where c.tenant = any(array[k.tenant]) and c.name = any(array[k.name])
+  and (k.failed or c.failures > 0 or c.open_until is not null)
 returning c.tenant, c.name, c.open_until is not null as open
 """
 

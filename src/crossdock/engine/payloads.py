@@ -27,7 +27,7 @@ on conflict do nothing
 
 _GET: LiteralString = """
 select b.tenant, b.hash, b.data from unnest($1::int[], $2::text[]) as k(tenant, hash)
-join crossdock.blob b on b.tenant = k.tenant and b.hash = k.hash
+join crossdock.blob b on b.tenant = any(array[k.tenant]) and b.hash = any(array[k.hash])
 """
 
 _encode = msgspec.json.Encoder().encode

@@ -46,39 +46,46 @@ with k as (
     as k(tenant, run, seq, command, token, status, wake_at, ended, state, event, records,
          next_command, next_connection, next_lane, next_key, next_call, mine)
 ), free as materialized (
-  select k.*, o.connection, o.lane,
+  select k.*,
     k.next_command <> '' and o.connection = k.next_connection and o.lane = k.next_lane
       and o.lane <> '' as stays,
     k.mine and n.name is not null and n.concurrency is null and n.rate is null and n.drain_rate is null
       and n.stopped is null and n.open_until is null as at_once
   from k
-  join crossdock.run r on r.tenant = k.tenant and r.id = k.run and r.seq = k.seq - 1 and r.error is null
-  join crossdock.outbox o on o.tenant = k.tenant and o.run = k.run and o.command = k.command
-    and o.token = k.token and o.status = 'leased'
-  left join crossdock.connection n on n.tenant = k.tenant and n.name = k.next_connection
+  join crossdock.run r on r.tenant = any(array[k.tenant]) and r.id = any(array[k.run])
+    and r.seq = k.seq - 1 and r.error is null
+  join crossdock.outbox o on o.tenant = any(array[k.tenant]) and o.run = any(array[k.run])
+    and o.command = any(array[k.command]) and o.token = k.token and o.status = 'leased'
+  left join crossdock.connection n on n.tenant = any(array[k.tenant])
+    and n.name = any(array[k.next_connection])
   where not exists (
       select 1 from crossdock.outbox q where q.tenant = o.tenant and q.connection = o.connection
-        and q.lane = o.lane and q.status = 'queued')
+        and q.lane = o.lane and q.status = 'queued' offset 0)
     and (k.next_command = '' or k.next_lane = '' or (o.connection = k.next_connection
       and o.lane = k.next_lane)
       or not exists (
         select 1 from crossdock.outbox q where q.tenant = k.tenant and q.connection = k.next_connection
-          and q.lane = k.next_lane and q.lane <> ''))
+          and q.lane = k.next_lane and q.lane <> '' and q.status in ('ready', 'leased', 'reported') offset 0)
+      and not exists (
+        select 1 from crossdock.outbox q where q.tenant = k.tenant and q.connection = k.next_connection
+          and q.lane = k.next_lane and q.status = 'queued' offset 0))
   for no key update of r, o skip locked
 ), run as (
   update crossdock.run r
   set seq = f.seq, status = f.status, wake_at = f.wake_at, state = f.state, changed = $1,
       ended = case when f.ended then $1::timestamptz end
-  from free f where r.tenant = f.tenant and r.id = f.run
+  from free f where r.tenant = any(array[f.tenant]) and r.id = any(array[f.run])
 ), history as (
   insert into crossdock.history (tenant, run, seq, at, type, event, records)
   select f.tenant, f.run, f.seq, $1, 'call.ended', f.event, f.records from free f
 ), alias as (
   update crossdock.alias a set live = false
-  from free f where f.ended and a.tenant = f.tenant and a.run = f.run and a.live
+  from free f where f.ended and a.tenant = any(array[f.tenant]) and a.run = any(array[f.run])
+    and a.live is not false
 ), gone as (
   delete from crossdock.outbox o using free f
-  where o.tenant = f.tenant and o.run = f.run and o.command = f.command and not f.stays
+  where o.tenant = any(array[f.tenant]) and o.run = any(array[f.run]) and o.command = any(array[f.command])
+    and not f.stays
 ), passed as (
   update crossdock.outbox o
   set command = f.next_command, key = f.next_key, call = f.next_call, id = t.id, token = t.id, due = $1,
@@ -87,7 +94,8 @@ with k as (
       leased_until = case when f.at_once then clock_timestamp() + $20::interval end,
       attempt = 1, doubt = false, withdrawn = false, error = ''
   from free f cross join lateral (select nextval('crossdock.outbox_id') as id where f.run is not null) t
-  where f.stays and o.tenant = f.tenant and o.run = f.run and o.command = f.command
+  where f.stays and o.tenant = any(array[f.tenant]) and o.run = any(array[f.run])
+    and o.command = any(array[f.command])
   returning o.tenant, o.run, o.token, o.status
 ), added as (
   insert into crossdock.outbox (tenant, run, id, token, owner, due, leased_until, status, command, connection,
@@ -100,11 +108,13 @@ with k as (
   where f.next_command <> '' and not f.stays
   returning tenant, run, token, status
 )
-select f.tenant, f.run, coalesce(p.token, a.token, 0) as token, coalesce(p.status, a.status, '') as status,
-  exists (select 1 from crossdock.inbox i where i.tenant = f.tenant and i.run = f.run) as more
-from free f
-left join passed p on p.tenant = f.tenant and p.run = f.run
-left join added a on a.tenant = f.tenant and a.run = f.run
+select w.*,
+  exists (select 1 from crossdock.inbox i where i.tenant = w.tenant and i.run = w.run offset 0) as more
+from (
+  select tenant, run, token, status from passed
+  union all select tenant, run, token, status from added
+  union all select tenant, run, 0, '' from free where next_command = ''
+) w
 """
 
 

@@ -30,7 +30,7 @@ with r as (
       changed = $1
   from unnest($2::int[], $3::bigint[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[],
               $8::bytea[], $9::text[]) as k(tenant, run, seq, status, wake_at, ended, state, error)
-  where r.tenant = k.tenant and r.id = k.run
+  where r.tenant = any(array[k.tenant]) and r.id = any(array[k.run])
 ), h as (
   insert into crossdock.history (tenant, run, seq, at, type, event, records)
   select k.tenant, k.run, k.seq, $1, k.type, k.event, k.records
@@ -39,7 +39,7 @@ with r as (
 ), e as (
   update crossdock.alias a set live = false
   from unnest($16::int[], $17::bigint[]) as k(tenant, run)
-  where a.tenant = k.tenant and a.run = k.run
+  where a.tenant = any(array[k.tenant]) and a.run = any(array[k.run]) and a.live is not false
 ), f as (
   update crossdock.outbox o set status = 'ready'
   from (
@@ -52,7 +52,7 @@ with r as (
       order by q.id limit 1
     ) q
   ) n
-  where o.tenant = n.tenant and o.run = n.run and o.command = n.command
+  where o.tenant = any(array[n.tenant]) and o.run = any(array[n.run]) and o.command = any(array[n.command])
   returning o.tenant, o.run, o.command
 ), c as (
   select k.*, nextval('crossdock.outbox_id') as id,
@@ -62,7 +62,7 @@ with r as (
   from unnest($21::int[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[], $27::bytea[],
               $28::bool[], $29::bool[], $30::bool[], $31::bool[])
     as k(tenant, run, command, connection, lane, key, call, doubt, only_find, mine, later)
-  left join crossdock.connection n on n.tenant = k.tenant and n.name = k.connection
+  left join crossdock.connection n on n.tenant = any(array[k.tenant]) and n.name = any(array[k.connection])
   left join lateral (
     select true as taken from crossdock.outbox x where x.tenant = k.tenant and x.connection = k.connection
       and x.lane = k.lane and x.lane <> '' and x.status in ('ready', 'leased', 'reported') limit 1) h on true
@@ -89,7 +89,8 @@ update crossdock.outbox o set status = 'ready', due = k.at, doubt = k.doubt, att
   owner = null, leased_until = null
 from unnest($1::int[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bool[])
   as k(tenant, run, command, at, doubt)
-where o.tenant = k.tenant and o.run = k.run and o.command = k.command and o.status in ('ready', 'reported')
+where o.tenant = any(array[k.tenant]) and o.run = any(array[k.run]) and o.command = any(array[k.command])
+  and o.status in ('ready', 'reported')
 """
 
 # What never left is gone; what is out, or may have been done, is found out and never done again.
@@ -98,12 +99,13 @@ with k as (
   select * from unnest($1::int[], $2::bigint[], $3::text[]) as k(tenant, run, command)
 ), gone as (
   delete from crossdock.outbox o using k
-  where o.tenant = k.tenant and o.run = k.run and o.command = k.command
+  where o.tenant = any(array[k.tenant]) and o.run = any(array[k.run]) and o.command = any(array[k.command])
     and o.status in ('ready', 'queued') and not o.doubt
   returning o.tenant, o.run, o.command, o.connection, o.lane
 ), kept as (
   update crossdock.outbox o set withdrawn = true, due = crossdock.now()
-  from k where o.tenant = k.tenant and o.run = k.run and o.command = k.command
+  from k
+  where o.tenant = any(array[k.tenant]) and o.run = any(array[k.run]) and o.command = any(array[k.command])
     and (o.doubt or o.status not in ('ready', 'queued'))
 )
 select * from gone
@@ -112,7 +114,7 @@ select * from gone
 _STOP: LiteralString = """
 update crossdock.run r set error = k.error, status = 'held', wake_at = null
 from unnest($1::int[], $2::bigint[], $3::text[]) as k(tenant, run, error)
-where r.tenant = k.tenant and r.id = k.run
+where r.tenant = any(array[k.tenant]) and r.id = any(array[k.run])
 """
 
 _ASIDE: LiteralString = """
@@ -121,7 +123,8 @@ with k as (
     as k(tenant, run, id, error, event)
 ), moved as (
   delete from crossdock.inbox i using (select distinct tenant, run from k) k
-  where i.tenant = k.tenant and i.run = k.run returning i.tenant, i.run, i.id, i.event
+  where i.tenant = any(array[k.tenant]) and i.run = any(array[k.run])
+  returning i.tenant, i.run, i.id, i.event
 )
 insert into crossdock.aside (tenant, run, id, error, event)
 select tenant, run, coalesce(id, nextval('crossdock.inbox_id')), error, event from k
