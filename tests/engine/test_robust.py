@@ -6,8 +6,9 @@ import asyncio
 import random
 
 import asyncpg
-from played import chain, order
+from played import chain, event, order
 
+from crossdock.engine import Repairs
 from crossdock.process.messages import CallEnded
 
 
@@ -60,6 +61,47 @@ async def test_a_call_that_takes_longer_than_its_time_is_found_out_not_repeated(
         await engine.ended("SO-1")
     assert [call.find_first for call in engine.world.calls] == [False, True]
     assert list(engine.world.done.values()) == [1]
+
+
+async def test_an_event_that_makes_a_state_too_large_is_the_one_that_is_set_aside(engine):
+    text = (
+        chain(steps=1)
+        + """
+  eaten:
+    await: warehouse.shipment_packed
+    until: ${ size(steps.eaten.events) >= 9 }
+    within: 900 days
+    late: { escalate: chief }
+"""
+    )
+    await engine.publish(text)
+    meals = [
+        event("warehouse.shipment_packed", {"food": "x" * 3_400_000}, id=f"meal {n}", order="SO-1")
+        for n in range(4)
+    ]
+    await engine.inbox.put(engine.tenant, [order("SO-1"), *meals[:3], order("SO-2")])
+    async with engine.working():
+        detail = await engine.ended("SO-1", "held")
+        assert "is the most" in detail.run.error
+        assert [(error is None, kept.id) for error, kept in detail.aside] == [
+            (False, "meal 1"),
+            (True, "meal 2"),
+        ]
+        await engine.inbox.put(engine.tenant, meals[3:])
+        assert [kept.id for _, kept in (await engine.run_of("SO-1")).aside][2:] == ["meal 3"]
+
+        async def its_call_is_done():
+            detail = await engine.run_of("SO-2")
+            return detail is not None and detail.state.steps["s0"].status == "succeeded"
+
+        await engine.until(its_call_is_done)  # nobody else waits for it
+        await Repairs(engine.database, engine.library).release(engine.tenant, detail.run.id, again=False)
+
+        async def stopped_by_the_next():
+            return [kept.id for _, kept in (await engine.run_of("SO-1")).aside] == ["meal 2", "meal 3"]
+
+        await engine.until(stopped_by_the_next)
+    await engine.assert_sound()
 
 
 async def test_a_backlog_of_one_tenant_does_not_stand_before_the_others(engine):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
+import asyncpg
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from crossdock.engine import Connections
 from crossdock.store import Clock
@@ -124,3 +127,20 @@ async def test_a_connection_that_is_stopped_is_not_read(doors, source):
     await Connections(doors.database).stop(doors.tenant, "depot", by="jo")
     assert await doors.poller.turn() == 0
     assert source.asked == []
+
+
+async def test_a_turn_that_fails_does_not_end_the_reading(doors, source):
+    source.records = [delivered(1)]
+    owner = await asyncpg.connect(doors.database.url)
+    await owner.execute("alter table crossdock.feed rename to feed_away")
+    reading = asyncio.create_task(doors.poller.run(look=0.02))
+    with capture_logs() as told:
+        async with asyncio.timeout(10):
+            while not any(line["event"] == "poll.turn_failed" for line in told):
+                await asyncio.sleep(0.01)
+    await owner.execute("alter table crossdock.feed_away rename to feed")
+    await owner.close()
+    async with asyncio.timeout(10):
+        while not source.asked:
+            await asyncio.sleep(0.01)
+    reading.cancel()

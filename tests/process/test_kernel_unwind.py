@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from driver import Run
+from datetime import UTC, datetime
 
-from crossdock.process.messages import Call, Claim, Emit, Withdraw
+import pytest
+from driver import Run, process_of, text_of
+
+from crossdock.process import advance, new_state
+from crossdock.process.messages import Call, Claim, Emit, Event, Withdraw
 
 CHAIN = """
 a: { call: erp.do, with: { n: "${ case.n }" }, undo: erp.undo }
@@ -47,6 +50,19 @@ def test_a_cancel_undoes_what_succeeded_newest_first_one_after_the_other():
 def test_a_cancel_before_anything_was_done_ends_at_once():
     run = Run("a: { await: case.scanned, within: 1h, late: { raise: slow } }").cancel()
     assert (run.status(), run.commands[1:]) == ("cancelled", [])
+
+
+def test_a_run_that_never_began_can_be_cancelled():
+    process = process_of(text_of(CHAIN))
+    state = new_state(process, tenant="acme", key="C-1")
+    now = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    cancel = Event(
+        id="1", source="desk", type="run.cancel", time=now, received=now, now=now, data={"reason": "no start"}
+    )
+    decision = advance(process, state, cancel)
+    assert (decision.state.status, decision.state.ended, decision.state.wake) == ("cancelled", now, None)
+    assert {step.status for step in decision.state.steps.values()} == {"cancelled"}
+    assert decision.commands == []
 
 
 def test_a_second_cancel_is_told_that_there_is_one():

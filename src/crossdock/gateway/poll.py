@@ -106,6 +106,8 @@ class Poller:
                     pause = 0.0
             except Unreachable as error:
                 log.warning("poll.database_away", error=error.message)
+            except Exception:  # a fault of ours in one turn must not end the reading of all feeds
+                log.exception("poll.turn_failed")
             await asyncio.sleep(pause)
 
     async def turn(self, most: int = 8) -> int:

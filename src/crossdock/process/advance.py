@@ -45,6 +45,7 @@ from crossdock.process.messages import (
     ALIAS_REFUSED,
     CALL_ENDED,
     CHILD_ENDED,
+    RUN_CANCEL,
     RUN_MOVE,
     RUN_START,
     TASK_DECIDED,
@@ -119,7 +120,7 @@ def decide(turn: Turn, act: Callable[[Turn], None] | None = None) -> Decision:
             turn.record("event.repeated", type=event.type)
         elif act is not None:
             act(turn)
-        elif turn.state.started is None:
+        elif turn.state.started is None and event.type != RUN_CANCEL:  # one that never began can end
             _start(turn)
         else:
             _HANDLERS.get(event.type, intake.take)(turn)

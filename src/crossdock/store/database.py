@@ -22,13 +22,13 @@ from crossdock.store.migrate import APP_ROLE, ENGINE_ROLE, role_url
 
 CHANNEL: LiteralString = "crossdock"
 
+# What is no fault of a statement: the same one may be carried out a little later.
 _GONE = (
     OSError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # it is shut down, starts, or somebody cancels the statement
+    asyncpg.InsufficientResourcesError,  # the disk or the memory is full, there are too many connections
+    asyncpg.PostgresSystemError,  # the disk cannot be read or written
     asyncpg.InternalClientError,  # what the driver says when a connection dies under a statement
 )
 
