@@ -81,6 +81,18 @@ def test_a_page_that_is_open_does_not_hold_up_the_end(place: Path) -> None:
         assert served.err.read_text() == ""
 
 
+def test_its_log_is_not_among_what_it_says(place: Path) -> None:
+    connection = {"connector": "quayline", "settings": {"url": "http://127.0.0.1:9"}}
+    secrets = {"key": "k", "webhook_secret": "s"}
+    (place / "connections.yaml").write_text(json.dumps({"parcels": {**connection, "secrets": secrets}}))
+    with running("serve", "--port", "0", "--json", cwd=place) as served:
+        url = served.first_object()["url"]
+        assert post(f"{url}/hooks/default/parcels", b"{}") == 401
+        wait_for(lambda: "webhook.not_verified" in served.err.read_text(), "the log")
+        assert served.end() == 0
+        assert len(lines(served.out.read_text())) == 1
+
+
 def test_ended_while_it_starts_it_leaves_no_server(place: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         data = place / f"data-{number}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
+import structlog
 import typer
 
 from crossdock.cli.check import check
 from crossdock.cli.connections import connections
 from crossdock.cli.demo import demo
 from crossdock.cli.doctor import doctor
+from crossdock.cli.move import move
 from crossdock.cli.runs import cancel, events, replay, retry, run, runs
 from crossdock.cli.sandbox import sandbox
 from crossdock.cli.schema import schema
@@ -33,6 +37,7 @@ _app.command()(run)
 _app.command()(runs)
 _app.command()(events)
 _app.command()(retry)
+_app.command()(move)
 _app.command()(cancel)
 _app.command()(replay)
 _app.command()(connections)
@@ -42,5 +47,6 @@ _app.command()(doctor)
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
+    """Run the command that the arguments name. What it says goes to standard output, its log to the other."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     _app()
