@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from talking import KEY, Led, connector, context, example, happened, lead, page, signed
@@ -161,6 +162,24 @@ def test_an_invoice_is_looked_for_drafted_and_posted() -> None:
         "proof": {"shipments": ["SO-1-1"], "proof": [{"received_by": "M. Okafor"}]},
     }
     assert led.result == {"invoice": "INV-000001", "total": {"amount": "125.00", "currency": "USD"}}
+
+
+def test_what_was_delivered_is_billed_summed_by_line_of_the_order() -> None:
+    def shipped(line: str, value: str) -> dict[str, Any]:
+        return {"number": "9", "line": line, "item": "A", "quantity": {"value": value, "unit": "EA"}}
+
+    delivered = [[shipped("1", "4"), shipped("2", "0.5")], [shipped("1", "6")]]
+    files = "invoices_none.json", "invoice_draft.json", "invoice_posted.json"
+    led = lead(ERP, "release_invoice", {**INVOICE, "lines": delivered}, *files)
+    assert led.asked[1].json["lines"] == [
+        {"line_no": 1, "quantity": "10"},
+        {"line_no": 2, "quantity": "0.5"},
+    ]
+    led = lead(ERP, "release_invoice", {**INVOICE, "lines": [[], []]}, *files)
+    assert "lines" not in led.asked[1].json  # a warehouse that tells no lines: the whole order
+    for unknown in ([[shipped("1", "4")], []], [[shipped("", "4")]]):
+        with pytest.raises(Refused, match="does not say"):
+            lead(ERP, "release_invoice", {**INVOICE, "lines": unknown}, *files)
 
 
 def test_an_invoice_that_is_posted_already_is_what_was_wanted() -> None:

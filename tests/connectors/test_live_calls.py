@@ -53,6 +53,14 @@ async def test_an_order_goes_from_credit_to_credit_note(partners: Partners) -> N
     assert (await partners.control("wms", "/ledger"))["standing"]["pick"] == {"SO-1": 1}
 
 
+async def test_only_what_was_delivered_is_billed(partners: Partners) -> None:
+    order = await released(partners)
+    (line, *_) = order["lines"]
+    some = {"line": line["number"], "item": line["item"], "quantity": {**line["quantity"], "value": "1"}}
+    invoice = await partners.done("erp", "release_invoice", {"order": "SO-1", "lines": [[some]]})
+    assert invoice["total"] == line["price"]
+
+
 async def test_an_offer_can_be_booked_with_the_carrier_that_makes_it(partners: Partners) -> None:
     offers = (await partners.done("tms", "rate", {"shipment": SHIPMENT}))["offers"]
     assert {offer["carrier"] for offer in offers} == set(CARRIERS)

@@ -309,6 +309,34 @@ def test_a_parent_cancels_its_child_and_a_completed_one_is_taken_back_or_says_wh
     assert run.open == []
 
 
+DELIVERIES = 'a: { each: "${ case.items }", run: child, undo: { impossible: goods delivered } }'
+
+
+def test_a_cancel_is_refused_as_soon_as_one_child_has_done_what_cannot_be_undone():
+    run = Run(DELIVERIES, items("x", "y")).child("a", "x").cancel()
+    assert (run.status(), run.status("a"), run.open) == ("active", "running", ["cancel_refused"])
+    assert run.told("exception.raised")[-1]["message"] == "cannot be cancelled: goods delivered"
+    assert run.news == []  # the other child is left alone
+    run.repair("step.redo", "a")
+    assert "redo_refused" in run.open
+    run.child("a", "y")
+    assert run.status() == "completed"
+
+
+def test_a_cancel_is_given_back_when_a_child_does_meanwhile_what_cannot_be_undone():
+    run = Run(DELIVERIES + "\nb: { needs: a, call: erp.read }", items("x", "y")).cancel()
+    assert (run.status(), len(run.news)) == ("cancelling", 2)
+    run.child("a", "x").child("a", "y", "cancelled")
+    assert (run.status(), run.open) == ("held", ["child_failed", "cancel_refused"])
+    run.repair("step.skip", "a", item="y", note="not delivered").done("b")
+    assert run.status() == "completed"
+
+
+def test_before_any_child_has_done_it_a_run_is_cancelled():
+    run = Run(DELIVERIES, items("x", "y")).cancel().child("a", "x", "cancelled").child("a", "y", "cancelled")
+    assert (run.status(), run.open) == ("cancelled", [])
+
+
 def test_a_person_does_not_cancel_a_run_that_has_completed():
     run = Run("a: { call: erp.do, undo: erp.undo }", parent=True).done("a").cancel()
     assert run.last[-1].what == "cancel.refused"

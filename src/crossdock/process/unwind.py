@@ -7,11 +7,11 @@
    first. An undo that fails is an exception on its step, and the rest waits for it.
 3. Then the steps return to pending (redo), or the run ends (cancel, fail).
 
-What cannot be undone (`undo: impossible`, once it has succeeded) is not taken back: the cancel or redo is
-refused, with the reason, and raised instead (`cancel_refused`, `redo_refused`). Where that shows only after
-the taking down, because a call that was out turns out to have been done, everything that was taken down is
-given back: the run goes on as if nothing had been asked. `undo: none` says that nothing has to be taken back:
-a cancel goes past such a step.
+What cannot be undone (`undo: impossible`, once the step or one of its children has succeeded) is not taken
+back: the cancel or redo is refused, with the reason, and raised instead (`cancel_refused`, `redo_refused`).
+Where that shows only after the taking down, because a call that was out turns out to have been done,
+everything that was taken down is given back: the run goes on as if nothing had been asked. `undo: none` says
+that nothing has to be taken back: a cancel goes past such a step.
 """
 
 from __future__ import annotations
@@ -123,9 +123,14 @@ def _obstacle(turn: Turn, steps: list[str]) -> tuple[str, str]:
     """The step that has succeeded and cannot be undone, and why; empty where there is none."""
     for name in steps:
         undo = turn.process.steps[name].undo
-        if undo is not None and undo.kind == "impossible" and turn.look(name).status == "succeeded":
+        if undo is not None and undo.kind == "impossible" and _was_done(turn.look(name)):
             return name, undo.reason or f"{name} cannot be undone"
     return "", ""
+
+
+def _was_done(step: StepState) -> bool:
+    """Whether a step has done what it does, or one of its children has."""
+    return step.status == "succeeded" or (step.children is not None and step.children.succeeded > 0)
 
 
 def _begin(

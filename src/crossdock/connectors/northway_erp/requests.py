@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from crossdock.connect.contract import Context, Request, path
@@ -49,9 +50,10 @@ def invoice(number: str) -> Request:
 
 
 def draft_invoice(data: Mapping[str, Any], context: Context) -> Request:
-    """A draft of the order's invoice. It bills the whole order: the ERP does not know our shipments."""
+    """A draft of the order's invoice: of the lines that were delivered, else of the whole order."""
     proof = told(shipments=data.get("shipments"), proof=data.get("proof"))
-    body = {"order": data["order"], "reference": context.key, **told(proof=proof)}
+    lines = _delivered(data.get("lines") or [])
+    body = {"order": data["order"], "reference": context.key, **told(lines=lines, proof=proof)}
     return Request("POST", "/invoices", json=body)
 
 
@@ -104,14 +106,36 @@ def cancel_return(number: str) -> Request:
     return Request("POST", path("/returns/{number}/status", number=number), json={"status": "CANCELLED"})
 
 
+def _delivered(shipments: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """What to bill: the lines of all shipments, summed by the order's line. Empty where none names any."""
+    if not any(shipments):
+        return []
+    billed: dict[int, Decimal] = {}
+    for lines in shipments:
+        if not lines:
+            raise Refused(
+                "a shipment does not say what it carried, so what to bill is not known",
+                where="lines",
+                mend="bill it in the ERP, then supply the invoice's number",
+            )
+        for line in lines:
+            part = _part(line.get("line"), line, "the delivery", "line")
+            billed[part["line_no"]] = billed.get(part["line_no"], Decimal(0)) + Decimal(part["quantity"])
+    return [{"line_no": number, "quantity": str(quantity)} for number, quantity in billed.items()]
+
+
 def _line(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of ours as the ERP counts them: by the order's line."""
-    number = str(line.get("order_line") or line.get("line") or line.get("number") or "")
+    """A line of a return as the ERP counts them: by the order's line."""
+    number = line.get("order_line") or line.get("line") or line.get("number")
+    return _part(number, line, "the return", "order_line")
+
+
+def _part(number: object, line: Mapping[str, Any], of: str, field: str) -> dict[str, Any]:
     quantity = line.get("quantity") or {}
-    if not number.isdigit() or "value" not in quantity:
+    if not str(number or "").isdigit() or "value" not in quantity:
         raise Refused(
-            "a line of the return does not say which line of the order it is, and how much of it",
+            f"a line of {of} does not say which line of the order it is, and how much of it",
             where="lines",
-            mend="give `order_line` as the ERP numbers it, and `quantity`",
+            mend=f"give `{field}` as the ERP numbers it, and `quantity`",
         )
-    return {"line_no": int(number), "quantity": quantity["value"]}
+    return {"line_no": int(str(number)), "quantity": quantity["value"]}
