@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from tower_world import event, order
+from tower_world import ORDERS, event, order
 from yarl import URL
 
 from crossdock.tower import EVERY_ROLE, Person
@@ -305,3 +305,33 @@ def token(page: str) -> str:
 
 def seq(page: str) -> str:
     return re.search(r'name="seq" value="(\d+)"', page)[1]
+
+
+async def test_a_run_goes_on_under_the_newest_version_from_its_page_or_the_page_says_why_not(held):
+    page = await held.get("/runs/order/SO-1/1")
+    assert "Go on under the newest version" not in page
+    mended = ORDERS.replace(
+        'with: { order: "${ order.number }" }\n    retry', 'with: { nr: "${ order.number }" }\n    retry'
+    )
+    assert mended != ORDERS
+    other = mended.replace("check_credit", "look")
+    await held.library.publish(held.tenant, other.replace("erp.look", "erp.check_credit"), by="tests")
+    page = await held.get("/runs/order/SO-1/1")
+    told = await held.post("/runs/order/SO-1/1", **_move(page))
+    assert "cannot go on under version" in told
+    assert "erp.check_credit was called, and would not have been" in told
+    process, _ = await held.library.publish(held.tenant, mended, by="tests")
+    page = await held.get("/runs/order/SO-1/1")
+    assert f"Go on under version {process.version[:10]}" in page
+    told = await held.post("/runs/order/SO-1/1", **_move(page, note="the field is nr"))
+    assert f"Goes on under version {process.version[:10]} by you: the field is nr" in told
+    detail = await held.steps("SO-1", pick="succeeded")
+    assert detail.run.version == process.version
+    assert "Go on under the newest version" not in await held.get("/runs/order/SO-1/1")
+
+
+def _move(page: str, **fields: str) -> dict[str, str]:
+    """The fields of the button that moves a run."""
+    own = page.split("Go on under the newest version")[1].split("</form>", maxsplit=1)[0]
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', own))
+    return {**{name: value for name, value in hidden.items() if name != "token"}, **fields}

@@ -95,7 +95,7 @@ def runs(
         if process is not None:
             await _number(system, process)
         if name is not None:
-            detail = await system.history.run(system.tenant, (await _find(system, name)).id)
+            detail = await system.history.run(system.tenant, (await find_run(system, name)).id)
             _show_json(detail) if json else _show(detail)
             return
         found = await system.history.runs(
@@ -164,41 +164,42 @@ def retry(
 
     async def act(system: System) -> None:
         if name is not None:
-            row = await _find(system, name)
+            row = await find_run(system, name)
             at = step or await _held(system, row)
-            await _tell(system, row, STEP_RETRY, {"step": at, "note": note})
-            _done(json, {"run": row.id, "step": at}, f"asked {row.process}/{row.key} to try {at} again")
+            await tell_run(system, row, STEP_RETRY, {"step": at, "note": note})
+            done(json, {"run": row.id, "step": at}, f"asked {row.process}/{row.key} to try {at} again")
         elif proceed is not None:
             await system.repairs.proceed(system.tenant, proceed)
-            _stands(json, await system.repairs.progress(system.tenant, proceed))
+            stands(json, await system.repairs.progress(system.tenant, proceed))
         elif progress is not None:
-            _stands(json, await system.repairs.progress(system.tenant, progress))
+            stands(json, await system.repairs.progress(system.tenant, progress))
         elif type_ or connection:
             cause = Cause(exception=type_ or "", connection=connection or "", step=step or "")
             count = await system.repairs.count(system.tenant, cause)
             if not yes:
                 words = f"{count} runs have this cause. Add --yes to try them again."
-                _done(json, {"runs": count}, words)
+                done(json, {"runs": count}, words)
                 return
             action = Action(act="retry", note=note)
             begun = await system.repairs.begin(
                 system.tenant, cause, action, by=getpass.getuser(), trial=trial, rate=rate
             )
-            _stands(json, begun)
+            stands(json, begun)
         else:
             raise Refused("nothing is named", mend="name a run, or a cause: --type or --connection")
 
     with_system(directory, act, json=json)
 
 
-def _stands(json: bool, repair: Progress) -> None:
+def stands(json: bool, repair: Progress, command: str = "retry") -> None:
+    """Say where a repair of many stands, and how to go on with it."""
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in repair.outcomes.items()) or "none yet"
     words = (
         f"repair {repair.id} is {repair.status}: {repair.sent} of {repair.counted} sent; outcomes: {outcomes}"
     )
     if repair.status in ("trial", "waiting"):
-        words += f"\ngo on with the rest: crossdock retry --proceed {repair.id}"
-    _done(json, asdict(repair), words)
+        words += f"\ngo on with the rest: crossdock {command} --proceed {repair.id}"
+    done(json, asdict(repair), words)
 
 
 def cancel(
@@ -210,13 +211,13 @@ def cancel(
     """Cancel a run: what was done is undone, newest first."""
 
     async def act(system: System) -> None:
-        row = await _find(system, name)
+        row = await find_run(system, name)
         if row.ended is not None:
             raise Conflict(
                 f"{row.process}/{row.key} is {row.status} already", mend="nothing is left to cancel"
             )
-        await _tell(system, row, RUN_CANCEL, {"reason": reason})
-        _done(json, {"run": row.id}, f"asked {row.process}/{row.key} to cancel")
+        await tell_run(system, row, RUN_CANCEL, {"reason": reason})
+        done(json, {"run": row.id}, f"asked {row.process}/{row.key} to cancel")
 
     with_system(directory, act, json=json)
 
@@ -230,7 +231,7 @@ def replay(
     """Decide the events of runs again, and compare with what is stored. Status 1 if any differs."""
 
     async def act(system: System) -> int:
-        rows = [await _find(system, name)] if name else await system.history.runs(system.tenant, most=most)
+        rows = [await find_run(system, name)] if name else await system.history.runs(system.tenant, most=most)
         differing = 0
         for row in rows:
             result = await replay_run(system.database, system.library, system.tenant, row.id)
@@ -265,7 +266,8 @@ async def _process(system: System, number: int) -> Any:
         return await system.library.process(transaction, system.tenant.id, number)
 
 
-async def _find(system: System, name: str) -> RunRow:
+async def find_run(system: System, name: str) -> RunRow:
+    """The run that is known by a name, a live one first. Raises `NotFound`, `Conflict` for several."""
     process, slash, key = name.partition("/")
     found = await system.history.find(system.tenant, name)
     if not found and slash:
@@ -286,11 +288,13 @@ async def _held(system: System, row: RunRow) -> str:
     return found[0].step
 
 
-async def _tell(system: System, row: RunRow, type_: str, data: dict[str, Any]) -> None:
+async def tell_run(system: System, row: RunRow, type_: str, data: dict[str, Any]) -> str:
+    """Put an event for one run, from whoever gives the command; gives its id."""
     arrival = Arrival(
         id=str(uuid4()), source="cli", type=type_, time=datetime.now(UTC), data=data, actor=_actor()
     )
     await system.inbox.tell(system.tenant, row.id, arrival)
+    return arrival.id
 
 
 def _actor() -> Actor:
@@ -357,7 +361,8 @@ def _show_json(detail: RunDetail) -> None:
     )
 
 
-def _done(json: bool, value: dict[str, Any], words: str) -> None:
+def done(json: bool, value: dict[str, Any], words: str) -> None:
+    """Say what was done: an object for scripts, words for people."""
     if json:
         say_json(value)
     else:

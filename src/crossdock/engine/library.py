@@ -10,17 +10,29 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 
-from crossdock.errors import NotFound
+from crossdock.errors import CrossdockError, NotFound
 from crossdock.process import Process
 from crossdock.process.calendar import Calendar
 from crossdock.process.turn import Plain, Reference
 from crossdock.store import Database, EngineTransaction, Tenant
 
 FRESH_SECONDS = 1.0
+_IDLE_SECONDS = 10.0  # after which a tenant is not read again with others
+
+_REFRESH: LiteralString = """
+select t.tenant, t.name,
+  (select max(r.version) from crossdock.reference r where r.tenant = t.tenant) as reference,
+  (select coalesce(json_agg(json_build_array(c.name, c.id, c.next_id, c.share) order by c.name), '[]')::text
+   from crossdock.process_current c where c.tenant = t.tenant) as published,
+  (select coalesce(json_agg(json_build_array(n.system, n.name) order by n.name <> n.system, n.name), '[]')
+   ::text from crossdock.connection n where n.tenant = t.tenant) as connections
+from unnest($1::int[]) as k(tenant)
+join crossdock.tenant t on t.tenant = any(array[k.tenant])
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +58,7 @@ class Shelf:
 
     name: str
     read_at: float = -1e9
+    asked_at: float = -1e9  # the last time that somebody needed it
     published: dict[str, Published] = field(default_factory=dict)
     starting: dict[str, tuple[Published, ...]] = field(default_factory=dict)  # by event type
     processes: dict[int, Process] = field(default_factory=dict)
@@ -70,6 +83,7 @@ class Library:
         self._database = database
         self._read = read
         self._shelves: dict[int, Shelf] = {}
+        self._by_text: dict[str, Process] = {}
 
     async def publish(
         self, tenant: Tenant, source: str, *, by: str = "", share: float = 1.0
@@ -119,6 +133,16 @@ class Library:
             raise NotFound(f"{name} has no version {version}", mend="see its versions")
         self.shelf_of(tenant.id, tenant.name).read_at = -1e9
 
+    async def newest(self, tenant: Tenant, name: str) -> str | None:
+        """The newest version of a process that runs take, by its content; also one being rolled out."""
+        async with self._database.of(tenant) as transaction:
+            found: str | None = await transaction.value(
+                "select v.version from crossdock.process_current c join crossdock.process_version v "
+                "on v.tenant = c.tenant and v.id = coalesce(c.next_id, c.id) where c.name = $1",
+                name,
+            )
+        return found
+
     async def set_reference(
         self, tenant: Tenant, *, settings: Mapping[str, Any], calendars: Mapping[str, Any], by: str = ""
     ) -> int:
@@ -145,26 +169,42 @@ class Library:
         return shelf
 
     async def refresh(self, transaction: EngineTransaction, tenant: int) -> Shelf:
-        """What is known of a tenant, not older than a second."""
+        """What is known of a tenant, not older than a second. Raises `NotFound`.
+
+        All tenants that were asked for lately are read with it, in one statement: a worker for a thousand
+        tenants asks no more often than one for a single tenant.
+        """
         shelf = self.shelf_of(tenant)
         now = time.monotonic()
+        shelf.asked_at = now
         if now - shelf.read_at < FRESH_SECONDS:
             return shelf
-        found = await transaction.row(
-            "select name, (select max(version) from crossdock.reference r where r.tenant = t.tenant) "
-            "as version from crossdock.tenant t where tenant = $1",
-            tenant,
-        )
-        if found is None:
+        stale = [
+            number
+            for number, one in self._shelves.items()
+            if now - one.read_at >= FRESH_SECONDS / 2 and now - one.asked_at < _IDLE_SECONDS
+        ]
+        rows = await transaction.fetch(_REFRESH, stale)
+        if tenant not in {row["tenant"] for row in rows}:
             raise NotFound(f"there is no tenant number {tenant}", mend="see the tenants")
-        shelf.name = found["name"]
-        shelf.reference = found["version"] or 0
+        for row in rows:
+            try:
+                await self._read_in(transaction, row, now)
+            except CrossdockError:
+                if row["tenant"] == tenant:
+                    raise  # another tenant's fault is told to whoever asks for that tenant
+        return shelf
+
+    async def _read_in(self, transaction: EngineTransaction, row: Any, now: float) -> None:
+        tenant = row["tenant"]
+        shelf = self.shelf_of(tenant)
+        shelf.name = row["name"]
+        shelf.reference = row["reference"] or 0
         await self.reference(transaction, tenant, shelf.reference)
-        rows = await transaction.fetch(
-            "select name, id, next_id, share from crossdock.process_current where tenant = $1 order by name",
-            tenant,
-        )
-        published = {row["name"]: Published(**dict(row)) for row in rows}
+        published = {
+            name: Published(name=name, id=id_, next_id=next_id, share=share)
+            for name, id_, next_id, share in msgspec.json.decode(row["published"])
+        }
         if published != shelf.published:
             starting: dict[str, list[Published]] = {}
             for one in published.values():
@@ -177,14 +217,10 @@ class Library:
             shelf.published = published
             shelf.starting = {type_: tuple(found) for type_, found in starting.items()}
         systems: dict[str, tuple[str, ...]] = {}
-        for row in await transaction.fetch(
-            "select name, system from crossdock.connection where tenant = $1 order by name <> system, name",
-            tenant,
-        ):
-            systems[row["system"]] = (*systems.get(row["system"], ()), row["name"])
+        for system, name in msgspec.json.decode(row["connections"]):
+            systems[system] = (*systems.get(system, ()), name)
         shelf.connections = systems
         shelf.read_at = now
-        return shelf
 
     async def process(self, transaction: EngineTransaction, tenant: int, number: int) -> Process:
         """The process version of that number. Raises `NotFound`, and what reading its text raises."""
@@ -196,7 +232,10 @@ class Library:
             )
             if source is None:
                 raise NotFound(f"there is no process version {number}", mend="see the versions")
-            process = shelf.processes[number] = self._read(source)
+            process = self._by_text.get(source)  # tenants share templates
+            if process is None:
+                process = self._by_text[source] = self._read(source)
+            shelf.processes[number] = process
             shelf.by_content[process.name, process.version] = process
         return process
 

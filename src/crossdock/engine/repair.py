@@ -203,10 +203,13 @@ class Repairs:
         self._database = database
         self._library = library
 
-    async def count(self, tenant: Tenant, cause: Cause) -> int:
-        """How many a repair of that cause would touch now."""
+    async def count(self, tenant: Tenant, cause: Cause, action: Action | None = None) -> int:
+        """How many a repair of that cause would touch now; for a move, refused as `begin` would."""
         async with self._database.engine() as transaction:
-            return len(await _select(transaction, tenant, cause))
+            found = await _select(transaction, tenant, cause)
+            if found and action is not None and action.act == "move":
+                found, _ = await movable(transaction, tenant, found, action.version)
+            return len(found)
 
     async def begin(
         self,

@@ -354,6 +354,18 @@ async def version(transaction: TenantTransaction, number: int) -> Row | None:
     )
 
 
+async def newer(transaction: TenantTransaction, name: str, number: int) -> str | None:
+    """The newest version of a process that runs take, by its content, if it is not that of this number."""
+    found: str | None = await transaction.value(
+        "select v.version from crossdock.process_current c join crossdock.process_version v "
+        "on v.tenant = c.tenant and v.id = coalesce(c.next_id, c.id) "
+        "where c.tenant = crossdock.tenant() and c.name = $1 and v.id <> $2",
+        name,
+        number,
+    )
+    return found
+
+
 async def source(transaction: TenantTransaction, number: int) -> str | None:
     """The text of a process version."""
     found: str | None = await transaction.value(

@@ -21,6 +21,7 @@ from crossdock.process.definition import PersonWork
 from crossdock.process.messages import (
     EXCEPTION_CLOSE,
     RUN_CANCEL,
+    RUN_MOVE,
     STEP_REDO,
     STEP_RETRY,
     STEP_SKIP,
@@ -45,6 +46,7 @@ _REPAIRS = {
     "skip": STEP_SKIP,
     "redo": STEP_REDO,
     "cancel": RUN_CANCEL,
+    "move": RUN_MOVE,
 }
 _REFUSALS = frozenset(
     {
@@ -52,6 +54,7 @@ _REFUSALS = frozenset(
         "repair.refused",
         "cancel.refused",
         "redo.refused",
+        "run.move_refused",
         "step.retry_refused",
         "step.skip_refused",
         "step.supply_refused",
@@ -123,7 +126,7 @@ async def close(ground: Ground, request: Request, person: Person, fields: dict[s
 
 @doing
 async def repair(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
-    """`POST` to a run's page: retry, supply, skip or redo a step; cancel the run; let a stopped run go on."""
+    """`POST` to a run's page: retry, supply, skip, redo a step; cancel, move or release the run."""
     act, note = fields.get("act", ""), note_of(fields)
     async with ground.look() as (transaction, _):
         row = await find_run(transaction, request)
@@ -137,7 +140,8 @@ async def repair(ground: Ground, request: Request, person: Person, fields: dict[
         raise Refused(f"{act!r} is no repair", mend="use the buttons of the page")
     if act in ("skip", "cancel") and not note:
         return back(request, fields, Notice("bad", "Give a reason: it stays with the run."))
-    data: dict[str, Any] = {"reason": note} if act == "cancel" else {"step": fields.get("step", "")}
+    of = "version" if act == "move" else "step"
+    data: dict[str, Any] = {"reason": note} if act == "cancel" else {of: fields.get(of, "")}
     if act != "cancel" and note:
         data["note"] = note
     if act == "supply":
@@ -161,7 +165,9 @@ async def _send(
     async with ground.look() as (transaction, times):
         before = await queries.decisions(transaction, run)
     seq = fields.get("seq", "")
-    deed = "/".join(str(data.get(k, "")) for k in ("task", "exception", "step", "action", "decision"))
+    deed = "/".join(
+        str(data.get(k, "")) for k in ("task", "exception", "step", "action", "decision", "version")
+    )
     once = hashlib.sha256(f"{run}/{type_}/{deed}/{seq or before}".encode()).hexdigest()[:24]
     arrival = Arrival(
         id=once,

@@ -27,6 +27,7 @@ FASTEST = 1000.0
 # What is done to each, in the order in which one would try it, and what one says of it.
 ACTS = {
     "retry": "Try the step again",
+    "move": "Go on under the newest version of the process",
     "close": "Close the exceptions",
     "skip": "Skip the step",
     "cancel": "Cancel the runs",

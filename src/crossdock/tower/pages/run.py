@@ -90,6 +90,7 @@ async def run(ground: Ground, request: Request) -> Response:
         aside = await queries.set_aside(transaction, row["id"]) if row["error"] else []
         cases = await _cases(transaction, row["id"], process, times)
         version = await queries.version(transaction, row["version"])
+        newer = await queries.newer(transaction, row["process"], row["version"])
     titles = titles_of(process)
     entries: list[Entry] = [entry(line, titles, times) for line in history[:ENTRIES]]
     chosen = _chosen(request, state, told)
@@ -124,6 +125,7 @@ async def run(ground: Ground, request: Request) -> Response:
         aside=aside,
         cases=cases,
         live=row["status"] not in ENDED_RUN,
+        newer=newer,
     )
 
 

@@ -60,6 +60,8 @@ REPAIR_STATUS: dict[str, Look] = {
 # What came of one run of a repair; `sent` and `waiting` are none yet.
 OUTCOME: dict[str, Look] = {
     "mended": Look("mended", "check", "good"),
+    "moved": Look("goes on", "check", "good"),
+    "stayed": Look("stays", "cross", "bad"),
     "held": Look("held again", "stop", "bad"),
     "refused": Look("not taken", "cross", "bad"),
     "ended": Look("ended", "slash", "quiet"),
