@@ -5,8 +5,8 @@ first, and the statement writes it only where nothing has changed since: the run
 `seq`, the lease of the call still holds, no other call waits behind it in its lane. For the others nothing
 is written, and they go the long way (`decide`), which decides them again: deciding is pure.
 
-The next call takes over the row of the call that was answered where both go the same lane, so that the lane
-never loses its head. A run whose inbox holds something is told back, to be looked at.
+The next call is written with the deletion of the answered one, so that a lane that both go never loses its
+head. A run whose inbox holds something is told back, to be looked at.
 
 `now` is the database's clock as it was told within the last second, and the time that has passed since by a
 clock that only counts. It is not used where the database's clock is virtual.
@@ -14,6 +14,7 @@ clock that only counts. It is not used where the database's clock is virtual.
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from typing import Any, LiteralString
 import asyncpg
 import msgspec
 
+from crossdock.engine.breath import Breath
 from crossdock.engine.correlate import RunRef, encode_event
 from crossdock.engine.library import FRESH_SECONDS, Library, Shelf
 from crossdock.engine.outbox import LeasedCall, Outcome, Room, call_seconds, outcome_event
@@ -38,83 +40,61 @@ _LARGEST = LARGE  # bytes of JSON; what is larger goes the long way, where large
 
 _CLOCK: LiteralString = "select crossdock.now() as now, virtual from crossdock.clock"
 
+# What is written hangs on `gone`: the answered call's row, deleted by whoever still holds its lease.
 _WRITE: LiteralString = """
-with k as (
-  select * from unnest($3::int[], $4::bigint[], $5::int[], $6::text[], $7::bigint[], $8::text[],
-                       $9::timestamptz[], $10::bool[], $11::bytea[], $12::bytea[], $13::bytea[],
-                       $14::text[], $15::text[], $16::text[], $17::text[], $18::bytea[], $19::bool[])
-    as k(tenant, run, seq, command, token, status, wake_at, ended, state, event, records,
-         next_command, next_connection, next_lane, next_key, next_call, mine)
-), free as materialized (
-  select k.*,
-    k.next_command <> '' and o.connection = k.next_connection and o.lane = k.next_lane
-      and o.lane <> '' as stays,
-    k.mine and n.name is not null and n.concurrency is null and n.rate is null and n.drain_rate is null
-      and n.stopped is null and n.open_until is null as at_once
-  from k
+with free as (
+  select k.*, k.mine and n.name is not null and n.concurrency is null and n.rate is null
+    and n.drain_rate is null and n.stopped is null and n.open_until is null as at_once
+  from unnest($3::int[], $4::bigint[], $5::int[], $6::text[], $7::bigint[], $8::text[], $9::text[],
+              $10::text[], $11::timestamptz[], $12::bool[], $13::bytea[], $14::bytea[], $15::bytea[],
+              $16::text[], $17::text[], $18::text[], $19::text[], $20::bytea[], $21::bigint[], $22::bool[])
+    as k(tenant, run, seq, command, token, connection, lane,
+         status, wake_at, ended, state, event, records,
+         next_command, next_connection, next_lane, next_key, next_call, next_token, mine)
   join crossdock.run r on r.tenant = any(array[k.tenant]) and r.id = any(array[k.run])
     and r.seq = k.seq - 1 and r.error is null
-  join crossdock.outbox o on o.tenant = any(array[k.tenant]) and o.run = any(array[k.run])
-    and o.command = any(array[k.command]) and o.token = k.token and o.status = 'leased'
   left join crossdock.connection n on n.tenant = any(array[k.tenant])
     and n.name = any(array[k.next_connection])
   where not exists (
-      select 1 from crossdock.outbox q where q.tenant = o.tenant and q.connection = o.connection
-        and q.lane = o.lane and q.status = 'queued' offset 0)
-    and (k.next_command = '' or k.next_lane = '' or (o.connection = k.next_connection
-      and o.lane = k.next_lane)
+      select 1 from crossdock.outbox q where q.tenant = k.tenant and q.connection = k.connection
+        and q.lane = k.lane and q.status = 'queued' offset 0)
+    and (k.next_lane = '' or (k.connection = k.next_connection and k.lane = k.next_lane)
       or not exists (
         select 1 from crossdock.outbox q where q.tenant = k.tenant and q.connection = k.next_connection
           and q.lane = k.next_lane and q.lane <> '' and q.status in ('ready', 'leased', 'reported') offset 0)
       and not exists (
         select 1 from crossdock.outbox q where q.tenant = k.tenant and q.connection = k.next_connection
           and q.lane = k.next_lane and q.status = 'queued' offset 0))
-  for no key update of r, o skip locked
-), run as (
-  update crossdock.run r
-  set seq = f.seq, status = f.status, wake_at = f.wake_at, state = f.state, changed = $1,
-      ended = case when f.ended then $1::timestamptz end
-  from free f where r.tenant = any(array[f.tenant]) and r.id = any(array[f.run])
-), history as (
-  insert into crossdock.history (tenant, run, seq, at, type, event, records)
-  select f.tenant, f.run, f.seq, $1, 'call.ended', f.event, f.records from free f
-), alias as (
-  update crossdock.alias a set live = false
-  from free f where f.ended and a.tenant = any(array[f.tenant]) and a.run = any(array[f.run])
-    and a.live is not false
+  for no key update of r skip locked
 ), gone as (
   delete from crossdock.outbox o using free f
   where o.tenant = any(array[f.tenant]) and o.run = any(array[f.run]) and o.command = any(array[f.command])
-    and not f.stays
-), passed as (
-  update crossdock.outbox o
-  set command = f.next_command, key = f.next_key, call = f.next_call, id = t.id, token = t.id, due = $1,
-      status = case when f.at_once then 'leased' else 'ready' end,
-      owner = case when f.at_once then $2::bigint end,
-      leased_until = case when f.at_once then clock_timestamp() + $20::interval end,
-      attempt = 1, doubt = false, withdrawn = false, error = ''
-  from free f cross join lateral (select nextval('crossdock.outbox_id') as id where f.run is not null) t
-  where f.stays and o.tenant = any(array[f.tenant]) and o.run = any(array[f.run])
-    and o.command = any(array[f.command])
-  returning o.tenant, o.run, o.token, o.status
+    and o.token = f.token and o.status = 'leased'
+  returning f.*
+), run as (
+  update crossdock.run r
+  set seq = g.seq, status = g.status, wake_at = g.wake_at, state = g.state, changed = $1,
+      ended = case when g.ended then $1::timestamptz end
+  from gone g where r.tenant = any(array[g.tenant]) and r.id = any(array[g.run])
+), history as (
+  insert into crossdock.history (tenant, run, seq, at, type, event, records)
+  select g.tenant, g.run, g.seq, $1, 'call.ended', g.event, g.records from gone g
+), alias as (
+  update crossdock.alias a set live = false
+  from gone g where g.ended and a.tenant = any(array[g.tenant]) and a.run = any(array[g.run])
+    and a.live is not false
 ), added as (
-  insert into crossdock.outbox (tenant, run, id, token, owner, due, leased_until, status, command, connection,
+  insert into crossdock.outbox (tenant, run, token, owner, due, leased_until, status, command, connection,
                                 lane, key, call)
-  select f.tenant, f.run, t.id, t.id, case when f.at_once then $2::bigint end, $1,
-    case when f.at_once then clock_timestamp() + $20::interval end,
-    case when f.at_once then 'leased' else 'ready' end,
-    f.next_command, f.next_connection, f.next_lane, f.next_key, f.next_call
-  from free f cross join lateral (select nextval('crossdock.outbox_id') as id where f.run is not null) t
-  where f.next_command <> '' and not f.stays
-  returning tenant, run, token, status
+  select g.tenant, g.run, g.next_token, case when g.at_once then $2::bigint end, $1,
+    case when g.at_once then clock_timestamp() + $23::interval end,
+    case when g.at_once then 'leased' else 'ready' end,
+    g.next_command, g.next_connection, g.next_lane, g.next_key, g.next_call
+  from gone g where g.next_command <> ''
 )
-select w.*,
-  exists (select 1 from crossdock.inbox i where i.tenant = w.tenant and i.run = w.run offset 0) as more
-from (
-  select tenant, run, token, status from passed
-  union all select tenant, run, token, status from added
-  union all select tenant, run, 0, '' from free where next_command = ''
-) w
+select g.tenant, g.run, g.at_once,
+  exists (select 1 from crossdock.inbox i where i.tenant = g.tenant and i.run = g.run offset 0) as more
+from gone g
 """
 
 
@@ -127,6 +107,7 @@ class _Step:
     call: Call | None
     connection: str
     key: str
+    token: int
     mine: bool
     row: tuple[Any, ...]
 
@@ -162,7 +143,9 @@ class Straight:
         went = Went(0, [], set(), [], waiting=False)
         now = await self._time()
         steps: list[_Step] = []
+        breath = Breath()
         for outcome, state in known:
+            await breath.take()
             step = self._step(outcome, state, now) if now is not None else None
             if step is None:
                 went.left.append(outcome)
@@ -234,12 +217,15 @@ class Straight:
             mine = self._room.free_for(leased.tenant, connection) > 0
             if mine:
                 self._room.take(leased.tenant, connection)
+        token = -secrets.randbits(62)  # below all that are drawn from the sequence
         row = (
             leased.tenant,
             leased.run,
             state.seq,
             leased.command,
             leased.token,
+            leased.connection,
+            leased.call.lane,
             state.status,
             state.wake,
             state.status in ENDED_RUN,
@@ -251,9 +237,10 @@ class Straight:
             call.lane if call else "",
             key,
             _encode(call) if call else b"",
+            token,
             mine,
         )
-        return _Step(outcome, state, call, connection, key, mine, row)
+        return _Step(outcome, state, call, connection, key, token, mine, row)
 
     def _take(
         self, steps: list[_Step], written: dict[tuple[int, int], Any], went: Went
@@ -263,7 +250,7 @@ class Straight:
         for step in steps:
             leased = step.outcome.leased
             row = written.get((leased.tenant, leased.run))
-            ours = row is not None and row["status"] == "leased"
+            ours = row is not None and row["at_once"]
             if step.mine and not ours:
                 self._room.give(leased.tenant, step.connection)
             if row is None:
@@ -289,7 +276,7 @@ class Straight:
                     find_first=False,
                     only_find=False,
                     seconds=seconds,
-                    token=row["token"],
+                    token=step.token,
                     call=step.call,
                 )
             )
