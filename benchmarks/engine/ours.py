@@ -67,13 +67,14 @@ class Ends:
         while True:
             await asyncio.sleep(ASKED_EVERY)
             oldest = [run for run, _ in zip(self.open, range(ASKED_AT_ONCE), strict=False)]
-            async with self.database.engine() as transaction:
-                rows = await transaction.fetch(
-                    "select id, status from crossdock.run "
-                    "where tenant = $1 and id = any($2::bigint[]) and ended is not null",
-                    self.tenant.id,
-                    oldest,
-                )
+            if not oldest:
+                continue
+            rows = await self.database.at_once(
+                "select id, status from crossdock.run "
+                "where tenant = $1 and id = any($2::bigint[]) and ended is not null",
+                self.tenant.id,
+                oldest,
+            )
             for row in rows:
                 if row["status"] != "completed":
                     raise RuntimeError(f"run {row['id']} is {row['status']}")
