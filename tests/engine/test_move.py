@@ -267,3 +267,35 @@ async def test_a_move_of_runs_of_several_processes_or_to_a_version_that_is_not_t
         await repairs.begin(
             engine.tenant, Cause(process="fulfil"), Action(act="move", version="12345"), by="ada"
         )
+
+
+async def test_a_run_that_a_decision_has_stopped_goes_on_under_a_version_that_can_decide_it(engine):
+    text = HEAD + "  wait:\n    needs: first\n    wait: 1 day\n"
+    parts = '  parts:\n    each: "${{ {} }}"\n    run: chain\n    with: {{ number: "${{ item.number }}" }}\n'
+    broken = text + parts.format("order.lines")
+    mended = text + parts.format("order.lines.filter(l, l.number == '1')")
+    repairs = Repairs(engine.database, engine.library)
+    async with engine.working():
+        child = chain(steps=1).replace("order.released", "order.created")
+        await engine.publish(child + "\n  rest:\n    wait: 1 day\n")
+        await engine.publish(broken)
+        await engine.inbox.put(engine.tenant, [order("SO-1", version="1", lines=[{"number": "1"}])])
+        await engine.idle()
+        lines = [{"number": str(n)} for n in range(10_001)]
+        change = event("order.changed", {"number": "SO-1", "version": "2", "lines": lines}, order="SO-1")
+        await engine.inbox.put(engine.tenant, [change])
+
+        async def stopped():
+            detail = await engine.run_of("SO-1", "fulfil")
+            return detail.run.error
+
+        assert "more than 10000 items" in await engine.until(stopped)
+        await _version(engine, mended)
+        cause = Cause(stopped=True, process="fulfil")
+        begun = await repairs.begin(engine.tenant, cause, Action(act="move"), by="ada", trial=1)
+        await _progress(engine, repairs, begun.id, "done", moved=1)
+        detail = await engine.run_of("SO-1", "fulfil")
+        assert (detail.run.error, detail.aside) == (None, [])
+        types = [line.event.type for line in detail.lines]
+        assert types.index("run.move") < types.index("order.changed")
+    await engine.assert_sound()

@@ -27,6 +27,7 @@ def move(
     process: Annotated[str | None, typer.Option(help="All runs of it with an open exception")] = None,
     step: Annotated[str | None, typer.Option(help="All runs that this step holds")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="All runs with an open exception of it")] = None,
+    stopped: Annotated[bool, typer.Option(help="All runs that a broken decision has stopped")] = False,
     error: Annotated[str | None, typer.Option(help="All runs whose exception says this")] = None,
     version: Annotated[str | None, typer.Option(help="Another version than the newest")] = None,
     trial: Annotated[int, typer.Option(help="Of many: so many first, the rest when you proceed", min=0)] = 3,
@@ -51,8 +52,14 @@ def move(
             stands(json, await system.repairs.progress(system.tenant, proceed), "move")
         elif progress is not None:
             await _progress(system, progress, json=json)
-        elif process or step or type_ or error:
-            cause = Cause(process=process or "", step=step or "", exception=type_ or "", error=error or "")
+        elif process or step or type_ or error or stopped:
+            cause = Cause(
+                process=process or "",
+                step=step or "",
+                exception=type_ or "",
+                error=error or "",
+                stopped=stopped,
+            )
             action = Action(act="move", note=note, version=version or "")
             if not yes:
                 count = await system.repairs.count(system.tenant, cause, action)
@@ -84,6 +91,11 @@ async def _one(system: System, name: str, version: str | None, note: str, *, jso
             f"{row.process}/{row.key} goes under version {row.version[:10]} already, the newest",
             mend="mend its process and publish it: crossdock serve does at its start",
         )
+    if row.error:  # what stopped it would be decided before the move
+        cause, action = Cause(runs=(row.id,), stopped=True), Action(act="move", note=note, version=newest)
+        begun = await system.repairs.begin(system.tenant, cause, action, by=getpass.getuser(), trial=1)
+        stands(json, begun, "move")
+        return True
     id_ = await tell_run(system, row, RUN_MOVE, {"version": newest, "note": note})
     told = await _told(system, row, id_)
     value: dict[str, Any] = {"run": row.id, "version": newest}

@@ -157,6 +157,20 @@ update crossdock.repair_item t set sent = crossdock.now(), inbox = k.id
 from k where t.tenant = $1 and t.repair = $2 and t.n = k.n
 """
 
+_AHEAD: LiteralString = """
+with first as (
+  select t.n, t.run, t.inbox, (select min(a.id) from crossdock.aside a
+    where a.tenant = t.tenant and a.run = t.run) - 1 as id
+  from crossdock.repair_item t join crossdock.run r on r.tenant = t.tenant and r.id = t.run
+  where t.tenant = $1 and t.repair = $2 and t.n = any ($3::int[]) and r.error is not null
+), i as (
+  update crossdock.inbox i set id = f.id from first f
+  where i.tenant = $1 and i.run = f.run and i.id = f.inbox and f.id is not null
+)
+update crossdock.repair_item t set inbox = coalesce(f.id, f.inbox) from first f
+where t.tenant = $1 and t.repair = $2 and t.n = f.n returning t.run
+"""
+
 _SENT: LiteralString = """
 update crossdock.repair set sent = sent + $3, last = statement_timestamp(),
   status = case when sent + $3 >= counted then 'done'
@@ -371,8 +385,18 @@ class Repairs:
                 [item["run"] for item in items],
                 events,
             )
+            if action.act == "move":
+                await self._ahead(transaction, repair["tenant"], repair["id"], items)
         await transaction.execute(_SENT, repair["tenant"], repair["id"], len(items))
         return {RunRef(repair["tenant"], item["run"]) for item in items}
+
+    async def _ahead(
+        self, transaction: EngineTransaction, tenant: int, repair: int, items: list[Any]
+    ) -> None:
+        """Release the runs that a decision has stopped, with their move before what stopped them."""
+        runs = await transaction.fetch(_AHEAD, tenant, repair, [item["n"] for item in items])
+        for row in runs:
+            await _release(transaction, tenant, row["run"], again=True, lenient=True)
 
     async def _judge(self) -> None:
         async with self._database.engine() as transaction:

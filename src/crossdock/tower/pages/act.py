@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from crossdock.engine import Arrival
+from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Refused
 from crossdock.process.definition import PersonWork
 from crossdock.process.messages import (
@@ -136,6 +137,13 @@ async def repair(ground: Ground, request: Request, person: Person, fields: dict[
         except Conflict as error:
             return back(request, fields, Notice("bad", sentence(error.message)))
         return back(request, fields, Notice("good", "The run goes on."))
+    if act == "move" and row["error"]:  # what stopped it would be decided before the move
+        cause, action = Cause(runs=(row["id"],), stopped=True), Action(act="move", note=note)
+        try:
+            begun = await ground.repairs.begin(ground.tenant, cause, action, by=person.id, trial=1)
+        except Refused as error:
+            return back(request, fields, Notice("bad", sentence(error.message)))
+        return back(request, {"back": f"/repairs/{begun.id}"}, Notice("good", "Asked to go on."))
     if act not in _REPAIRS:
         raise Refused(f"{act!r} is no repair", mend="use the buttons of the page")
     if act in ("skip", "cancel") and not note:

@@ -202,7 +202,9 @@ def _repair(row: Any) -> Repair:
 
 def _acts(cause: Cause) -> Mapping[str, str]:
     """What may be done to the runs of a cause."""
-    return {"release": "Let them go on, with the event that stopped them"} if cause.stopped else ACTS
+    if not cause.stopped:
+        return ACTS
+    return {"release": "Let them go on, with the event that stopped them", "move": ACTS["move"]}
 
 
 def _cause(given: Mapping[str, str]) -> Cause:
