@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import cache
 
 import msgspec
 from driver import CATALOGUE, Run, process_of, text_of
@@ -114,6 +115,57 @@ def test_whatever_version_a_run_is_asked_to_move_to_it_goes_on_or_stays_and_repl
         somebody_knows(run)
         walk(run, chance, 10)
     run.replayed()
+
+
+@cache
+def changed(seed: int, other: int) -> str | None:
+    """The process of a seed with one step as another seed has it, if that may be published."""
+    text, theirs = process_text(seed), process_text(other)
+    if text is None or theirs is None:
+        return None
+    head, mark, steps = text.partition("\nsteps:\n")
+    lines, others = steps.splitlines(), theirs.partition("\nsteps:\n")[2].splitlines()
+    place = (seed + other) % len(lines)
+    name = lines[place].split(":")[0]
+    found = [line for line in others if line.split(":")[0] == name]
+    if not found or found[0] == lines[place]:
+        return None
+    lines[place] = found[0]
+    whole = head + mark + "\n".join(lines) + "\n"
+    return whole if check(whole, CATALOGUE)[0] is not None else None
+
+
+@SETTINGS
+@given(seeds, seeds, seeds)
+def test_what_was_done_is_never_called_again_by_a_version_with_another_step(
+    process: int, other: int, way: int
+):
+    text, to = process_text(process % PROCESSES), changed(process % PROCESSES, other % PROCESSES)
+    if text is None or to is None:
+        return
+    run, chance = Run(text=text, document=DOCUMENT), random.Random(way)
+    walk(run, chance, chance.randrange(12))
+    if run.status() in ENDED_RUN:
+        return
+    done = _done(run)
+    run.move(to=process_of(to))
+    if not run.obstacles and run.status() not in ENDED_RUN:
+        assert not [c.id for c in run.asked if isinstance(c, Call) and c.id in done]
+        somebody_knows(run)
+        asked = len(run.commands)
+        walk(run, chance, 12)
+        assert not [c.id for c in run.commands[asked:] if isinstance(c, Call) and c.id in done]
+        if run.status() not in ENDED_RUN:  # and back again, or not
+            done = _done(run)
+            run.move(to=run.origin)
+            assert not [c.id for c in run.asked if isinstance(c, Call) and c.id in done]
+    run.replayed()
+
+
+def _done(run: Run) -> set[str]:
+    """The ids of calls that were answered as done."""
+    ended = [e.data for e in run.events if e.type == "call.ended"]
+    return {data["command"] for data in ended if data["outcome"] == "done"}
 
 
 # -- what was held goes on ---------------------------------------------------------------------------------
