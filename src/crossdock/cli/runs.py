@@ -6,7 +6,7 @@ import getpass
 import json as json_library
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from uuid import uuid4
@@ -58,7 +58,6 @@ def run(
             id=str(uuid4()),
             source="cli",
             type=RUN_START,
-            time=datetime.now(UTC),
             data={"process": process, "document": value},
             actor=_actor(),
         )
@@ -290,9 +289,7 @@ async def _held(system: System, row: RunRow) -> str:
 
 async def tell_run(system: System, row: RunRow, type_: str, data: dict[str, Any]) -> str:
     """Put an event for one run, from whoever gives the command; gives its id."""
-    arrival = Arrival(
-        id=str(uuid4()), source="cli", type=type_, time=datetime.now(UTC), data=data, actor=_actor()
-    )
+    arrival = Arrival(id=str(uuid4()), source="cli", type=type_, data=data, actor=_actor())
     await system.inbox.tell(system.tenant, row.id, arrival)
     return arrival.id
 

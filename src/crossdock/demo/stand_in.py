@@ -75,9 +75,7 @@ class StandIn:
 
     async def _tell(self, run: int, type_: str, data: dict[str, Any], role: str) -> None:
         actor = Actor(id=NAME, kind="system", roles=(role,) if role else ())
-        arrival = Arrival(
-            id=str(uuid4()), source=NAME, type=type_, time=datetime.now().astimezone(), data=data, actor=actor
-        )
+        arrival = Arrival(id=str(uuid4()), source=NAME, type=type_, data=data, actor=actor)
         await self.inbox.tell(self.tenant, run, arrival)
 
 

@@ -35,12 +35,15 @@ on conflict do nothing returning tenant, event
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event as a door lets it in: `messages.Event` without the engine's own times."""
+    """An event as a door lets it in: `messages.Event` without the engine's own times.
+
+    Without a `time` it happens now, by the engine's clock.
+    """
 
     id: str
     source: str
     type: str
-    time: datetime
+    time: datetime | None = None
     data: Any = None
     about: dict[str, str] = {}
     actor: Actor | None = None
@@ -164,7 +167,7 @@ class Inbox:
             id=arrival.id,
             source=arrival.source,
             type=arrival.type,
-            time=arrival.time,
+            time=arrival.time or now,
             received=now,
             now=now,
             data=arrival.data,
