@@ -73,6 +73,7 @@ class Decided:
     touched: set[RunRef] = field(default_factory=set)  # runs that have something to decide
     busy: list[Outcome] = field(default_factory=list)  # their run is with another worker
     waiting: bool = False  # there are calls to lease
+    again: list[Outcome] = field(default_factory=list)  # not come to: the database went away meanwhile
 
     def add(self, other: Decided) -> None:
         """Both together."""
@@ -81,7 +82,18 @@ class Decided:
         self.touched |= other.touched
         self.busy += other.busy
         self.waiting = self.waiting or other.waiting
+        self.again += other.again
 
+
+    def leave(self, error: Unreachable, outcomes: list[Outcome], runs: Iterable[RunRef]) -> None:
+        """What was decided before the database went away stands; these are to be decided again.
+
+        Raises the error where nothing was.
+        """
+        if not self.decisions:
+            raise error
+        self.again += outcomes
+        self.touched.update(runs)
 
 class Decider:
     """Decides batches for one worker."""
@@ -110,7 +122,10 @@ class Decider:
         """Decide what there is for these runs, and these outcomes. Raises `Unreachable`: then try again."""
         outcomes, runs, done = await self._go_straight(outcomes, list(runs))
         if outcomes or runs:
-            done.add(await self._go_the_long_way(outcomes, runs))
+            try:
+                done.add(await self._go_the_long_way(outcomes, runs))
+            except Unreachable as error:
+                done.leave(error, outcomes, runs)
         return done
 
     async def _go_straight(
@@ -166,12 +181,12 @@ class Decider:
         first = set(names[: len(names) // 2])
         done = Decided()
         for inside in (True, False):
-            done.add(
-                await self._go_the_long_way(
-                    [o for o in outcomes if ((o.leased.tenant, o.leased.run) in first) is inside],
-                    [r for r in runs if ((r.tenant, r.run) in first) is inside],
-                )
-            )
+            half = [o for o in outcomes if ((o.leased.tenant, o.leased.run) in first) is inside]
+            of_runs = [r for r in runs if ((r.tenant, r.run) in first) is inside]
+            try:
+                done.add(await self._go_the_long_way(half, of_runs))
+            except Unreachable as error:
+                done.leave(error, half, of_runs)
         return done
 
     async def _one_at_a_time(self, name: tuple[int, int], outcomes: list[Outcome]) -> Decided:
@@ -186,16 +201,20 @@ class Decider:
                 if not one.decisions and not left:
                     return done
                 part = [] if one.decisions else [left.pop(0)]
-        except Unreachable:
+        except Unreachable as error:
             self._states.forget([name])
-            raise
+            done.leave(error, part + left, [RunRef(*name)])
         except _IN_THE_WAY as error:
             self._states.forget([name])
-            raise Unreachable(f"others are in the way: {error}", retry_after=1) from error
+            raised = Unreachable(f"others are in the way: {error}", retry_after=1)
+            done.leave(raised, part + left, [RunRef(*name)])
         except (asyncpg.PostgresError, CrossdockError, msgspec.MsgspecError) as error:
             self._states.forget([name])
-            done.add(await self._stop(name, part + left, error))
-            return done
+            try:
+                done.add(await self._stop(name, part + left, error))
+            except Unreachable as gone:
+                done.leave(gone, part + left, [RunRef(*name)])
+        return done
 
     async def _batch(
         self, outcomes: list[Outcome], runs: list[RunRef], most: int = MOST_FROM_INBOX

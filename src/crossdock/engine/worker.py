@@ -149,6 +149,7 @@ class Worker:
         await self._agenda.wait()
         most = self.pace.batch if self._agenda.tenants < 2 else self.pace.shared_batch
         outcomes, runs = self._agenda.take(most)
+        since = time.monotonic()
         try:
             decided = await self._decider.decide(outcomes, runs)
         except BaseException:
@@ -160,12 +161,19 @@ class Worker:
         self._agenda.done(runs)
         self.decisions += decided.decisions
         self.hear(decided.touched)
+        for outcome in decided.again:
+            self._agenda.add_outcome(outcome)
         for call in decided.leased:
-            self._begin(call)
+            self._begin(call, since)
         if decided.waiting:
             self._lease_now.set()
         if decided.busy:
-            await self._report(decided.busy)
+            try:
+                await self._report(decided.busy)
+            except Unreachable:
+                for outcome in decided.busy:
+                    self._agenda.add_outcome(outcome)
+                raise
             self._look_now.set()
 
     async def _report(self, outcomes: list[Outcome]) -> None:
@@ -175,9 +183,11 @@ class Worker:
 
     # -- call ------------------------------------------------------------------------------------------
 
-    def _begin(self, leased: LeasedCall) -> None:
-        task = asyncio.create_task(self._call(leased))
-        self._calls[task] = time.monotonic() + leased.seconds
+    def _begin(self, leased: LeasedCall, since: float) -> None:
+        """Call. Its time counts from before its lease was asked for: the answer may have been long."""
+        until = since + leased.seconds
+        task = asyncio.create_task(self._call(leased, until))
+        self._calls[task] = until
         task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
@@ -193,7 +203,10 @@ class Worker:
                 self._overdue.add(task)
                 task.cancel()
 
-    async def _call(self, leased: LeasedCall) -> None:
+    async def _call(self, leased: LeasedCall, until: float) -> None:
+        if time.monotonic() > until:  # it is others' by now, or soon: they find out that nothing was done
+            self._room.give(leased.tenant, leased.connection)
+            return
         try:
             ended = await self._caller.call(leased)
         except asyncio.CancelledError:
@@ -240,9 +253,10 @@ class Worker:
         free = self._room.most - self._room.out
         if free <= 0 or self._stopping.is_set():
             return
+        since = time.monotonic()
         leased = await self._outbox.lease(self._room, min(free, self.pace.batch))
         for call in leased:
-            self._begin(call)
+            self._begin(call, since)
         if leased:
             self._lease_now.set()
 
