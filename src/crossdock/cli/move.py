@@ -29,7 +29,7 @@ def move(
     type_: Annotated[str | None, typer.Option("--type", help="All runs with an open exception of it")] = None,
     stopped: Annotated[bool, typer.Option(help="All runs that a broken decision has stopped")] = False,
     error: Annotated[str | None, typer.Option(help="All runs whose exception says this")] = None,
-    version: Annotated[str | None, typer.Option(help="Another version than the newest")] = None,
+    version: Annotated[str | None, typer.Option(help="Another version than the newest: its hash")] = None,
     trial: Annotated[int, typer.Option(help="Of many: so many first, the rest when you proceed", min=0)] = 3,
     rate: Annotated[float, typer.Option(help="Of many: so many runs a second")] = 10.0,
     yes: Annotated[bool, typer.Option("--yes", help="Of many: do it; without, only count them")] = False,
