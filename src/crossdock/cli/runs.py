@@ -6,7 +6,7 @@ import getpass
 import json as json_library
 import sys
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from uuid import uuid4
