@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 from order_values import ea, usd
 
-from crossdock.expressions import DYN, INT, STRING, Environment, EvaluationError, Field, ListOf, MapOf, Record
+from crossdock.expressions import (
+    DOUBLE,
+    DYN,
+    INT,
+    STRING,
+    Environment,
+    EvaluationError,
+    Field,
+    ListOf,
+    MapOf,
+    Record,
+)
 
 LATER = "2026-11-26T10:00:00Z"
 
@@ -300,3 +311,36 @@ run(2000)
 assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2000
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("default(event.s.y.z, 5)", 5),
+        ("default(event.nothing.y, 5)", 5),
+        ("default(event.list[3], 5)", 5),
+        ("default(event.list[size(event.list)], 5)", 5),
+        ("event.list.map(i, default(event.s.y.z, i))", [1]),
+        ("default(default(event.a.b, event.c.d), 5)", 5),
+        ("size(default(event.f.g, []))", 0),
+        ("default(event.s.there, 5)", 7),
+    ],
+)
+def test_a_default_stands_in_for_what_is_not_there_at_all(text: str, result: Any) -> None:
+    env = Environment({"event": DYN})
+    values = {"event": {"s": {"there": 7}, "nothing": None, "list": [1], "word": "hi"}}
+    assert env.compile(text).evaluate(values) == result
+
+
+def test_a_default_hides_no_other_mistake() -> None:
+    values = {"event": {"word": "hi", "n": 1}}
+    for text in ("default(event.word.y, 5)", "default(event.n / 0, 5)", "default(event.a.b, event.c.d)"):
+        with pytest.raises(EvaluationError):
+            Environment({"event": DYN}).compile(text).evaluate(values)
+
+
+@pytest.mark.parametrize("text", ["1.0 / x", "0.0 / x", "[1.0 / x]", "{'a': -1.0 / x}", "double('inf')"])
+def test_what_is_no_number_is_no_result(text: str) -> None:
+    with pytest.raises(EvaluationError, match="the result is not a number"):
+        Environment({"x": DOUBLE}).compile(text).evaluate({"x": 0.0})
+    assert Environment({"x": DOUBLE}).compile("1.0 / x > 5.0").evaluate({"x": 0.0}) is True

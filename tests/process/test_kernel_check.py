@@ -36,7 +36,7 @@ REFUSED = [
     ("a: { call: erp.read, fails: b }\nb: { needs: a, set: { x: 1 } }", "", "b", "it can never start: it takes the place of a, and needs a to end well", "take what needs a out", "b: {"),
     ("a: { call: erp.read, fails: b }\nm: { needs: a, set: { x: 1 } }\nb: { needs: m, set: { x: 1 } }", "", "b", "it can never start", "take what needs a out", "b: {"),
     ("a: { if: \"${ case.nunber == 'x' }\", set: { x: 1 } }", "", "a", "nunber", "number", "nunber"),
-    ('a: { if: "${ case.n + 1 }", set: { x: 1 } }', "", "a", "here a bool is needed", "compare it", "case.n + 1"),
+    ('a: { if: "${ case.n + 1 }", set: { x: 1 } }', "", "a", "a bool is needed", "compare it", "case.n + 1"),
     ('a: { if: "${ case.n > }", set: { x: 1 } }', "", "a", "", "", "case.n >"),
     ('a: { if: "${ case.n > \'x\' }", set: { x: 1 } }', "", "a", "", "", "case.n >"),
     ("a: { if: case.flag, set: { x: 1 } }", "", "a", "'case.flag' is not an expression", "${ ... }", "if: case.flag"),

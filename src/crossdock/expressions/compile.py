@@ -7,7 +7,7 @@ import ctypes
 import functools
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from cel_expr_python import cel
@@ -131,6 +131,7 @@ class Environment:
             extensions=[ext_strings.ExtStrings()],
         )
         self._there: frozenset[tuple[str, ...]] = frozenset()
+        self.wider: Callable[[], Environment] | None = None  # what says it better where this one refuses
 
     def where(self, there: frozenset[tuple[str, ...]]) -> Self:
         """The same, for expressions that are asked only where something stands at these paths."""
@@ -142,6 +143,14 @@ class Environment:
 
     def compile(self, text: str) -> Expression:
         """Compile an expression, without `${` and `}` around it. Raises `ExpressionError`."""
+        try:
+            return self._compiled(text)
+        except ExpressionError:
+            if self.wider is None:
+                raise
+            return self.wider().compile(text)
+
+    def _compiled(self, text: str) -> Expression:
         if len(text) > LONGEST:
             raise ExpressionError(
                 f"the expression has {len(text)} characters, at most {LONGEST} are read",

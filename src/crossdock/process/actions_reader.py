@@ -128,6 +128,8 @@ class ActionReader:
                 return None, ""
             return str(do), str(value.get(_OBJECT[do]) or value.get(do) or "")
         verbs = [verb for verb in VERBS if verb in value]
+        if not verbs and self._places.step in self._places.misspelt:
+            return None, ""
         if len(verbs) != 1:
             said = f"both {' and '.join(verbs)}" if verbs else "nothing that is done"
             self._places.problem(path, f"here stands {said}", f"give one of {', '.join(VERBS)}")

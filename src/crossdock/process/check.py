@@ -24,6 +24,7 @@ from crossdock.process.definition import (
     WaitWork,
 )
 from crossdock.process.problems import Problem, nearest
+from crossdock.process.reader import Reader
 from crossdock.process.source import Path, Source
 from crossdock.process.wiring import actions_of, named_steps
 
@@ -34,14 +35,17 @@ _BUILT_IN = frozenset({"start", "end"})
 class Check:
     """Goes through one process; `problems` is what it found."""
 
-    def __init__(self, process: Process, source: Source, catalogue: Catalogue, texts: Texts) -> None:
-        """Look at `process`, read from `source` against `catalogue`."""
+    def __init__(self, process: Process, reader: Reader) -> None:
+        """Look at `process`, as `reader` has read it."""
+        source = reader.source
         self._process = process
         self._source = source
-        self._catalogue = catalogue
-        self._texts = texts
+        self._catalogue = reader.catalogue
+        self._texts: Texts = reader.texts
+        self._misspelt = reader.misspelt
         # also those that could not be read: their problems are told already
         self._steps = frozenset(source.value["steps"])
+        self._ended: dict[str, set[str]] = {}  # step -> those that have ended when it starts
         self.problems: list[Problem] = []
 
     def run(self) -> list[Problem]:
@@ -158,21 +162,20 @@ class Check:
         if isinstance(step.work, RunWork):
             yield from sorted(step.work.growing)
 
-    def _earlier(self, name: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    def _earlier(self, name: str) -> set[str]:
         """All steps that have ended for certain when this one starts."""
-        found: set[str] = set()
-        if name in seen:
-            return found
-        seen |= {name}
+        if name in self._ended:
+            return self._ended[name]
+        found = self._ended[name] = set()  # whoever comes here again goes in a circle, which is told
         step = self._process.steps[name]
         for other in (*step.needs, *(step.work.growing if isinstance(step.work, RunWork) else ())):
             if other in self._process.steps and other not in found:
                 found.add(other)
                 if other not in self._process.triggers:  # one that nobody called for has waited for nothing
-                    found |= self._earlier(other, seen)
+                    found |= self._earlier(other)
         causes = self._process.triggers.get(name)
         if causes:  # the step whose place it takes had started, so what that needs has ended
-            found |= set.intersection(*(self._earlier(cause, seen) for cause in causes))
+            found |= set.intersection(*(self._earlier(cause) for cause in causes))
         return found
 
     def _reads(self, name: str, step: Step) -> None:
@@ -213,14 +216,14 @@ class Check:
         waits = isinstance(step.work, AwaitWork | PersonWork)
         deadline = step.deadline
         if deadline is None:
-            if waits:
+            if waits and name not in self._misspelt:
                 mend = "add `within: 2 business days` (or `by:` a time) and `late:`"
                 self._tell(("steps", name), "it waits without a deadline", mend, step=name)
             return
         field = "within" if deadline.within is not None else "by"
         if isinstance(step.work, WaitWork):
             self._tell(("steps", name, field), "a wait ends by itself", "take the deadline out", step=name)
-        if not deadline.ladder:
+        if not deadline.ladder and not self._source.value["steps"][name].get("late"):
             mend = "say what happens: `late: { raise: pick_late, severity: medium }`"
             self._tell(("steps", name, field), "nothing happens when its deadline passes", mend, step=name)
 
@@ -242,7 +245,7 @@ class Check:
     def _person(self, name: str, step: Step, work: PersonWork) -> None:
         if work.kind != "approve":
             return
-        if not work.excluded:
+        if not any(template.expressions for template in work.excluded):
             variable = self._process.variable
             document = self._catalogue.documents.get(self._process.document)
             who = (
@@ -253,6 +256,7 @@ class Check:
                 "who asks for it could also approve it",
                 f'exclude them: `not: ["${{ {who} }}"]`',
                 step=name,
+                warning=bool(work.excluded),  # people named for good may be all who ask
             )
         if not work.refused:
             mend = "say what a no does: `refused: { cancel: refused }`"

@@ -32,6 +32,8 @@ _SAID = {
     "boolean": "true or false",
     "null": "nothing",
 }
+_MOST: dict[Path, int] = {("steps",): SCHEMA["properties"]["steps"]["maxProperties"]}
+_EXPRESSION = r"^\s*\$\{"
 _MENDS = {
     "object": "write `name: value` lines",
     "array": "write `- ` lines, or [ ]",
@@ -66,7 +68,15 @@ def _misfits(value: Any, schema: dict[str, Any], path: Path) -> Iterator[tuple[P
         mend = "give it a value, or take it out" if value is None else _MENDS.get(wanted[-1], "")
         if wanted[-1] == "string" and isinstance(value, dict | list):
             mend = "write one word, or a text in quotes"
+        if any(form.get("pattern", "").startswith(_EXPRESSION) for form in forms) and value is not None:
+            mend = "write it as `${ ... }`"
         yield path, f"here stands {shown}, where {said} {'are' if said == 'fields' else 'is'} needed", mend
+    elif isinstance(value, dict) and len(value) > _MOST.get(path, len(value)):
+        yield (
+            path,
+            f"here stand {len(value)}, and {_MOST[path]} may",
+            "split it: a part of it may be run with `run:`",
+        )
     elif isinstance(value, dict):
         named: dict[str, Any] = {}
         for form in fitting:
@@ -109,7 +119,9 @@ def _breaks(value: Any, form: dict[str, Any], path: Path) -> Iterator[tuple[Path
     elif isinstance(value, list | dict):
         few = form.get("minItems" if isinstance(value, list) else "minProperties", 0)
         most = form.get("maxItems" if isinstance(value, list) else "maxProperties", len(value))
-        if not few <= len(value) <= most:
+        if not value and few:
+            yield path, "nothing stands in it", "name at least one, or take it out"
+        elif not few <= len(value) <= most:
             yield path, f"here stand {len(value)}, and {few} to {most} may", mend
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in items:

@@ -97,8 +97,7 @@ class Names(Places):
         documents: dict[str, Record] = {}
         for name, notation in (value.get("documents") or {}).items():
             found = self._type(("declare", "documents", name), notation, name, documents)
-            if isinstance(found, Record):
-                documents[name] = found
+            documents[name] = found if isinstance(found, Record) else Record(name, {})
         self.catalogue = self.catalogue.including(documents=documents)
         events: dict[str, EventShape] = {}
         for name, raw_event in (value.get("events") or {}).items():

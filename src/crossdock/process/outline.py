@@ -59,21 +59,23 @@ def certain(steps: dict[str, Any], on: Any) -> dict[str, frozenset[str]]:
         or any(True for field in _ACTIONS for _ in _words(value.get(field), "skip"))
     }
 
-    def needed(name: str, seen: frozenset[str]) -> set[str]:
-        found: set[str] = set()
-        if name in seen or name not in parts:
-            return found
+    known: dict[str, set[str]] = {}
+
+    def needed(name: str) -> set[str]:
+        if name in known or name not in parts:
+            return known.get(name, set())
+        found = known[name] = set()
         raw = parts[name].get("needs") or ()
         for other in [raw] if isinstance(raw, str) else raw:
             if other in parts:
                 found.add(other)
                 if other not in called:  # one that is skipped because nobody called for it needed nothing
-                    found |= needed(other, seen | {name})
+                    found |= needed(other)
         if name in causes and name not in at_any_time:  # what it takes the place of had started
-            found |= set.intersection(*(needed(cause, seen | {name}) for cause in causes[name]))
+            found |= set.intersection(*(needed(cause) for cause in causes[name]))
         return found
 
-    return {name: frozenset(needed(name, frozenset()) - may_skip - called) for name in parts}
+    return {name: frozenset(needed(name) - may_skip - called) for name in parts}
 
 
 def _words(raw: Any, verb: str) -> Iterator[str]:

@@ -9,18 +9,28 @@ from typing import Any
 from crossdock.errors import Refused
 from crossdock.expressions import (
     BOOL,
+    DYN,
+    STRING,
+    TIMESTAMP,
     Environment,
     Expression,
     ExpressionError,
     Template,
     Type,
     assignable,
+    problems,
 )
 from crossdock.process.durations import Duration
 from crossdock.process.problems import Problem, nearest
 from crossdock.process.schema import fields_of
 from crossdock.process.source import Path, Source
 
+_WANTED: dict[Type, str] = {
+    BOOL: "compare it with something, as `size(x) > 0`",
+    STRING: "make a text of it: `${ text(x) }`",
+    TIMESTAMP: "give an instant with its zone, as `${ order.due }` or `${ now + hours(2) }`",
+}
+_FOREIGN = re.compile(r"\{\{?\s*[a-z][a-z0-9_]*(\.[a-z0-9_]+)+\s*\}?\}|\$[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 _WHOLE = re.compile(r"\s*\$\{([\s\S]*)\}\s*\Z")
 
 
@@ -33,6 +43,7 @@ class Places:
         self.problems: list[Problem] = []
         self.step = ""  # the step being read, for messages
         self.texts: dict[str, list[Expression | Template]] = {}  # step ("" for none) -> its expressions
+        self.misspelt: set[str] = set()  # steps with a field that nobody knows: what they lack may be in it
 
     def problem(
         self,
@@ -69,6 +80,7 @@ class Places:
             known = fields_of(part)
             for key in value:
                 if key not in known:
+                    self.misspelt.add(self.step)
                     self.problem((*path, key), f"unknown field `{key}`", nearest(key, known))
         return value
 
@@ -79,12 +91,12 @@ class Places:
         self.problem(path, f"here stands {_shown(value)}, where a list is needed", "write `- ` lines, or [ ]")
         return []
 
-    def word(self, path: Path, value: Any, form: re.Pattern[str], what: str) -> str:
+    def word(self, path: Path, value: Any, form: re.Pattern[str], what: str, mend: str = "") -> str:
         """A word of a form, or an empty text and a problem."""
         if isinstance(value, str) and form.match(value):
             return value
         if value is not None:
-            self.problem(path, f"{_shown(value)} is not {what}", "")
+            self.problem(path, f"{_shown(value)} is not {what}", mend)
         return ""
 
     def choice(self, path: Path, value: Any, options: tuple[str, ...]) -> str:
@@ -123,6 +135,22 @@ class Places:
         if want is not None:
             self._wants(path, template, want)
         self.texts.setdefault(self.step, []).append(template)
+        for where, text in _texts(path, value):
+            if not template.expressions and _FOREIGN.fullmatch(text.strip()):
+                self.problem(
+                    where, f"{_shown(text)} is taken as a text", "write it as `${ ... }`", warning=True
+                )
+        return template
+
+    def time(self, path: Path, value: Any, environment: Environment) -> Template | None:
+        """A time: an expression that gives one, or an instant with its zone."""
+        template = self.template(path, value, environment)
+        if template is None or template.type in (TIMESTAMP, DYN):
+            return template
+        if template.expressions:
+            self._wants(path, template, TIMESTAMP)
+        elif problems(value, TIMESTAMP):
+            self.problem(path, f"{_shown(value)} is not a time", _WANTED[TIMESTAMP])
         return template
 
     def expression(
@@ -150,8 +178,7 @@ class Places:
     def _wants(self, path: Path, what: Expression | Template, want: Type) -> None:
         why = assignable(what.type, want)
         if why:
-            mend = "compare it with something, as `size(x) > 0`" if want == BOOL else ""
-            self.problem(path, f"here a {want} is needed: {why}", mend)
+            self.problem(path, why, _WANTED.get(want, ""))
 
     def _tell(self, path: Path, value: Any, error: ExpressionError) -> None:
         """Point at the place of the error, as far into the file as it can be told."""

@@ -24,7 +24,7 @@ def check(text: str, catalogue: Catalogue, *, file: str = "") -> tuple[Process |
     process, reader = read(source, catalogue)
     problems = list(reader.problems)
     if process is not None:
-        problems += Check(process, source, reader.catalogue, reader.texts).run()
+        problems += Check(process, reader).run()
         problems += uncertain_times(process, source, reader.catalogue)
     if not any(problem.severity == "error" for problem in problems):
         problems += form_of(source, strictly=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from crossdock.expressions import DYN, STRING, Environment, Field, Record, Type
+from crossdock.expressions import DYN, STRING, Environment, Field, Record, Template, Type, assignable
 from crossdock.process.actions_reader import ActionReader
 from crossdock.process.catalogue import Catalogue, OperationShape
 from crossdock.process.definition import (
@@ -36,6 +36,14 @@ from crossdock.process.wiring import wire
 from crossdock.process.work_reader import SLUG, WorkReader, aliases
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
+_NEEDED = {
+    "process": "give it a name: `process: order-to-cash`",
+    "owner": "say who answers for it: `owner: order-desk`",
+    "document": "say what it is about: `document: Order`",
+    "key": "say what names a run: `key: ${ order.number }`",
+    "steps": "say what has to be done, each step by its name",
+}
 # Fields that mean something for some kinds only.
 _OF_KIND = {
     "via": ("call",),
@@ -57,24 +65,26 @@ class Reader(Names):
     def __init__(self, source: Source, catalogue: Catalogue) -> None:
         """Read from `source` what may refer to `catalogue` and to what the process itself declares."""
         super().__init__(source, catalogue)
-        self._scope = Scope("document", DYN, {})
+        self._scope = self._here = Scope("document", DYN, {})
         self._certain: dict[str, frozenset[str]] = {}
+        self._document = ""
 
     def read(self) -> Process | None:
         """The process, or None where it is not even in the form of one."""
         value = self.mapping((), self.source.value, "process")
         if value is None:
             return None
-        for field in ("process", "owner", "document", "key", "steps"):
-            if value.get(field) in (None, "", {}):
-                mend = "say who answers for it: `owner: order-desk`" if field == "owner" else ""
+        for field, mend in _NEEDED.items():
+            if value.get(field) in (None, "", {}) and "" not in self.misspelt:
                 self.problem((), f"`{field}` is missing", mend)
         steps = self.mapping(("steps",), value.get("steps") or {}, "")
         if steps is None or not isinstance(value.get("document"), str) or not steps:
             return None
         self.declare(value.get("declare") or {})
-        document = value["document"]
+        document = self._document = value["document"]
         self.check_document(document)
+        if any(problem.severity == "error" for problem in self.problems):
+            return None  # what is said of these names would be told as wrong too
         kinds = {name: self._kind(name, raw) for name, raw in steps.items()}
         if None in kinds.values():
             return None
@@ -90,11 +100,16 @@ class Reader(Names):
         environment = self._scope.environment()
         outer = self._scope.environment(only=(variable, "tenant"))
         key = self.template(("key",), value.get("key") or "", outer, want=STRING)
+        if key is not None and not key.paths:
+            mend = "name what tells documents apart: `key: ${ order.number }`"
+            self.problem(("key",), "it is the same for every document", mend, warning=True)
         calendar = value.get("calendar")
         actions = ActionReader(self)
         text = self.source.text
         process = Process(
-            name=self.word(("process",), value.get("process"), SLUG, "a name of a-z, 0-9 and -"),
+            name=self.word(
+                ("process",), value.get("process"), SLUG, "a name of a-z, 0-9 and -", "as order-to-cash"
+            ),
             version=hashlib.sha256(text.encode()).hexdigest()[:16],
             title=str(value.get("title") or value.get("process") or ""),
             owner=str(value.get("owner") or ""),
@@ -166,21 +181,36 @@ class Reader(Names):
             start = self.mapping(path, item, "start")
             if start is None:
                 continue
+            if "on" not in start:
+                if "" not in self.misspelt:
+                    self.problem(path, "it names no event", "write `on: order.released`")
+                continue
             on = self.event_name((*path, "on"), start.get("on"))
             extra = {"event": event_type(self.catalogue, (on,))}
             environment = self._scope.environment(extra, only=(variable, "tenant", "now"))
             before = self._scope.environment(extra, only=("tenant", "now"))
-            document = start.get("document")
-            yield Start(
-                on=on,
-                condition=self.condition((*path, "if"), start.get("if"), environment),
-                document=self.template((*path, "document"), document, before) if document else None,
-            )
+            part = start.get("document")
+            document = self.template((*path, "document"), part, before) if part else None
+            condition = self.condition((*path, "if"), start.get("if"), environment)
+            self._start_gives((*path, "document" if part else "on"), on, document)
+            yield Start(on=on, condition=condition, document=document)
+
+    def _start_gives(self, path: Path, on: str, document: Template | None) -> None:
+        """Say so where what starts a run is not its document."""
+        event, wanted = self.catalogue.events.get(on), self.catalogue.documents.get(self._document)
+        given = document.type if document is not None else event.data if event is not None else DYN
+        why = assignable(given, wanted, trusting=True) if wanted is not None else None
+        if why and not (document is not None and document.nullable):
+            mend = f"say where it stands: `document: ${{ event. }}`, the {self._document}"
+            self.problem(path, f"what {on} says is not {self._document}: {why}", mend)
 
     def _measures(self, raw: Any) -> Iterator[Measure]:
         for name, item in (self.mapping(("measures",), raw, "") or {}).items():
             measure = self.mapping(("measures", name), item, "measure")
-            if measure is not None:
+            if measure is not None and not (measure.get("from") and measure.get("to")):
+                mend = "say from where to where: `{ from: start, to: end }`"
+                self.problem(("measures", name), "it has no `from` or no `to`", mend)
+            elif measure is not None:
                 target = measure.get("target")
                 yield Measure(
                     name=name,
@@ -193,7 +223,9 @@ class Reader(Names):
     def _step(self, name: str, value: Any, kind: str) -> Step | None:
         path: Path = ("steps", name)
         self.step = name
-        scope = self._scope.knowing(self._certain[name])
+        named = frozenset(_WORD.findall(str(value))) & self._scope.types.keys()
+        self._here = self._scope.among(named | {name})
+        scope = self._scope.knowing(self._certain[name] & named).among(named | {name})
         condition = self.condition((*path, "if"), value.get("if"), scope.environment())
         scope = scope.where(condition)
         environment = scope.environment()
@@ -221,7 +253,9 @@ class Reader(Names):
             if value.get("fails")
             else (),
             undo=self._undo((*path, "undo"), value["undo"], work) if "undo" in value else None,
-            alias=aliases(self, (*path, "alias"), value.get("alias") or {}, self._after(name, work)),
+            alias=aliases(self, (*path, "alias"), value["alias"], self._after(name, work))
+            if value.get("alias")
+            else {},
             redo_most=actions.times((*path, "redo", "most"), redo.get("most")) if redo else None,
         )
         self.step = ""
@@ -232,14 +266,14 @@ class Reader(Names):
         steps = self._scope.types
         output = steps[name].fields.get("output", Field(DYN)).type
         given = work.input.type if isinstance(work, CallWork) else DYN
-        return self._scope.environment({"output": output, "input": given})
+        return self._here.environment({"output": output, "input": given})
 
     def _deadline(self, path: Path, value: dict[str, Any], actions: ActionReader) -> Deadline | None:
         within, by, late = value.get("within"), value.get("by"), value.get("late")
-        environment = self._scope.environment()
+        environment = self._here.environment()
         ladder = actions.ladder((*path, "late"), late, environment, self.step) if late is not None else ()
         if within is None and by is None:
-            if late is not None:
+            if late is not None and self.step not in self.misspelt:
                 self.problem(
                     (*path, "late"),
                     "`late` without a deadline",
@@ -265,7 +299,7 @@ class Reader(Names):
         return Deadline(
             at=self.source.at((*path, "within" if within is not None else "by")),
             within=self.length((*path, "within"), within, environment) if within is not None else None,
-            by=self.template((*path, "by"), time, environment) if time is not None else None,
+            by=self.time((*path, "by"), time, environment) if time is not None else None,
             cut_off=cut_off,
             before=before,
             calendar=self.template((*path, "calendar"), calendar, environment, want=STRING)
@@ -288,16 +322,16 @@ class Reader(Names):
             return None
         self.mapping(path, value, "undo")
         operation = self.operation(path, called)
-        environment = self._after(self.step, work)
+        after = self._after(self.step, work) if "with" in value or value.get("via") else Environment({})
         system, _, name = called.partition(".")
-        given = self.template((*path, "with"), value["with"], environment) if "with" in value else None
+        given = self.template((*path, "with"), value["with"], after) if "with" in value else None
         names: tuple[str, ...] | None = None
         if operation is not None and given is not None:
             self.fits((*path, "with"), given.type, operation.input, called)
         elif operation is not None and isinstance(operation.input, Record):
             names = tuple(operation.input.fields)
             self._undo_fits(path, operation, work)
-        via = self.template((*path, "via"), value["via"], environment) if value.get("via") else None
+        via = self.template((*path, "via"), value["via"], after) if value.get("via") else None
         return Undo(kind="call", system=system, operation=name, input=given, input_names=names, via=via)
 
     def _undo_fits(self, path: Path, undo: OperationShape, work: Work) -> None:
@@ -329,6 +363,8 @@ class Reader(Names):
         kinds = [kind for kind in STEP_KINDS if kind in value]
         if len(kinds) == 1:
             return kinds[0]
+        if not kinds and name in self.misspelt:
+            return None
         self.step = name
         said = f"it is both {' and '.join(kinds)}" if kinds else "it does nothing"
         self.problem(path, said, f"give it one of {', '.join(STEP_KINDS)}")

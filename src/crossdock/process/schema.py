@@ -200,10 +200,10 @@ SCHEMA: dict[str, Any] = {
             {
                 "role": _described(_ROLE, "Who may decide"),
                 "not": _described(
-                    {"type": "array", "items": _TEXT},
+                    _one_or_many(_TEXT),
                     "Who may not, though of that role: segregation of duties",
                 ),
-                "candidates": _described({"type": "array", "items": _TEXT}, "Only these people"),
+                "candidates": _described(_one_or_many(_TEXT), "Only these people"),
                 "form": _ref("form"),
             },
             "role",
@@ -211,8 +211,8 @@ SCHEMA: dict[str, Any] = {
         "task": _object(
             {
                 "role": _described(_ROLE, "Who may do it"),
-                "not": {"type": "array", "items": _TEXT},
-                "candidates": {"type": "array", "items": _TEXT},
+                "not": _one_or_many(_TEXT),
+                "candidates": _one_or_many(_TEXT),
                 "form": _ref("form"),
             },
             "role",

@@ -145,6 +145,7 @@ class Scope:
         self._knowing: dict[frozenset[str], Scope] = {}
         self._kept: list[Type] = []  # ids stay unique while their owners live
         self._there: frozenset[tuple[str, ...]] = frozenset()
+        self._wide: Scope | None = None  # the scope that names all steps, where this one does not
 
     def knowing(self, certain: frozenset[str]) -> Scope:
         """The scope of a step that starts when these steps have given their output."""
@@ -155,6 +156,16 @@ class Scope:
             types = {name: _filled(step) if name in known else step for name, step in self.types.items()}
             self._knowing[known] = Scope(self._variable, self._base[self._variable], types)
         return self._knowing[known]
+
+    def among(self, names: frozenset[str]) -> Scope:
+        """The same for a step that names only these: small, so that a long process is checked in no time."""
+        if len(names) >= len(self.types):
+            return self
+        narrow = Scope(
+            self._variable, self._base[self._variable], {name: self.types[name] for name in sorted(names)}
+        )
+        narrow._wide = self
+        return narrow
 
     def where(self, condition: Expression | None) -> Scope:
         """The scope of a step that starts only where this holds: what it asks for is there."""
@@ -175,4 +186,7 @@ class Scope:
             self._kept.extend(more.values())
             base = {name: t for name, t in self._base.items() if not only or name in only}
             self._made[key] = Environment({**base, **more})
+            wide = self._wide
+            if wide is not None:
+                self._made[key].wider = lambda: wide.environment(extra, only=only)
         return self._made[key].where(self._there)

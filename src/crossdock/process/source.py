@@ -23,6 +23,13 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+\Z")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
+_UNQUOTED = re.compile(r"[{\[].*[:,\[]\s*\$\{")
+_TEXT = "tag:yaml.org,2002:str"
+_TAGS = {
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge", "value")
+}
+
 # libyaml reads ten times as fast; where PyYAML was built without it, its own reader does.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -57,10 +64,13 @@ class Source:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             at = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+            said, mend = _explained(text, error, mark.line if mark else 0)
+            raise Refused(f"this is not YAML: {said}", where=at, mend=mend) from None
+        except yaml.reader.ReaderError as error:
+            before = text[: error.position]
+            at = f"{file}:{before.count(chr(10)) + 1}:{error.position - before.rfind(chr(10))}"
             raise Refused(
-                f"this is not YAML: {error.problem or error.context}",
-                where=at,
-                mend="look at indentation, colons followed by a space, and quotes, here and a line before",
+                f"this is not YAML: {error.reason}", where=at, mend="take the character out"
             ) from None
         except (yaml.YAMLError, RecursionError) as error:
             raise Refused(f"this is not YAML: {error}".splitlines()[0], where=file) from None
@@ -80,6 +90,8 @@ class Source:
         return Refused(message, where=f"{self.file}:{mark.line + 1}:{mark.column + 1}", mend=mend)
 
     def _read(self, node: yaml.Node, path: Path) -> Any:
+        if node.tag not in _TAGS:
+            raise self._refuse(node, f"the tag {node.tag} is not used here", "write the value without a tag")
         self._nodes += 1
         if len(path) > MOST_DEPTH or self._nodes > MOST_NODES:
             raise self._refuse(node, "this is nested too deeply or too large", "write it flatter")
@@ -108,9 +120,31 @@ class Source:
         return result
 
 
+def _explained(text: str, error: yaml.MarkedYAMLError, line: int) -> tuple[str, str]:
+    """What is wrong, in words for those who do not know the grammar of YAML, and what mends it."""
+    lines = text.split("\n")
+    here = next(iter(lines[line:]), "")
+    said = str(error.problem or error.context)
+    for shown in lines[max(line - 1, 0) : line + 1]:
+        margin = shown[: len(shown) - len(shown.lstrip())]
+        if "\t" in margin:
+            return "a line begins with a tab", "indent with spaces"
+        if margin.strip(" "):
+            return "a line begins with a space that is none", "indent with plain spaces"
+    if re.search("[\u201c\u201d\u201e]", here):
+        return said, 'write plain quotes: "'
+    if "another document" in said:
+        return "a second document begins here (`---`)", "write one process in a file"
+    if "undefined alias" in said:
+        return "no anchor has this name", "put a text that begins with `*` in quotes"
+    if _UNQUOTED.search(here):
+        return said, 'within { } and [ ] put an expression in quotes: "${ ... }"'
+    return said, "look at indentation, colons followed by a space, and quotes, here and a line before"
+
+
 def _scalar(node: yaml.ScalarNode) -> Any:
     text = str(node.value)
-    if node.style:
+    if node.style or (node.tag == _TEXT and _INT.match(text)):
         return text
     if text.lower() in _WORDS and text in {*_WORDS, "True", "False"}:
         return _WORDS[text.lower()]

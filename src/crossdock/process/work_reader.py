@@ -26,6 +26,7 @@ from crossdock.process.names import DOTTED, OPERATION, Names
 from crossdock.process.scope import Scope, event_type
 from crossdock.process.source import Path
 
+_A_LIST = "name a list: of the document, or the `events` of a step that awaits several"
 SLUG = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -131,7 +132,7 @@ class WorkReader:
         people = {
             field: tuple(
                 template
-                for index, text in enumerate(self._in.sequence((*path, kind, field), part.get(field) or []))
+                for index, text in enumerate(_listed(part.get(field)))
                 if (template := self._in.template((*path, kind, field, index), text, environment)) is not None
             )
             for field in ("not", "candidates")
@@ -164,9 +165,7 @@ class WorkReader:
         calendar = raw.get("calendar")
         return WaitWork(
             duration=self._in.length((*at, "for"), given["for"], environment) if "for" in given else None,
-            until=self._in.template((*at, "until"), given["until"], environment)
-            if "until" in given
-            else None,
+            until=self._in.time((*at, "until"), given["until"], environment) if "until" in given else None,
             cut_off=str(given.get("cut_off", "")),
             calendar=self._in.template((*at, "calendar"), calendar, environment, want=STRING)
             if calendar
@@ -191,7 +190,7 @@ class WorkReader:
             when = self._in.condition((*at, "rules", index, "when"), rule.get("when"), environment)
             if give is not None:
                 rules.append(Rule(when=when, give=give))
-        if not rules:
+        if not table.get("rules"):
             self._in.problem(at, "the table has no rules", "add `rules:` with at least one")
         hit = self._in.choice((*at, "hit"), table.get("hit", "first"), ("first", "collect"))
         otherwise = table.get("otherwise")
@@ -228,7 +227,7 @@ class WorkReader:
             if isinstance(items.type, ListOf):
                 item = items.type.item
             elif items.type != DYN:
-                self._in.problem((*path, "each"), f"`each` needs a list, and this is {items.type}", "")
+                self._in.problem((*path, "each"), f"`each` needs a list, and this is {items.type}", _A_LIST)
         inner = self._scope.environment({"item": item}) if each is not None else environment
         document = self._in.template((*path, "with"), value["with"], inner) if "with" in value else None
         known = self._in.catalogue.processes.get(name)
@@ -252,6 +251,10 @@ class WorkReader:
     def _set(self, path: Path, value: dict[str, Any]) -> SetWork | None:
         values = self._in.template((*path, "set"), value["set"], self._scope.environment())
         return SetWork(values=values) if values is not None else None
+
+
+def _listed(raw: Any) -> list[Any]:
+    return raw if isinstance(raw, list) else [] if raw is None else [raw]
 
 
 def aliases(names: Names, path: Path, raw: Any, environment: Environment) -> Mapping[str, Template]:

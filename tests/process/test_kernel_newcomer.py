@@ -1,0 +1,164 @@
+"""What a newcomer writes wrong, and what is told about it: one message, at its place, with its mend."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from driver import CATALOGUE, text_of
+
+from crossdock.process import check
+from crossdock.process.problems import Problem
+
+GOOD = """
+process: parcels
+owner: team
+document: Parcel
+key: ${ parcel.number }
+start: { on: parcel.opened }
+declare:
+  documents:
+    Parcel: { number: string, amount: money, "eta?": timestamp, slot: timestamp, "n?": int, names: [string], by: string }
+  events:
+    parcel.opened: { data: Parcel }
+    parcel.scanned: { data: { parcel: string, "n?": int } }
+  operations:
+    erp.do: { input: { number: string }, output: { id: string, "extra?": string }, undo: erp.undo }
+    erp.undo: { input: { id: string } }
+  exceptions: { slow: { severity: low } }
+steps:
+  a:
+    call: erp.do
+    with: { number: "${ parcel.number }" }
+    undo: erp.undo
+  b:
+    needs: a
+    await: parcel.scanned
+    within: 1h
+    late: { raise: slow }
+  c:
+    needs: b
+    approve: { role: boss, not: "${ parcel.by }" }
+    refused: { cancel: no }
+    within: 1 day
+    late: { escalate: chief }
+""".lstrip()
+
+
+def told(*changes: tuple[str, str], text: str = GOOD) -> list[Problem]:
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    process, problems = check(text, CATALOGUE, file="p.yaml")
+    assert (process is None) == any(p.severity == "error" for p in problems)
+    return problems
+
+
+def test_what_is_right_is_told_nothing():
+    assert told() == []
+
+
+NUMBER = '"${ parcel.number }" }'
+MISTAKES = [
+    (("within: 1h", "withn: 1h"), "unknown field `withn`", "did you mean `within`?", 24),
+    (("await: parcel", "awiat: parcel"), "unknown field `awiat`", "did you mean `await`?", 23),
+    (("{ raise: slow }", "{ rise: slow }"), "unknown field `rise`", "did you mean `raise`?", 25),
+    (("{ on: parcel", "{ one: parcel"), "unknown field `one`", "did you mean `on`?", 5),
+    (("{ raise: slow }", "{ raise: slow, escalate: x }"), "here stands both raise and escalate", "give one of", 25),
+    (("{ raise: slow }", "nothing"), "there is no step `nothing`", "write `do: nothing`", 25),
+    (("    needs: a", "\tneeds: a"), "a line begins with a tab", "indent with spaces", 22),
+    (("    needs: a", "\u00a0\u00a0\u00a0\u00a0needs: a"), "a line begins with a space that is none", "plain spaces", 23),
+    (("within: 1h", "within: 1h\n    within: 2h"), "`within` is given twice", "keep one of them", 25),
+    ((NUMBER, "${ parcel.number } }"), "this is not YAML", "put an expression in quotes", 19),
+    ((NUMBER, "\u201c${ parcel.number }\u201d }"), "this is not YAML", "plain quotes", 19),
+    (("needs: a", "needs: *a"), "no anchor has this name", "in quotes", 22),
+    (("needs: a", "needs: !!binary aGk="), "the tag tag:yaml.org,2002:binary is not used here", "without a tag", 22),
+    (("needs: a", "needs: []"), "nothing stands in it", "name at least one", 22),
+    (("boss", "bo\0ss"), "control characters are not allowed", "take the character out", 28),
+    (("needs: a", "needs: a\n    if: true"), "here stands True, where a text is needed", "write it as `${ ... }`", 23),
+    (("needs: a", "needs: a\n    if: ${ parcel.names }"), "a bool is needed, this is a list of string", "compare it with something", 23),
+    (("within: 1h", "by: tomorrow"), "'tomorrow' is not a time", "an instant with its zone", 24),
+    (("within: 1h", "by: ${ parcel.number }"), "a timestamp is needed, this is a string", "an instant with its zone", 24),
+    (("{ on: parcel.opened }", "{ on: parcel.scanned }"), "what parcel.scanned says is not Parcel: number: missing", "document:", 5),
+    (("{ on: parcel.opened }", '{ on: parcel.scanned, document: "${ event.parcel }" }'), "what parcel.scanned says is not Parcel", "document:", 5),
+    (("key: ${ parcel.number }", "key: ${ parcel.n }"), "a string is needed, this is an int", "text(x)", 4),
+    (("key: ${ parcel.number }\n", ""), "`key` is missing", "key: ${ order.number }", 1),
+    (("process: parcels", "process: My Parcels"), "'My Parcels' is not a name of a-z, 0-9 and -", "as order-to-cash", 1),
+    (("document: Parcel", "document: Parcle"), "there is no document `Parcle`", "did you mean `Parcel`?", 3),
+    (("number: string, amount", "number: str, amount"), "number: unknown type 'str'", "did you mean 'string'?", 8),
+    (("declare:", "measures: { m: { from: start } }\ndeclare:"), "it has no `from` or no `to`", "from: start", 6),
+    (("  b:\n", '  k: { each: "${ parcel.number }", run: child }\n  b:\n'), "`each` needs a list", "name a list", 21),
+    (("  b:\n", '  k: { choose: { rules: [{ when: "${ true }" }] } }\n  b:\n'), "a rule must `give` something", "give:", 21),
+    (('"${ parcel.by }"', '""'), "who asks for it could also approve it", "run.started_by", 28),
+    ((NUMBER, '"${ 1e400 > 1.0 ? \'a\' : \'b\' }" }'), "a number here is too large", "smaller", 19),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message", "mend", "line"), MISTAKES, ids=[m[1][:40] for m in MISTAKES])
+def test_one_mistake_is_told_once(change: tuple[str, str], message: str, mend: str, line: int):
+    problems = told(change)
+    assert len(problems) == 1, "\n".join(map(str, problems))
+    assert message in problems[0].message
+    assert mend in problems[0].mend
+    assert problems[0].line in (line, line + 1 if "given twice" in message else line)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((NUMBER, '"{{ parcel.number }}" }'), "is taken as a text"),
+        ((NUMBER, '"{ parcel.number }" }'), "is taken as a text"),
+        (("key: ${ parcel.number }", "key: parcel"), "it is the same for every document"),
+        (('"${ parcel.by }"', "somebody"), "who asks for it could also approve it"),
+        (("within: 1h", "by: ${ parcel.eta }"), "parcel.eta may be absent"),
+        ((NUMBER, '"${ parcel.names[0] + default(steps.c.by, steps.b.reason) }" }'), "it reads b"),
+    ],
+)
+def test_what_may_be_meant_is_warned_of(change: tuple[str, str], message: str):
+    problems = told(change)
+    assert [p.severity for p in problems] == ["warning"], "\n".join(map(str, problems))
+    assert message in problems[0].message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("within: 1h", "by: ${ default(parcel.eta, parcel.slot) }"),
+        ("start: { on: parcel.opened }", "start: [{ on: parcel.opened }]"),
+        ("  b:\n", '  k: { needs: a, if: "${ has(steps.a.output.extra) }", call: erp.do, undo: none, with: { number: "${ steps.a.output.extra }" } }\n  b:\n'),
+        ("  b:\n", '  k: { needs: a, if: "${ steps.d.status == \'succeeded\' }", call: erp.do, undo: none, with: { number: "${ steps.d.output.id }" } }\n  d: { needs: a, if: "${ parcel.n == 1 }", call: erp.do, undo: none, with: { number: "x" } }\n  b:\n'),
+        # a redo of a step does not mean that its output may be missing
+        ("declare:", "on: { parcel.scanned: { do: redo, step: a, most: 2 } }\ndeclare:"),
+        # what takes the place of a step knows what that step knew
+        ("late: { raise: slow }", 'late: { step: d }\n  d:\n    call: erp.do\n    with: { number: "${ steps.a.output.id }" }\n    undo: none'),
+        ("  b:\n", '  x: { needs: a, call: erp.do, with: { number: "${ steps.a.output.id }" }, undo: none, fails: y }\n  y: { set: { id: "${ steps.a.output.id }" } }\n  b:\n'),
+        ("declare:", "on: { parcel.scanned: { step: e } }\ndeclare:"),
+    ],
+)  # fmt: skip
+def test_what_is_meant_well_is_warned_of_nothing(change: tuple[str, str]):
+    more = '  e: { set: { x: "${ default(steps.b.output.n, 0) }" } }\n' if "step: e" in change[1] else ""
+    assert told(change, text=GOOD + more) == []
+
+
+def test_what_follows_from_a_mistake_is_not_told_as_well():
+    text = GOOD.replace("    call: erp.do\n", "    call: [erp.do]\n")
+    assert [p.line for p in told(text=text)] == [18]
+    unreadable = GOOD.replace('"${ parcel.number }" }', '"${ parcel.numbr }" }')
+    assert [(p.line, p.step) for p in told(text=unreadable)] == [(19, "a")]
+
+
+def test_a_long_process_is_checked_in_no_time():
+    """Time grows with the number of steps, not with its square; needs upon needs do not make it explode."""
+    steps = ["s0: { call: erp.do, with: { n: 1 }, undo: none }"]
+    for n in range(1, 120):
+        before = ", ".join(f"s{m}" for m in range(n))
+        steps.append(
+            f's{n}: {{ needs: [{before}], call: erp.do, with: {{ n: "${{ steps.s{n - 1}.output }}" }}, undo: none }}'
+        )
+    began = time.process_time()
+    process, problems = check(text_of("\n".join(steps)), CATALOGUE)
+    assert process is not None, problems[:3]
+    assert time.process_time() - began < 8
+    steps += [f"t{n}: {{ wait: 1h }}" for n in range(81)]
+    process, problems = check(text_of("\n".join(steps)), CATALOGUE)
+    assert [p.message for p in problems] == ["here stand 201, and 200 may"]
