@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +302,30 @@ def test_what_is_named_and_not_there(crossdock: Command, installed: str) -> None
     assert words.err.splitlines() == ["no run is known by X", "  mend:  see crossdock runs"]
 
 
+def test_a_rate_that_is_none_starts_nothing(crossdock: Command, installed: str, place: Path) -> None:
+    (place / "connections.yaml").write_text(f"mail: {{ connector: postbox, {URL}, secrets: {{ key: k }} }}\n")
+
+    async def look(_system: System) -> None:
+        pass
+
+    inside(installed, look, set_up=True)
+    assert crossdock("connections", "--stop", "mail", "--json").json["name"] == "mail"
+    for rate in ("0", "-1", "nan", "inf"):
+        said = crossdock("connections", "--start", "mail", "--rate", rate, "--json")
+        assert (said.status, said.json["mend"]) == (1, "give calls a second, such as 5")
+        said = crossdock("retry", "--type", "x", "--yes", "--rate", rate, "--json")
+        assert (said.status, said.json["mend"]) == (1, "give runs a second, such as 10")
+    assert crossdock("connections", "--json").json["stopped"] is not None
+
+
+def test_the_release_is_told(crossdock: Command) -> None:
+    said = crossdock("--version")
+    assert (said.status, said.out) == (0, f"crossdock {version('crossdock')}\n")
+
+
 def test_wrong_arguments_have_a_status_of_their_own(crossdock: Command) -> None:
+    wrong = (["demo", "--port", "70000"], ["demo", "--patience", "-1"], ["retry", "--trial", "-1"])
+    for arguments in wrong:
+        assert crossdock(*arguments).status == 2
     for arguments in (["demo", "--orders", "0"], ["runs", "--most", "x"], ["nothing"], ["cancel", "X"]):
         assert crossdock(*arguments).status == 2

@@ -155,6 +155,15 @@ def test_killed_while_it_works_it_goes_on_where_it_was(place: Path) -> None:
     assert all(one["same"] for one in said)
 
 
+def test_a_doctor_is_content_with_what_already_serves_there(place: Path) -> None:
+    with running("serve", "--port", "0", "--json", cwd=place) as served:
+        port = served.first_object()["url"].rpartition(":")[2]
+        said = crossdock("doctor", "--json", cwd=place, CROSSDOCK_PORT=port)
+        findings = {one["what"]: one for one in json.loads(said.stdout)["findings"]}
+        assert (said.returncode, findings["port"]["good"]) == (0, True)
+        assert findings["port"]["detail"] == f"a Crossdock answers at 127.0.0.1:{port}"
+
+
 def test_doctor_tries_an_empty_directory_and_leaves_it_empty(place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -162,6 +171,6 @@ def test_doctor_tries_an_empty_directory_and_leaves_it_empty(place: Path) -> Non
     findings = {one["what"]: one for one in json.loads(said.stdout)["findings"]}
     assert said.returncode == 1
     assert [name for name, one in findings.items() if not one["good"]] == ["port"]
-    assert findings["port"]["mend"] == "another `crossdock serve` may run; else set `port`"
+    assert findings["port"]["mend"] == "end what runs there, or set another `port`"
     assert findings["database"]["detail"].endswith("nothing is installed here yet: crossdock serve")
     assert list(place.iterdir()) == []

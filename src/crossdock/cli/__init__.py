@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
+from typing import Annotated
 
 import structlog
 import typer
@@ -20,9 +22,15 @@ from crossdock.cli.try_ import try_
 
 __all__ = ["main"]
 
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"crossdock {importlib.metadata.version('crossdock')}\n")
+        raise SystemExit(0)
+
+
 _app = typer.Typer(
     name="crossdock",
-    help="Orders, deliveries, returns and claims across ERP, warehouse, transport and carriers.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -44,6 +52,16 @@ _app.command()(connections)
 _app.command()(schema)
 _app.command()(sandbox)
 _app.command()(doctor)
+
+
+@_app.callback()
+def _before(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say which release this is"),
+    ] = False,
+) -> None:
+    """Orders, deliveries, returns and claims across ERP, warehouse, transport and carriers."""
 
 
 def main() -> None:

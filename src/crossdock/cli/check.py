@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from crossdock.cli.output import console, say_json, told
+from crossdock.cli.output import console, say_json, tell_problems, told
 from crossdock.errors import Refused
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process.problems import Problem
@@ -63,15 +62,7 @@ def _processes(name: Path) -> list[Path]:
 
 
 def _print(found: list[Problem], files: int, wrong: int) -> None:
-    for problem in found:
-        colour = "red" if problem.severity == "error" else "yellow"
-        step = f" step [bold]{escape(problem.step)}[/bold]:" if problem.step else ""
-        place = escape(f"{problem.file}:{problem.line}:{problem.column}")
-        word = " warning:" if problem.severity == "warning" else ""
-        line = f"[{colour}]{place}:{word}[/{colour}]{step} {escape(problem.message)}"
-        console.print(line, highlight=False, soft_wrap=True)
-        if problem.mend:
-            console.print(f"    [dim]mend:[/dim] {escape(problem.mend)}", highlight=False, soft_wrap=True)
+    tell_problems(found)
     noun = "process" if files == 1 else "processes"
     if wrong:
         console.print(f"[bold red]{wrong} to mend[/bold red] in {files} {noun}")

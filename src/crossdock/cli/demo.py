@@ -46,14 +46,16 @@ def demo(
     json: Annotated[
         bool, typer.Option("--json", help="The summary as one JSON object on the last line")
     ] = False,
-    port: Annotated[int | None, typer.Option(help="Where the pages are served; 0 takes a free port")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Where the pages are served; 0 takes a free port", min=0, max=65_535)
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Keep the database in this directory")] = None,
     processes: Annotated[
         Path | None, typer.Option(help="A folder of processes that replace packaged ones")
     ] = None,
     patience: Annotated[
         float | None,
-        typer.Option(help="Seconds an approval waits for you before the stand-in decides"),
+        typer.Option(help="Seconds an approval waits for you before the stand-in decides", min=0),
     ] = None,
 ) -> None:
     """Play order to cash on real orders (SCMS, 2006-2015) against seven sandbox systems.

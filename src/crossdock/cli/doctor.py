@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import importlib.metadata
 import platform
 import shutil
@@ -10,6 +11,7 @@ import socket
 import sys
 import tempfile
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +82,27 @@ def _port(settings: Settings, find: Any) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            detail = f"{settings.host}:{settings.port}: {error.strerror}"
-            find("port", False, detail, "another `crossdock serve` may run; else set `port`")
+            place = f"{settings.host}:{settings.port}"
+            ours = _answers(settings)
+            detail = f"a Crossdock answers at {place}" if ours else f"{place}: {error.strerror}"
+            find("port", ours, detail, "end what runs there, or set another `port`")
         else:
             find("port", True, f"{settings.host}:{settings.port} is free")
+
+
+def _answers(settings: Settings) -> bool:
+    """Whether pages of ours are served there: what serves them already is no fault."""
+    asked = http.client.HTTPConnection(settings.host, settings.port, timeout=3)
+    try:
+        asked.request("GET", "/static/icon.svg")
+        return (
+            asked.getresponse().read()
+            == resources.files("crossdock.tower").joinpath("static/icon.svg").read_bytes()
+        )
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        asked.close()
 
 
 async def _installation(settings: Settings, find: Any) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from crossdock.connect.declarative.read import NotAConnector
 from crossdock.errors import Broken, CrossdockError, Refused, Unreachable
-from crossdock.process.problems import NotAProcess
+from crossdock.process.problems import NotAProcess, Problem
 
 _PIPED = 200  # columns where no terminal says how many: what is piped is not broken at 80
 
@@ -71,6 +71,19 @@ def tell(error: CrossdockError) -> None:
         errors.print(f"  where: {escape(error.where)}")
     if error.mend:
         errors.print(f"  mend:  {escape(error.mend)}")
+
+
+def tell_problems(problems: Iterable[Problem]) -> None:
+    """Say what is wrong with a text: place, step, message and mend."""
+    for problem in problems:
+        colour = "red" if problem.severity == "error" else "yellow"
+        step = f" step [bold]{escape(problem.step)}[/bold]:" if problem.step else ""
+        place = escape(f"{problem.file}:{problem.line}:{problem.column}")
+        word = " warning:" if problem.severity == "warning" else ""
+        line = f"[{colour}]{place}:{word}[/{colour}]{step} {escape(problem.message)}"
+        console.print(line, highlight=False, soft_wrap=True)
+        if problem.mend:
+            console.print(f"    [dim]mend:[/dim] {escape(problem.mend)}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -70,12 +70,14 @@ async def _welcome(system: System, url: str) -> None:
     if known:
         return
     console.print("Nothing has happened here yet. What to do next:")
-    console.print("  crossdock demo                     see it play on real orders")
-    console.print("  crossdock check processes/         say what is wrong with your processes")
-    console.print("  crossdock run order-to-cash -d order.json     start a run by hand")
-    console.print(
-        f"  {system.settings.connections.name}                   name the systems to connect, then restart"
-    )
+    for what, why in (
+        ("crossdock demo", "see it play on real orders"),
+        ("crossdock try order-to-cash", "play one order without any system"),
+        (system.settings.connections.name, "name the systems to connect, then start again"),
+        ("crossdock check processes/", "say what is wrong with processes of your own"),
+        ("crossdock run order-to-cash -d order.json", "start a run; crossdock schema Order says of what"),
+    ):
+        console.print(f"  {what:<43}{why}", highlight=False)
 
 
 @contextlib.asynccontextmanager

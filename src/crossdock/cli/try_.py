@@ -12,8 +12,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from crossdock.cli.output import say_json, told
-from crossdock.cli.try_telling import as_object, tell_problems, tell_simulation
+from crossdock.cli.output import say_json, tell_problems, told
+from crossdock.cli.try_telling import as_object, tell_simulation
 from crossdock.errors import Refused
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process import Process

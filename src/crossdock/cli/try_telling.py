@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,6 @@ from rich.text import Text
 
 from crossdock.cli.output import console, status, table
 from crossdock.process import Process
-from crossdock.process.problems import Problem
 from crossdock.process.simulate import Run, Script, Simulation, Told
 
 # Records that say nothing which others do not.
@@ -22,19 +21,6 @@ _ENDED = frozenset({"succeeded", "skipped", "failed", "held", "cancelled", "undo
 _BAD = frozenset(
     {"exception.raised", "step.held", "step.failed", "deadline.passed", "call.retried", "run.stopped"}
 )
-
-
-def tell_problems(problems: Iterable[Problem]) -> None:
-    """Say what is wrong with a text: place, step, message and mend."""
-    for problem in problems:
-        colour = "red" if problem.severity == "error" else "yellow"
-        step = f" step [bold]{escape(problem.step)}[/bold]:" if problem.step else ""
-        place = escape(f"{problem.file}:{problem.line}:{problem.column}")
-        console.print(
-            f"[{colour}]{place}[/{colour}]:{step} {escape(problem.message)}", highlight=False, soft_wrap=True
-        )
-        if problem.mend:
-            console.print(f"    [dim]mend:[/dim] {escape(problem.mend)}", highlight=False, soft_wrap=True)
 
 
 def tell_simulation(

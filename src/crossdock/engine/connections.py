@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Any, LiteralString
 
 import msgspec
 
-from crossdock.errors import NotFound
+from crossdock.errors import NotFound, Refused
 from crossdock.store import Database, Tenant
 
 
@@ -130,7 +131,12 @@ class Connections:
         system: str | None = None,
         drain_rate: float | None = None,
     ) -> int:
-        """Let calls leave again, those that waited in their order, `drain_rate` a second. Gives how many."""
+        """Let calls leave again, those that waited in their order, `drain_rate` a second. Gives how many.
+
+        Raises `Refused` for a rate that is none.
+        """
+        if drain_rate is not None and not 0 < drain_rate < inf:
+            raise Refused(f"{drain_rate} is no rate", mend="give calls a second, such as 5")
         async with self._database.engine() as transaction:
             return await transaction.execute(_START, tenant.id if tenant else None, name, drain_rate, system)
 

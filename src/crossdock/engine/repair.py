@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal, LiteralString
 
 import msgspec
@@ -241,6 +242,8 @@ class Repairs:
         `rate` is runs a second of the real clock. `seen` is the count that a person was shown before.
         Raises `Refused` when nothing has that cause, `Conflict` when it is not `seen` any more.
         """
+        if not 0 < rate < inf:
+            raise Refused(f"{rate} is no rate", mend="give runs a second, such as 10")
         async with self._database.engine() as transaction:
             found = await _select(transaction, tenant, cause)
             if not found:

@@ -70,7 +70,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _instant(text: str) -> datetime:
-    when = datetime.fromisoformat(text)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no instant: write 2026-01-05T08:00:00Z") from None
     if when.tzinfo is None:
         raise argparse.ArgumentTypeError("an instant needs a zone, such as Z")
     return when.astimezone(UTC)

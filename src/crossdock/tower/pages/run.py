@@ -80,7 +80,10 @@ async def run(ground: Ground, request: Request) -> Response:
         process = await ground.process(transaction, row["version"])
         state = decode_state(row["state"]) if row["state"] else None
         history = await queries.history(
-            transaction, row["id"], before=int(before) if before.isdigit() else 0, limit=ENTRIES + 1
+            transaction,
+            row["id"],
+            before=int(before) if before.isdigit() and len(before) < 10 else 0,
+            limit=ENTRIES + 1,
         )
         told = traces(await queries.told(transaction, row["id"]))
         children = await queries.children(transaction, row["id"])
