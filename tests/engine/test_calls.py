@@ -252,6 +252,59 @@ async def test_a_breaker_opens_after_failures_in_a_row_and_one_call_tries_again(
     await engine.assert_sound()
 
 
+async def test_a_breaker_is_closed_by_whoever_tries_and_not_opened_by_what_nobody_was_asked(
+    engine, monkeypatch
+):
+    monkeypatch.setattr("crossdock.engine.outbox.BREAKER_FIRST", 0.3)
+    await engine.clock.set(NOON, rate=1000)
+    await engine.publish(chain(steps=1))
+    connections = Connections(engine.database)
+
+    async def breaker():
+        erp = next(c for c in await connections.of(engine.tenant) if c.name == "erp")
+        return erp.failures, erp.open_until is not None
+
+    async def down(leased):
+        return CallEnded(command=leased.command, outcome="unreachable", reason="refused")
+
+    engine.world.answers["erp.do"] = down
+    async with engine.working(look=0.02):
+        await engine.inbox.put(engine.tenant, [order(f"SO-{n}") for n in range(6)])
+
+        async def opened():
+            return (await breaker())[1]
+
+        await engine.until(opened)
+    del engine.world.answers["erp.do"]
+    async with engine.working(look=0.02):  # another one, that has seen no failure
+        for n in range(6):
+            await engine.ended(f"SO-{n}")
+
+        async def closed():
+            return await breaker() == (0, False)
+
+        await engine.until(closed)
+
+    async def cannot_be_looked_up(leased):
+        if not leased.find_first:
+            await asyncio.Event().wait()
+        return CallEnded(command=leased.command, outcome="unknown", reason="?", resolvable=False)
+
+    engine.world.answers["erp.do"] = cannot_be_looked_up
+    await engine.inbox.put(engine.tenant, [order(f"T-{n}") for n in range(6)])
+    async with engine.working(look=0.02, lease=0.5, drain=0):
+
+        async def all_out():
+            return engine.world.out == 6
+
+        await engine.until(all_out)
+    async with engine.working(look=0.02):
+        for n in range(6):
+            await engine.ended(f"T-{n}", "held")
+        await engine.idle()
+    assert await breaker() == (0, False)
+
+
 async def test_a_call_that_never_left_is_taken_back_and_one_that_is_out_is_found_out(engine):
     await engine.publish(chain(steps=2))
     connections = Connections(engine.database)

@@ -239,6 +239,7 @@ class Outbox:
         self._after: tuple[int, str] = (0, "")
         self._expired_at = 0.0
         self.limited: set[tuple[int, str]] = set()  # connections whose calls had to wait for a place
+        self.trying: set[tuple[int, str]] = set()  # of the last turn: a call tries whether they answer again
 
     async def lease(self, room: Room, most: int) -> list[LeasedCall]:
         """Lease up to `most` calls that are due, some of each connection in turn, within all limits."""
@@ -266,6 +267,7 @@ class Outbox:
             )
             await self._pay(transaction, [row for row, _ in wanted], leased)
             trying = [row for row, _ in wanted if row["half_open"]]
+            self.trying = {(row["tenant"], row["connection"]) for row in trying}
             if trying:
                 names = ([row["tenant"] for row in trying], [row["connection"] for row in trying])
                 await transaction.execute(_TRYING, *names, BREAKER_MOST)

@@ -236,6 +236,8 @@ class Worker:
         if not failed or self._room.free_for(*name) <= 1:
             self._lease_soon(name)
 
+        if leased.find_first and not ended.resolvable:
+            failed = False  # it cannot be looked up, so nobody was asked
     def _lease_soon(self, name: tuple[int, str]) -> None:
         """Calls may be waiting for the place that this one leaves."""
         if name in self._outbox.limited:
@@ -262,6 +264,7 @@ class Worker:
 
     async def _tell_breakers(self) -> None:
         answers, self._answers = self._answers, defaultdict(list)
+        self._troubled |= self._outbox.trying  # whoever opened the breaker may be gone: we tell it
         try:
             await self._outbox.heard(answers)
         except Unreachable:
