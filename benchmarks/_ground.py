@@ -80,6 +80,7 @@ class Partner:
         self.slow = slow or {}  # by tenant and connection
         self.done: Counter[int] = Counter()  # by tenant
         self.asked: Callable[[LeasedCall], None] | None = None  # told of each call as it comes
+        self.last: set[tuple[int, int]] = set()  # runs whose last call was made
 
     async def call(self, leased: LeasedCall) -> CallEnded:
         if self.asked is not None:
@@ -88,6 +89,8 @@ class Partner:
         if seconds:
             await asyncio.sleep(seconds)
         self.done[leased.tenant] += 1
+        if leased.connection == "erp":
+            self.last.add((leased.tenant, leased.run))
         number = leased.key.split("/")[2]
         return CallEnded(command=leased.command, outcome="done", output={"tracking": f"T{number}"})
 
@@ -137,7 +140,7 @@ class Station:
     inbox: Inbox
     partner: Partner
     tenants: list[Tenant] = field(default_factory=list)
-    _open: dict[int, asyncio.Future[None]] = field(default_factory=dict)
+    _open: dict[tuple[int, int], asyncio.Future[None]] = field(default_factory=dict)
 
     @property
     def tenant(self) -> Tenant:
@@ -169,30 +172,34 @@ class Station:
         if worker.faults:
             raise RuntimeError(f"{worker.faults} turns of the worker failed; see its log")
 
-    def end_of(self, run: int) -> asyncio.Future[None]:
+    def end_of(self, run: int, tenant: Tenant | None = None) -> asyncio.Future[None]:
         """Done when the run has ended durably."""
-        return self._open.setdefault(run, asyncio.get_running_loop().create_future())
+        name = ((tenant or self.tenant).id, run)
+        return self._open.setdefault(name, asyncio.get_running_loop().create_future())
 
     async def _ask_for_ends(self) -> None:
         while True:
             await asyncio.sleep(ENDS_ASKED_EVERY)
-            if not self._open:
+            asked = [name for name in self._open if name in self.partner.last]
+            if not asked:
                 continue
             rows = await self.sql(
-                "select r.id from unnest($1::int[], $2::bigint[]) as k(tenant, id) "
-                "join crossdock.run r on r.tenant = k.tenant and r.id = k.id where r.ended is not null",
-                [tenant.id for tenant in self.tenants for _ in self._open],
-                [run for _ in self.tenants for run in self._open],
+                "select r.tenant, r.id from unnest($1::int[], $2::bigint[]) as k(tenant, id) "
+                "join crossdock.run r on r.tenant = any(array[k.tenant]) and r.id = any(array[k.id]) "
+                "where r.ended is not null",
+                *zip(*asked, strict=True),
             )
             for row in rows:
-                self._open.pop(row["id"]).set_result(None)
+                name = (row["tenant"], row["id"])
+                self.partner.last.discard(name)
+                self._open.pop(name).set_result(None)
 
     async def deliver(self, number: str, tenant: Tenant | None = None) -> None:
         """Carry one order from its release to its end; its delivery comes as soon as it is released."""
         tenant = tenant or self.tenant
         (receipt,) = await self.inbox.put(tenant, [released(number)])
         await self.inbox.put(tenant, [delivered(number)])
-        await self.end_of(receipt.runs[0])
+        await self.end_of(receipt.runs[0], tenant)
 
     async def until(self, condition: str, *values: Any, seconds: float = 600) -> None:
         """Wait until a query gives true."""

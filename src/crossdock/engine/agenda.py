@@ -1,13 +1,23 @@
-"""What one worker has to decide next: runs, with the outcomes of its own calls, fair between tenants."""
+"""What one worker has to decide next: runs, with the outcomes of its own calls, fair between tenants.
+
+Tenants take turns. One with much to decide (over `LOUD` runs that wait or are in hand) fills batch after
+batch, and whoever comes then would wait for the batch that is under way, and for its own among all those
+runs. So while there is such a tenant, the others have a hand of their own (`quick`), which takes none of it;
+and while they use it (`shared`), what is decided for loud tenants goes in small portions.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 
 from crossdock.engine.correlate import RunRef
 from crossdock.engine.outbox import Outcome
+
+LOUD = 16  # runs of one tenant, from which on it does not go with the others
+_SHARED_SECONDS = 5.0
 
 
 class Agenda:
@@ -18,7 +28,12 @@ class Agenda:
         self._by_tenant: OrderedDict[int, OrderedDict[int, list[Outcome]]] = OrderedDict()
         self._in_hand: dict[tuple[int, int], list[Outcome] | None] = {}
         self._size = 0
+        self._runs: Counter[int] = Counter()  # by tenant, those that wait and those in hand
+        self._loud: set[int] = set()
+        self._loud_size = 0  # runs of loud tenants that wait
+        self._shared_at = -_SHARED_SECONDS
         self._some = asyncio.Event()
+        self._some_quick = asyncio.Event()
 
     def __len__(self) -> int:
         return self._size
@@ -27,6 +42,11 @@ class Agenda:
     def at_rest(self) -> bool:
         """Nothing waits, and nothing is in hand."""
         return not self._size and not self._in_hand
+
+    @property
+    def shared(self) -> bool:
+        """Whether a tenant that is not loud had work beside one that is, just now."""
+        return time.monotonic() - self._shared_at < _SHARED_SECONDS
 
     @property
     def tenants(self) -> int:
@@ -57,24 +77,61 @@ class Agenda:
         if outcomes is None:
             outcomes = runs[run] = []
             self._size += 1
+            self._loud_size += tenant in self._loud
+            self._weigh(tenant, 1)
         if outcome is not None:
             outcomes.append(outcome)
         self._some.set()
+        self._some_quick.set()
 
-    async def wait(self) -> None:
-        """Until there is something to take."""
+    def _weigh(self, tenant: int, more: int) -> None:
+        """A tenant has so many runs more, or fewer: it may become loud, or cease to be."""
+        self._runs[tenant] += more
+        number = self._runs[tenant]
+        if not number:
+            del self._runs[tenant]
+        if (number > LOUD) is not (tenant in self._loud):
+            waiting = len(self._by_tenant.get(tenant, ()))
+            if number > LOUD:
+                self._loud.add(tenant)
+                self._loud_size += waiting
+            else:
+                self._loud.discard(tenant)
+                self._loud_size -= waiting
+
+    async def wait(self, *, quick: bool = False) -> None:
+        """Until there is something to take; with `quick`, something of a tenant that is not loud."""
+        if quick:
+            while not self._loud or self._size == self._loud_size:
+                self._some_quick.clear()
+                await self._some_quick.wait()
+            return
         while not self._size:
             self._some.clear()
             await self._some.wait()
 
-    def take(self, most: int) -> tuple[list[Outcome], list[RunRef]]:
-        """Up to `most` runs, one of each tenant in turn. They are in hand until `done`."""
+    def take(self, most: int, *, quick: bool = False) -> tuple[list[Outcome], list[RunRef]]:
+        """Up to `most` runs, one of each tenant in turn. They are in hand until `done`.
+
+        With `quick`, of no loud tenant; else of the loud ones alone, while the others are so few that the
+        quick hand has them soon.
+        """
+        loud_alone = not quick and self._loud_size > 0 and self._size - self._loud_size <= most
+        if quick:
+            self._shared_at = time.monotonic()
         outcomes: list[Outcome] = []
         runs: list[RunRef] = []
-        while self._by_tenant and len(runs) < most:
+        passed = 0
+        while passed < len(self._by_tenant) and len(runs) < most:
             tenant, waiting = next(iter(self._by_tenant.items()))
+            if (quick and tenant in self._loud) or (loud_alone and tenant not in self._loud):
+                self._by_tenant.move_to_end(tenant)
+                passed += 1
+                continue
+            passed = 0
             run, mine = waiting.popitem(last=False)
             self._size -= 1
+            self._loud_size -= tenant in self._loud
             if waiting:
                 self._by_tenant.move_to_end(tenant)
             else:
@@ -87,7 +144,10 @@ class Agenda:
     def done(self, runs: Iterable[RunRef]) -> None:
         """The hand lets go; what came for them meanwhile waits again."""
         for ref in runs:
-            later = self._in_hand.pop((ref.tenant, ref.run), None)
+            if (ref.tenant, ref.run) not in self._in_hand:
+                continue
+            later = self._in_hand.pop((ref.tenant, ref.run))
+            self._weigh(ref.tenant, -1)
             if later is not None:
                 self._add(ref.tenant, ref.run, None)
                 for outcome in later:
@@ -97,5 +157,7 @@ class Agenda:
         """Take all outcomes that nobody will decide any more."""
         found = [o for runs in self._by_tenant.values() for mine in runs.values() for o in mine]
         self._by_tenant.clear()
-        self._size = 0
+        self._runs.clear()
+        self._loud.clear()
+        self._size = self._loud_size = 0
         return found

@@ -24,6 +24,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from crossdock.engine.breath import Breath
 from crossdock.engine.carry import Carrier
 from crossdock.engine.claim import (
     MOST_FROM_INBOX,
@@ -84,7 +85,6 @@ class Decided:
         self.waiting = self.waiting or other.waiting
         self.again += other.again
 
-
     def leave(self, error: Unreachable, outcomes: list[Outcome], runs: Iterable[RunRef]) -> None:
         """What was decided before the database went away stands; these are to be decided again.
 
@@ -94,6 +94,7 @@ class Decided:
             raise error
         self.again += outcomes
         self.touched.update(runs)
+
 
 class Decider:
     """Decides batches for one worker."""
@@ -252,7 +253,9 @@ class Decider:
         sink = Sink(carrier, Seen(columns.now))
         of_children = await parents(transaction, claimed.works)
         await mark_standing_still(transaction, claimed.works, columns.now)
+        breath = Breath()
         for work in claimed.works:
+            await breath.take()
             shelf = await self._library.refresh(transaction, work.tenant)
             known = self._states.get(work.tenant, work.run, work.row["seq"])
             await take_turns(transaction, self._library, work, shelf, known, of_children, sink)

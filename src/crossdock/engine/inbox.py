@@ -27,10 +27,16 @@ LARGEST_EVENT = 4 * 2**20  # bytes of JSON
 MOST_KEYS = 200  # business keys that one event names
 _BATCH = 500
 
+# One way there and back for all that a batch needs at its beginning: the time, what is new, and the hint,
+# which leaves with the commit.
 _SEEN: LiteralString = """
-insert into crossdock.seen (tenant, event)
-select distinct * from unnest($1::int[], $2::uuid[]) as k(tenant, event) order by 1, 2
-on conflict do nothing returning tenant, event
+with s as (
+  insert into crossdock.seen (tenant, event)
+  select distinct * from unnest($1::int[], $2::uuid[]) as k(tenant, event) order by 1, 2
+  on conflict do nothing returning tenant, event
+)
+select t.now, s.tenant, s.event, pg_notify('crossdock', 'inbox')
+from (select crossdock.now() as now) t left join s on true
 """
 
 
@@ -130,9 +136,8 @@ class Inbox:
 
     async def _keep(self, batch: list[_Delivery]) -> list[list[Receipt]]:
         async with self.database.engine() as transaction:
-            now: datetime = await transaction.value("select crossdock.now()")
+            now, fresh = await _fresh(transaction, batch)
             routing = Routing(transaction, self.library, now)
-            fresh = await _fresh(transaction, batch)
             items: list[list[Any]] = []
             for delivery in batch:
                 stopped = False
@@ -153,8 +158,6 @@ class Inbox:
                         mine.append(delivery.run)
                 items.append(mine)
             await routing.run()
-            if routing.touched:
-                await transaction.execute("select pg_notify('crossdock', 'inbox')")
         if self.hear is not None:
             self.hear(routing.touched)
         return [[_receipt(item) for item in mine] for mine in items]
@@ -254,8 +257,10 @@ def _refuse_excess(arrival: Arrival) -> None:
         )
 
 
-async def _fresh(transaction: EngineTransaction, batch: list[_Delivery]) -> set[tuple[int, uuid.UUID]]:
-    """Which of the events were never accepted before; from now on they were."""
+async def _fresh(
+    transaction: EngineTransaction, batch: list[_Delivery]
+) -> tuple[datetime, set[tuple[int, uuid.UUID]]]:
+    """The time, and which of the events were never accepted before; from now on they were."""
     tenants: list[int] = []
     names: list[uuid.UUID] = []
     for delivery in batch:
@@ -263,7 +268,7 @@ async def _fresh(transaction: EngineTransaction, batch: list[_Delivery]) -> set[
             tenants.append(delivery.tenant)
             names.append(name_of(arrival.source, arrival.id))
     rows = await transaction.fetch(_SEEN, tenants, names)
-    return {(row["tenant"], row["event"]) for row in rows}
+    return rows[0]["now"], {(row["tenant"], row["event"]) for row in rows if row["event"] is not None}
 
 
 async def _is_stopped(transaction: EngineTransaction, tenant: int, run: int) -> bool:

@@ -36,6 +36,9 @@ from crossdock.store import Database
 
 log = structlog.get_logger(__name__)
 
+_LEAST_SHARE = 8  # runs
+_QUICK_FIRST = 0.05  # seconds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
@@ -45,7 +48,8 @@ class Pace:
     most_calls: int = 2048  # out at one time; no connection gets more than half
     batch: int = 256  # runs decided in one transaction ...
     shared_batch: int = 48  # ... and when several tenants have work, so that none waits long for another's
-    deciders: int = 2  # one decides while the other's transaction commits
+    shared_seconds: float = 0.01  # ... where so many would take longer, fewer
+    deciders: int = 2  # one decides while the other's transaction commits; one more is quick (`Agenda`)
     look: float = 0.25  # between looks when nothing is found
     tidy: float = 1.0
     drain: float = 20.0  # for calls that are out when the worker stops
@@ -78,6 +82,10 @@ class Worker:
         self._overdue: set[asyncio.Task[None]] = set()
         self._answers: dict[tuple[int, str], list[bool]] = defaultdict(list)
         self._troubled: set[tuple[int, str]] = set()
+        self._alone = asyncio.Lock()  # held by the one hand that decides for a loud tenant beside others
+        self._quick_rests = asyncio.Event()
+        self._quick_rests.set()
+        self._share = float(self.pace.shared_batch)
         self.decisions = 0  # decided by this worker so far
         self.faults = 0  # turns that failed by a fault of ours
 
@@ -96,6 +104,7 @@ class Worker:
         async with self._database.hints(lambda _: self._look_now.set()):
             tasks = [
                 *(asyncio.create_task(self._forever(self._decide)) for _ in range(self.pace.deciders)),
+                asyncio.create_task(self._forever(self._decide_quickly)),
                 asyncio.create_task(self._forever(self._look)),
                 asyncio.create_task(self._forever(self._lease)),
                 asyncio.create_task(self._forever(self._tidy)),
@@ -147,8 +156,32 @@ class Worker:
 
     async def _decide(self) -> None:
         await self._agenda.wait()
-        most = self.pace.batch if self._agenda.tenants < 2 else self.pace.shared_batch
-        outcomes, runs = self._agenda.take(most)
+        if not self._agenda.shared:
+            most = self.pace.batch if self._agenda.tenants < 2 else self.pace.shared_batch
+            await self._decide_these(*self._agenda.take(most))
+            return
+        async with self._alone:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_QUICK_FIRST):
+                    await self._quick_rests.wait()
+            began = time.monotonic()
+            outcomes, runs = self._agenda.take(int(self._share))
+            if runs:
+                await self._decide_these(outcomes, runs)
+                each = (time.monotonic() - began) / len(runs)
+                fitting = min(self.pace.shared_seconds / each, self.pace.shared_batch)
+                self._share = max(_LEAST_SHARE, (self._share + fitting) / 2)
+
+    async def _decide_quickly(self) -> None:
+        """What must not wait behind a tenant with much to do; that one waits meanwhile, but not for ever."""
+        await self._agenda.wait(quick=True)
+        self._quick_rests.clear()
+        try:
+            await self._decide_these(*self._agenda.take(self.pace.shared_batch, quick=True))
+        finally:
+            self._quick_rests.set()
+
+    async def _decide_these(self, outcomes: list[Outcome], runs: list[RunRef]) -> None:
         since = time.monotonic()
         try:
             decided = await self._decider.decide(outcomes, runs)
@@ -236,8 +269,6 @@ class Worker:
         if not failed or self._room.free_for(*name) <= 1:
             self._lease_soon(name)
 
-        if leased.find_first and not ended.resolvable:
-            failed = False  # it cannot be looked up, so nobody was asked
     def _lease_soon(self, name: tuple[int, str]) -> None:
         """Calls may be waiting for the place that this one leaves."""
         if name in self._outbox.limited:
@@ -264,7 +295,6 @@ class Worker:
 
     async def _tell_breakers(self) -> None:
         answers, self._answers = self._answers, defaultdict(list)
-        self._troubled |= self._outbox.trying  # whoever opened the breaker may be gone: we tell it
         try:
             await self._outbox.heard(answers)
         except Unreachable:
