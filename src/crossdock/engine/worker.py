@@ -262,6 +262,8 @@ class Worker:
         """Keep what the breaker has to know: failures, and the first success after them."""
         name = (leased.tenant, leased.connection)
         failed = ended.outcome in ("unreachable", "unknown") and ended.retry_after is None
+        if leased.find_first and not ended.resolvable:
+            failed = False  # it cannot be looked up, so nobody was asked
         if failed or name in self._troubled:
             self._answers[name].append(failed)
             if failed:
@@ -288,6 +290,7 @@ class Worker:
             return
         since = time.monotonic()
         leased = await self._outbox.lease(self._room, min(free, self.pace.batch))
+        self._troubled |= self._outbox.trying  # whoever opened the breaker may be gone: we tell it
         for call in leased:
             self._begin(call, since)
         if leased:
