@@ -26,7 +26,7 @@ from crossdock.gateway import Poller, Quarantine, webhooks
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process import Process
 from crossdock.process.problems import NotAProcess, Problem, nearest
-from crossdock.settings import Settings
+from crossdock.settings import Settings, user
 from crossdock.store import Clock, Database, EmbeddedServer, Tenant, migrate
 from crossdock.tower import EVERY_ROLE, Person, app
 
@@ -70,7 +70,8 @@ class System:
     def site(self) -> Starlette:
         """Pages and webhooks, to be served. Close `site.state.stream` before the server is told to end."""
         hooks = webhooks(self.database, self.inbox, self.lines)
-        person = Person(id=self.settings.person, name=self.settings.person, roles=frozenset({EVERY_ROLE}))
+        name = self.settings.person or user()
+        person = Person(id=name, name=name, roles=frozenset({EVERY_ROLE}))
 
         async def who(_request: Request) -> Person:
             return person

@@ -6,6 +6,7 @@ No part of Crossdock but `assemble` reads them.
 from __future__ import annotations
 
 import difflib
+import getpass
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,6 +87,14 @@ class Settings:
         if values["lease"] <= 0:
             raise Refused(f"a lease lasts {values['lease']} seconds", where="lease", mend="e.g. 60.0")
         return cls(**values)
+
+
+def user() -> str:
+    """Who runs this process, as the machine calls them; a container may have no name for it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "operator"
 
 
 def defaults() -> str:

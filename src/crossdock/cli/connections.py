@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from crossdock.cli.place import HERE, Directory, Json, with_system
 from crossdock.engine.connections import Connection
 from crossdock.errors import NotFound
 from crossdock.process.problems import nearest
+from crossdock.settings import user
 
 
 def connections(
@@ -34,7 +34,7 @@ def connections(
 
     async def act(system: System) -> None:
         if stop is not None:
-            by = getpass.getuser()
+            by = user()
             await system.connections.stop(system.tenant, stop, by=by, deadlines_run=not stand_still)
         if start is not None:
             known = [one.name for one in await system.connections.of(system.tenant)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import time
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from crossdock.engine.history import RunRow
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Refused
 from crossdock.process.messages import RUN_MOVE, Record
+from crossdock.settings import user
 
 _PATIENCE = 5.0  # seconds for a worker to decide it
 
@@ -70,7 +70,7 @@ def move(
                 system.tenant,
                 cause,
                 action,
-                by=getpass.getuser(),
+                by=user(),
                 trial=trial,
                 rate=rate,
             )
@@ -93,7 +93,7 @@ async def _one(system: System, name: str, version: str | None, note: str, *, jso
         )
     if row.error:  # what stopped it would be decided before the move
         cause, action = Cause(runs=(row.id,), stopped=True), Action(act="move", note=note, version=newest)
-        begun = await system.repairs.begin(system.tenant, cause, action, by=getpass.getuser(), trial=1)
+        begun = await system.repairs.begin(system.tenant, cause, action, by=user(), trial=1)
         stands(json, begun, "move")
         return True
     id_ = await tell_run(system, row, RUN_MOVE, {"version": newest, "note": note})

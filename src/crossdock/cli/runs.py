@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json as json_library
 import sys
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from crossdock.model import DOCUMENTS, parse_document, to_json
 from crossdock.process.messages import RUN_CANCEL, RUN_START, STEP_RETRY, Actor
 from crossdock.process.problems import nearest
 from crossdock.process.state import RunStatus
+from crossdock.settings import user
 
 Name = Annotated[str, typer.Argument(help="The run: its key, an alias (tracking number ...), or process/key")]
 
@@ -181,7 +181,7 @@ def retry(
                 return
             action = Action(act="retry", note=note)
             begun = await system.repairs.begin(
-                system.tenant, cause, action, by=getpass.getuser(), trial=trial, rate=rate
+                system.tenant, cause, action, by=user(), trial=trial, rate=rate
             )
             stands(json, begun)
         else:
@@ -295,7 +295,7 @@ async def tell_run(system: System, row: RunRow, type_: str, data: dict[str, Any]
 
 
 def _actor() -> Actor:
-    return Actor(id=getpass.getuser(), kind="human", roles=("operator",))
+    return Actor(id=user(), kind="human", roles=("operator",))
 
 
 def _read_json(path: Path) -> Any:
