@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types unit bench format clean
+.PHONY: help demo test lint types unit torture bench format clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ types: $(READY)
 
 unit: $(READY)
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+torture: $(READY) ## Break it on purpose and settle accounts (ARGS="--minutes 10 --seed 7")
+	@cd tests && ../$(BIN)/python -m torture $(ARGS)
 
 bench: $(READY) ## Measure (NAME=engine for one, ARGS=--json for one object a line)
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
