@@ -25,6 +25,9 @@ KNOWN = CATALOGUE.including(
         ),
         "pick-line": ProcessShape(name="pick-line", output=parse_type({"weight": "decimal"})),
         "reach-customer": ProcessShape(name="reach-customer"),
+        "restock-item": ProcessShape(name="restock-item", document=parse_type({"sku": "string"})),
+        "collect-stop": ProcessShape(name="collect-stop", output=parse_type({"pallets": "int"})),
+        "call-off": ProcessShape(name="call-off", output=parse_type({"delivery": "string"})),
     }
 )
 EUR = "EUR"

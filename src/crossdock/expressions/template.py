@@ -46,6 +46,7 @@ class Template:
         self.nullable = isinstance(self._node, _Whole) and self._node.expression.nullable
         self.expressions: tuple[Expression, ...] = tuple(_expressions(self._node))
         self.paths: frozenset[tuple[str, ...]] = frozenset().union(*(e.paths for e in self.expressions))
+        self.unsayable = tuple(e.text.strip() for e in _said_in(self._node) if e.nullable)
         self.probed: frozenset[tuple[str, ...]] = frozenset().union(*(e.probed for e in self.expressions))
 
     def evaluate(self, values: Mapping[str, object]) -> Any:
@@ -167,6 +168,20 @@ def _expressions(node: _Node) -> list[Expression]:
     if isinstance(node, _Map):
         return [e for _, inner in node.entries for e in _expressions(inner)]
     return []
+
+
+def _said_in(node: _Node) -> list[Expression]:
+    """The expressions that stand within texts: there, nothing is an error."""
+    if isinstance(node, _Text):
+        return [part for part in node.parts if not isinstance(part, str)]
+    inner = (
+        node.items
+        if isinstance(node, _List)
+        else [i for _, i in node.entries]
+        if isinstance(node, _Map)
+        else []
+    )
+    return [expression for one in inner for expression in _said_in(one)]
 
 
 def _evaluate(node: _Node, values: Mapping[str, object]) -> Any:

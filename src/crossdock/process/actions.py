@@ -156,5 +156,5 @@ def _do(
                 trigger(turn, action.word)
             return True
         case "nothing":
-            turn.record("event.noted", step, message=message)
+            turn.record("event.noted", step, message=action.word or message)
     return False

@@ -99,6 +99,8 @@ class ActionReader:
             severity = None
         most = self.times((*path, "most"), value.get("most"))
         message = value.get("message")
+        if "${" in word and verb in ("skip", "cancel", "fail", "nothing"):
+            message, word = word, ""  # a reason that is worked out
         data = value.get("data")
         return Action(
             verb=verb,  # type: ignore[arg-type] # one of VERBS or nothing

@@ -307,7 +307,8 @@ class Check:
         events = self._catalogue.events
         if type_ not in events:
             close = nearest(type_, events)
-            mend = close if close.startswith("did") else "declare it under `declare: events:`"
+            mend = "declare it under `declare: events:`"
+            mend = f"{close} Else {mend}" if close.startswith("did") else mend
             self._tell(path, f"nobody declares the event `{type_}`", mend, step=step, warning=True)
 
     def _limit(self, path: Path, action: Action, step: str) -> None:

@@ -32,6 +32,7 @@ _SAID = {
     "boolean": "true or false",
     "null": "nothing",
 }
+_ROLES = "write one word of A-Z, a-z, 0-9, `_`, `.`, `:` and `-`, as order-desk"
 _MOST: dict[Path, int] = {("steps",): SCHEMA["properties"]["steps"]["maxProperties"]}
 _EXPRESSION = r"^\s*\$\{"
 _MENDS = {
@@ -112,7 +113,8 @@ def _breaks(value: Any, form: dict[str, Any], path: Path) -> Iterator[tuple[Path
         yield path, f"{value!r} is not {form['const']!r}", mend
     elif isinstance(value, str):
         if not re.search(form.get("pattern", ""), value):
-            yield path, f"{value!r:.60} is not of the form that is needed here", mend
+            word = _ROLES if form.get("pattern") == SCHEMA["properties"]["owner"]["pattern"] else mend
+            yield path, f"{value!r:.60} is not of the form that is needed here", word
     elif isinstance(value, int | float):
         if not form.get("minimum", value) <= value <= form.get("maximum", value):
             yield path, f"{value} is not from {form['minimum']} to {form['maximum']}", mend

@@ -135,6 +135,9 @@ class Places:
         if want is not None:
             self._wants(path, template, want)
         self.texts.setdefault(self.step, []).append(template)
+        for nothing in template.unsayable:
+            message = f"{nothing} may be nothing, which cannot stand in a text"
+            self.problem(path, message, "give a fallback: default(..., '-')", warning=True)
         for where, text in _texts(path, value):
             if not template.expressions and _FOREIGN.fullmatch(text.strip()):
                 self.problem(
