@@ -101,10 +101,29 @@ def test_an_outcome_that_cannot_be_found_out_goes_to_a_person_at_once():
 
 
 def test_a_person_tries_again_and_the_doubt_goes_with_the_call():
-    run = a()
-    run.unknown("a", resolvable=False).repair("step.retry", "a")
+    run = Run("a: { call: erp.do, with: { n: 1 }, undo: none, retry: none }")
+    run.unknown("a").repair("step.retry", "a")
     assert [(c.id, c.doubt) for c in run.sent(Call)] == [("a", False), ("a", True)]
     assert (run.status("a"), run.open) == ("running", [])
+
+
+@pytest.mark.parametrize("how", ["retry", "close"])
+def test_who_tries_again_what_no_program_can_find_out_says_that_it_was_not_done(how):
+    run = a()
+    run.unknown("a", resolvable=False)
+    if how == "retry":
+        run.repair("step.retry", "a")
+    else:
+        run.close("unknown_outcome", action="retry")
+    assert [(c.id, c.doubt) for c in run.sent(Call)] == [("a", False), ("a", False)]
+    run.cancel().refused("a")  # it is not in doubt any more
+    assert run.status() == "cancelled"
+
+
+def test_an_unknown_outcome_that_is_only_noted_stays_in_doubt():
+    run = a()
+    run.unknown("a", resolvable=False).close("unknown_outcome")
+    assert [(c.id, c.doubt) for c in run.sent(Call)] == [("a", False), ("a", True)]
 
 
 def test_a_call_given_up_leaves_again_with_the_same_key_and_input():

@@ -10,6 +10,7 @@
 "Taken back" is a cancel, a redo, or a skip of the step. A call in doubt (some try may have done it) never
 counts as not done: it is found out, or a person says. What is said of a call that was taken back and turns
 out to have been done is that it was done: the step has succeeded, and a cancel or redo then undoes it.
+Who tries a call again that only a person can find out about says that it was not done.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def _done(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
 
 def _unknown(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> None:
     call.doubt = True
+    call.dark = not answer.resolvable
     retry = _policy(turn, name)
     if answer.resolvable and turn.goes_on(call, retry.attempts):
         _again(turn, name, answer, call, retry)

@@ -39,6 +39,7 @@ class PendingCall(msgspec.Struct, kw_only=True, omit_defaults=True):
     id: str
     attempt: int = 1
     doubt: bool = False  # a try may have done it, and nobody has found out
+    dark: bool = False  # in doubt, and only a person can find out
     out: bool = True  # with the driver; False: given up
     undo: bool = False
     via: str = ""
