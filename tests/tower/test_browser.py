@@ -113,6 +113,22 @@ async def test_a_run_is_repaired_with_the_keyboard_alone(tower, page):
         await tower.steps("SO-1", packed="waiting")
 
 
+async def test_a_form_that_is_open_stays_open_while_the_page_follows(tower, page):
+    async with tower.working():
+        await page.goto(tower.url + "/connections")
+        await expect(page.locator("#live")).to_have_text("live")
+        await page.locator("#n-wms summary").click()
+        await page.locator("#n-wms").get_by_label("Deadlines that wait for it stand still").check()
+        await tower.put(order("SO-1", "5000.00"))
+        await expect(page.locator(".badge").first).to_contain_text("1")  # the page has followed
+        await expect(
+            page.locator("#n-wms").get_by_label("Deadlines that wait for it stand still")
+        ).to_be_checked()
+        await page.locator("#n-wms").get_by_role("button", name="Stop it").click()
+        await expect(page.get_by_role("status").first).to_contain_text("wms is stopped.")
+        await expect(page.locator("#n-wms")).to_contain_text("deadlines stand still")
+
+
 async def test_without_javascript_everything_works_by_reload(tower, browser):
     context = await browser.new_context(java_script_enabled=False)
     page = await context.new_page()
@@ -127,7 +143,21 @@ async def test_without_javascript_everything_works_by_reload(tower, browser):
     await context.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/desk", "/runs", "/runs/order/SO-1/1", "/events", "/processes/order"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/desk",
+        "/desk?view=list",
+        "/runs",
+        "/runs/order/SO-1/1",
+        "/repairs",
+        "/repairs/new?exception=refused_by_partner",
+        "/events",
+        "/connections",
+        "/processes/order",
+    ],
+)
 async def test_no_page_is_wider_than_a_phone(tower, page, path):
     tower.partners.refuse["wms.pick"] = "no stock " + "x" * 200
     async with tower.working():

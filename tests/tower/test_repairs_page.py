@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +64,7 @@ async def test_what_has_one_cause_is_counted_and_shown_before_anything_happens(s
     page = await seven.get(link_to(desk, "together"))
     assert "Refused by partner via wms in order at step Pick 7 exceptions" in text(page)
     assert page.count("item 4711 is blocked") == 7
+    assert 'value="retry" required checked' in page
     assert "Begin with the first 3" in page
     assert "Nothing has that cause now." in await seven.get("/repairs/new?error=nothing+like+it")
     assert await seven.history.exceptions(seven.tenant, most=100)
@@ -126,6 +128,21 @@ async def test_a_repair_is_stopped_and_what_was_sent_stays_sent(seven):
     assert "It has gone on meanwhile" in again
     assert "Go on with the other 6" in again
     assert "1 of 7 sent" in text(again)
+
+
+async def test_exceptions_that_hold_nothing_are_to_be_closed_not_tried_again(tower):
+    async with tower.working():
+        await tower.put(*[order(f"SO-{n}") for n in range(3)])
+        for n in range(3):
+            await tower.steps(f"SO-{n}", packed="waiting")
+        await tower.clock.step(timedelta(days=2))
+        await until_said(tower, "/desk", "Pick late")
+        page = await until_said(tower, "/repairs/new?exception=pick_late", "3 exceptions")
+        assert 'value="close" required checked' in page
+        values = {**fields(page), "act": "close", "trial": "0", "rate": "100", "note": "counted"}
+        await tower.post("/repairs", page="/repairs", **values)
+        await until_said(tower, "/repairs/1", "all sent", "mended 3")
+    assert "No exception is open." in await tower.get("/repairs")
 
 
 async def test_runs_that_a_broken_decision_has_stopped_are_let_go_on_together(tower):

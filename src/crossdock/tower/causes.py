@@ -26,7 +26,7 @@ group by 1, 2 order by 3 desc, 1, 2 limit $1
 """
 
 _SET: LiteralString = """
-select e.run, e.step, e.type, e.message, e.opened, r.process, r.key, r.generation
+select e.run, e.step, e.type, e.message, e.opened, e.data, r.process, r.key, r.generation
 from crossdock.exception e join crossdock.run r on r.tenant = e.tenant and r.id = e.run
 where e.tenant = crossdock.tenant() and e.closed is null
   and ($1 = '' or e.process = $1) and ($2 = '' or e.step = $2) and ($3 = '' or e.type = $3)

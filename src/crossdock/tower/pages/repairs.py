@@ -98,6 +98,7 @@ async def choose(ground: Ground, request: Request) -> Response:
         connections=sorted({row["connection"] for row in known if row["connection"]}),
         processes=sorted({row["process"] for row in known}),
         acts=_acts(cause),
+        first="retry" if any(_holds(row) for row in rows) else "release" if cause.stopped else "close",
         trial=TRIAL,
         rate=RATE,
     )
@@ -198,6 +199,11 @@ def _repair(row: Any) -> Repair:
         left=row["counted"] - row["sent"],
         open=row["sent"] - sum(outcomes.values()),
     )
+
+
+def _holds(row: Any) -> bool:
+    """Whether the step of an exception waits for it, so that it can be tried again."""
+    return "data" in row.keys() and bool(msgspec.json.decode(row["data"]).get("holds"))  # noqa: SIM118 - a row
 
 
 def _acts(cause: Cause) -> Mapping[str, str]:
