@@ -34,7 +34,7 @@ PACE = Pace(drain=1.0)
 async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     """Alone, with the backlog, with the slow partner, alone again."""
     backlog, seconds = scaled(BACKLOG, scale, 200), max(1.5, SECONDS * min(1.0, scale * 5))
-    async with ground() as here, here.station(partner=Partner()) as station:
+    async with ground(scale) as here, here.station(partner=Partner()) as station:
         loud = await station.add_tenant("loud")
         for n in range(QUIET):
             await station.add_tenant(f"quiet{n + 1}")

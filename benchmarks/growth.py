@@ -87,7 +87,7 @@ from names m join crossdock.history f on f.run = m.first order by m.id, f.seq
 async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     """Grow, carry orders here and on a database without a past, grow on; then drop weeks meanwhile."""
     orders = (f"A{n:08d}" for n in itertools.count())
-    async with ground() as here, here.station() as empty, here.station() as grown:
+    async with ground(scale) as here, here.station() as empty, here.station() as grown:
         for station in (empty, grown):
             await station.add_tenant("bench")
         await grown.library.publish(grown.tenant, PAST)

@@ -27,7 +27,7 @@ A_SECOND = 10.0
 async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     """Bare commits, then ours, then ours apart."""
     number = scaled(EVENTS, scale, 10)
-    async with ground() as here, here.station() as station:
+    async with ground(scale) as here, here.station() as station:
         await station.add_tenant("bench")
         say(f"idle: 3 times {number / A_SECOND:.0f} s")
         bare = await _bare(station, number)

@@ -38,7 +38,7 @@ async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     """Load, go round, look."""
     numbers = [scaled(number, scale, 20) for number in WAITING]
     names = {number: f"waiting_{number}" for number in numbers}
-    async with ground() as here, contextlib.AsyncExitStack() as stack:
+    async with ground(scale) as here, contextlib.AsyncExitStack() as stack:
         stations: dict[int, Station] = {}
         for number in numbers:
             station = stations[number] = await stack.enter_async_context(here.station())

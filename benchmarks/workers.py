@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks import Figure
-from benchmarks._ground import Ground, Station, delivered, ground, released, say, scaled
+from benchmarks._ground import JUST_RUNS, Ground, Station, delivered, ground, released, say, scaled
 
 WORKERS = (1, 2, 4)
 ORDERS = 10_000
@@ -47,10 +47,11 @@ class Round:
 
 async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     """Numbers of workers in turn."""
-    rounds: dict[int, list[Round]] = {number: [] for number in WORKERS}
-    async with ground() as here:
+    numbers = WORKERS if scale >= JUST_RUNS else WORKERS[:2]
+    rounds: dict[int, list[Round]] = {number: [] for number in numbers}
+    async with ground(scale) as here:
         for _ in range(scaled(ROUNDS, min(1.0, scale * 5))):
-            for number in WORKERS:
+            for number in numbers:
                 rounds[number].append(await _round(here, number, scaled(ORDERS, scale, 50)))
                 say(f"workers: {number}: {rounds[number][-1]}")
     for name, unit in (
@@ -60,9 +61,9 @@ async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
         ("waiting_for_locks", "%"),
         ("waiting_for_disk", "%"),
     ):
-        values = {n: statistics.median(getattr(one, name) for one in rounds[n]) for n in WORKERS}
-        peers = {f"workers_{n}": values[n] for n in WORKERS[:-1]}
-        yield Figure(figure=name, unit=unit, ours=values[WORKERS[-1]], peers=peers)
+        values = {n: statistics.median(getattr(one, name) for one in rounds[n]) for n in numbers}
+        peers = {f"workers_{n}": values[n] for n in numbers[:-1]}
+        yield Figure(figure=name, unit=unit, ours=values[numbers[-1]], peers=peers)
 
 
 async def _round(here: Ground, number: int, orders: int) -> Round:
@@ -75,7 +76,8 @@ async def _round(here: Ground, number: int, orders: int) -> Round:
                 await station.inbox.put(station.tenant, [make(name) for name in names])
         await here.owner("vacuum (analyze)", "checkpoint", url=url)
         async with contextlib.AsyncExitStack() as stack:
-            workers = [await stack.enter_async_context(_worker(url)) for _ in range(number)]
+            starting = [stack.enter_async_context(_worker(url)) for _ in range(number)]
+            workers = await asyncio.gather(*starting)
             waits: Counter[str] = Counter()
             looking = asyncio.create_task(_look(station, waits))
             postgres = psutil.Process(

@@ -34,7 +34,7 @@ SERVERS = {"ours": webhook, "programs": cloud_event, "bare_insert": cloud_event}
 async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     """One server after the other, each on a copy of the same database."""
     waiting, events = scaled(WAITING, scale, 20), scaled(EVENTS, scale, 100)
-    async with ground() as here:
+    async with ground(scale) as here:
         url = await here.database()
         async with here.station(url) as station:
             await station.add_tenant("bench")
