@@ -21,7 +21,7 @@ from starlette.routing import Mount
 from crossdock.connect import Calls, FileKeeper, Lines, Wire
 from crossdock.connect.lines import settled
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
-from crossdock.errors import NotFound, Refused
+from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.gateway import Poller, Quarantine, webhooks
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process import Process
@@ -204,7 +204,9 @@ async def _tenant(database: Database, name: str, *, make: bool) -> Tenant:
     except NotFound:
         if not make:
             raise NotFound(f"there is no tenant {name}", mend="run `crossdock serve` once") from None
-        return await database.create_tenant(name)
+        with contextlib.suppress(Conflict):  # another process that starts now was first
+            return await database.create_tenant(name)
+        return await database.tenant(name)
 
 
 _FIELDS = ("connector", "system", "settings", "secrets", "concurrency", "rate")

@@ -134,6 +134,17 @@ def test_two_share_one_directory_and_workers_join_them(place: Path) -> None:
     assert lines(crossdock("replay", "--json", cwd=place).stdout)[0]["same"] is True
 
 
+def test_two_that_start_at_once_in_an_empty_directory_both_run(place: Path) -> None:
+    with (
+        running("serve", "--port", "0", "--json", cwd=place, name="first") as first,
+        running("serve", "--port", "0", "--json", cwd=place, name="second") as second,
+    ):
+        for one in (first, second):
+            assert get(f"{one.first_object()['url']}/runs")[0] == 200
+        assert (first.end(), second.end()) == (0, 0)
+    assert servers_in(place) == []
+
+
 def test_killed_while_it_works_it_goes_on_where_it_was(place: Path) -> None:
     (place / "processes").mkdir()
     (place / "processes" / "bake.yaml").write_text(BAKE)

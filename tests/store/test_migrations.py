@@ -31,6 +31,22 @@ async def test_many_processes_may_migrate_at_once(empty):
     assert sorted(map(len, done)) == [0, 0, 0, len(migrations())]
 
 
+async def test_a_connection_that_dies_meanwhile_is_told_as_that(empty):
+    await migrate(empty)
+    owner = await asyncpg.connect(empty)
+    await owner.execute("begin; lock table crossdock.migration in access exclusive mode")
+    migrating = asyncio.create_task(migrate(empty))
+    async with asyncio.timeout(10):
+        while not await owner.fetchval(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where wait_event_type = 'Lock' and datname = current_database()"
+        ):
+            await asyncio.sleep(0.01)
+    with pytest.raises(Unreachable, match="the database does not answer"):
+        await migrating
+    await owner.close()
+
+
 async def test_a_database_newer_than_the_code_is_refused(url):
     connection = await asyncpg.connect(url)
     await connection.execute("insert into crossdock.migration values (9999, 'from_the_future', '')")

@@ -270,11 +270,12 @@ class Hand:
             while self.process.poll() is None:
                 await asyncio.sleep(0.05)
             if not self._asked_to_end():
-                if runs(said):
-                    status = self.process.returncode
-                    self.fell.append(f"process {self.number} ended by itself with status {status}")
-                else:
+                if not runs(said) and '"Unreachable"' in said.read_text():
                     self.struck["start given up, the database was away"] += 1
+                else:
+                    words = (said.read_text() + self.log.read_text())[-300:]
+                    status = self.process.returncode
+                    self.fell.append(f"process {self.number} ended by itself, status {status}: {words}")
             self._killed = False
             await asyncio.sleep(self._pauses())
 

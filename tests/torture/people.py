@@ -29,11 +29,10 @@ from crossdock.process.messages import (
 )
 from torture.house import House
 
-_SAMPLES: dict[str, Any] = {
-    "string": "as it is",
-    "bool": True,
-    "int": 1,
-    "money": {"amount": "20.00", "currency": "USD"},
+# What they write into forms, by step.
+_FORMS: dict[str, Any] = {
+    "evidence": {"amount": {"amount": "20.00", "currency": "USD"}, "reason": "crushed"},
+    "decide": {"action": "wait", "note": "as it is"},
 }
 
 
@@ -66,14 +65,8 @@ class People:
     async def _decide(self, task: TaskRow) -> None:
         data: dict[str, Any] = {"task": task.id, "note": "decided under torture"}
         if task.data.get("kind") == "task":
-            form = task.data.get("form")
-            fields = form if isinstance(form, dict) else {}
             data["decision"] = "done"
-            data["form"] = {
-                name: _SAMPLES.get(str(kind), "as it is")
-                for name, kind in fields.items()
-                if not name.endswith("?")
-            }
+            data["form"] = _FORMS.get(task.step, {})
         else:
             data["decision"] = "approved"
         self.acts[f"decided {task.data.get('kind', 'task')}"] += 1

@@ -25,6 +25,9 @@ def skew(hours: float) -> None:
     seconds = hours * 3600
 
     class Skewed(dt.datetime, metaclass=_Real):
+        def __new__(cls, *parts: Any, **more: Any) -> Any:
+            return dt.datetime(*parts, **more)  # noqa: DTZ001 - as it was asked for
+
         @classmethod
         def now(cls, tz: dt.tzinfo | None = None) -> Any:
             return dt.datetime.fromtimestamp(real_time() + seconds, tz)

@@ -200,8 +200,8 @@ class Work:
                 }
                 said = [
                     self._event("claim.opened", claim, document, {"claim": claim}),
-                    self._event("claim.accepted", claim, {"number": claim}, {"claim": claim}),
-                    self._event("claim.paid", claim, {"number": claim}, {"claim": claim}),
+                    self._event("claim.accepted", claim, document, {"claim": claim}),
+                    self._event("claim.paid", claim, document, {"claim": claim}),
                 ]
                 self._chance.shuffle(said)
                 for one in said:

@@ -11,26 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias
 
 import asyncpg
 
-from crossdock.errors import Conflict, NotFound, Unreachable
+from crossdock.errors import Conflict, NotFound
 from crossdock.store.migrate import APP_ROLE, ENGINE_ROLE, role_url
+from crossdock.store.reachable import GONE, reachable
 
 CHANNEL: LiteralString = "crossdock"
-
-# What is no fault of a statement: the same one may be carried out a little later.
-_GONE = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # it is shut down, starts, or somebody cancels the statement
-    asyncpg.InsufficientResourcesError,  # the disk or the memory is full, there are too many connections
-    asyncpg.PostgresSystemError,  # the disk cannot be read or written
-    asyncpg.InternalClientError,  # what the driver says when a connection dies under a statement
-)
 
 _Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -125,7 +116,7 @@ class Database:
                 command_timeout=90,
             )
 
-        with _reachable():
+        with reachable():
             engine = await pool(engine_url or role_url(url, ENGINE_ROLE), engine_connections)
             app = await pool(app_url or role_url(url, APP_ROLE), app_connections)
         database = Database(url, engine, app)
@@ -148,20 +139,20 @@ class Database:
     @contextlib.asynccontextmanager
     async def engine(self) -> AsyncIterator[EngineTransaction]:
         """A transaction that spans tenants; committed at the end, rolled back by an exception."""
-        with _reachable():
+        with reachable():
             async with self._engine.acquire() as connection, connection.transaction():
                 yield EngineTransaction(connection)
 
     async def at_once(self, sql: LiteralString, *values: Any) -> list[asyncpg.Record]:
         """One statement of the engine that is a transaction by itself: one way there and back. All rows."""
-        with _reachable():
+        with reachable():
             async with self._engine.acquire() as connection:
                 return await connection.fetch(sql, *values)
 
     @contextlib.asynccontextmanager
     async def of(self, tenant: Tenant) -> AsyncIterator[TenantTransaction]:
         """A transaction that sees the rows of `tenant` and no others."""
-        with _reachable():
+        with reachable():
             async with self._app.acquire() as connection, connection.transaction():
                 await connection.fetchval("select set_config('crossdock.tenant', $1, true)", str(tenant.id))
                 yield TenantTransaction(connection, tenant)
@@ -201,36 +192,16 @@ class Database:
             hear(str(payload))
 
         connection: _Connection | None = None
-        with contextlib.suppress(*_GONE, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*GONE, asyncpg.PostgresError, asyncpg.InterfaceError):
             connection = await self._engine.acquire()
             await connection.add_listener(CHANNEL, heard)
         try:
             yield
         finally:
             if connection is not None:
-                with contextlib.suppress(*_GONE, asyncpg.PostgresError, asyncpg.InterfaceError):
+                with contextlib.suppress(*GONE, asyncpg.PostgresError, asyncpg.InterfaceError):
                     await connection.remove_listener(CHANNEL, heard)
                 await self._engine.release(connection)  # type: ignore[arg-type] # what acquire gave
-
-
-@contextlib.contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except _GONE as error:
-        raise _unreachable(error) from error
-    except asyncpg.InterfaceError as error:
-        if "clos" not in str(error):  # anything but a closed connection or pool is a fault of ours
-            raise
-        raise _unreachable(error) from error
-
-
-def _unreachable(error: Exception) -> Unreachable:
-    return Unreachable(
-        f"the database does not answer: {str(error) or type(error).__name__}",
-        mend="see that it runs; what was not acknowledged was not taken",
-        retry_after=1,
-    )
 
 
 async def _leave_as_is(_connection: Any) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from crossdock.errors import Broken, Refused, Unreachable
+from crossdock.store.reachable import reachable
 
 ENGINE_ROLE: LiteralString = "crossdock_engine"
 APP_ROLE: LiteralString = "crossdock_app"
@@ -88,8 +89,9 @@ async def migrate(url: str) -> list[int]:
             f"the database cannot be reached: {error}", mend="see that it runs and that DATABASE_URL names it"
         ) from error
     try:
-        async with connection.transaction():
-            return await _apply(connection, url)
+        with reachable():
+            async with connection.transaction():
+                return await _apply(connection, url)
     except asyncpg.LockNotAvailableError as error:
         raise Unreachable(
             "another process holds locks that the migration needs",
