@@ -7,7 +7,6 @@ it runs.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -19,9 +18,9 @@ import msgspec
 
 from crossdock.engine.correlate import Routing, RunRef, decode_event
 from crossdock.engine.library import Library
-from crossdock.errors import NotFound, Refused, Unreachable
+from crossdock.errors import NotFound, Refused
 from crossdock.process.messages import Actor, Event
-from crossdock.store import Database, EngineTransaction, Tenant
+from crossdock.store import Database, EngineTransaction, Tenant, Together
 
 LARGEST_EVENT = 4 * 2**20  # bytes of JSON
 MOST_KEYS = 200  # business keys that one event names
@@ -70,7 +69,6 @@ class _Delivery:
     tenant: int
     arrivals: Sequence[Arrival]
     run: int | None
-    done: asyncio.Future[list[Receipt]]
 
 
 @dataclass(slots=True)
@@ -80,8 +78,11 @@ class Inbox:
     database: Database
     library: Library
     hear: Callable[[Iterable[RunRef]], None] | None = None
-    _waiting: list[_Delivery] = field(default_factory=list)
-    _flushing: asyncio.Task[None] | None = None
+    _together: Together[_Delivery, list[Receipt]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Deliveries of all tenants are kept together, in turn."""
+        self._together = Together(self._keep, most=_BATCH, weigh=lambda delivery: len(delivery.arrivals))
 
     async def put(self, tenant: Tenant, arrivals: Sequence[Arrival]) -> list[Receipt]:
         """Keep events for whatever runs they concern; a receipt for each, after the commit.
@@ -102,39 +103,9 @@ class Inbox:
     async def _deliver(self, tenant: Tenant, arrivals: Sequence[Arrival], run: int | None) -> list[Receipt]:
         if not arrivals:
             return []
-        delivery = _Delivery(tenant.id, arrivals, run, asyncio.get_running_loop().create_future())
-        self._waiting.append(delivery)
-        if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.create_task(self._flush())
-        return await asyncio.shield(delivery.done)
+        return await self._together.put(tenant.id, _Delivery(tenant.id, arrivals, run))
 
-    async def _flush(self) -> None:
-        while self._waiting:
-            batch: list[_Delivery] = []
-            size = 0
-            while self._waiting and (not batch or size + len(self._waiting[0].arrivals) <= _BATCH):
-                batch.append(self._waiting.pop(0))
-                size += len(batch[-1].arrivals)
-            await self._keep_or_halve(batch)
-
-    async def _keep_or_halve(self, batch: list[_Delivery]) -> None:
-        """Keep a batch; one delivery at fault must not refuse the others."""
-        try:
-            receipts = await self._keep(batch)
-        except Exception as error:  # noqa: BLE001 - handed to those who wait
-            if len(batch) > 1 and not isinstance(error, Unreachable):
-                await self._keep_or_halve(batch[: len(batch) // 2])
-                await self._keep_or_halve(batch[len(batch) // 2 :])
-                return
-            for delivery in batch:
-                if not delivery.done.done():
-                    delivery.done.set_exception(error)
-            return
-        for delivery, receipt in zip(batch, receipts, strict=True):
-            if not delivery.done.done():
-                delivery.done.set_result(receipt)
-
-    async def _keep(self, batch: list[_Delivery]) -> list[list[Receipt]]:
+    async def _keep(self, batch: Sequence[_Delivery]) -> list[list[Receipt]]:
         async with self.database.engine() as transaction:
             now, fresh = await _fresh(transaction, batch)
             routing = Routing(transaction, self.library, now)
@@ -258,7 +229,7 @@ def _refuse_excess(arrival: Arrival) -> None:
 
 
 async def _fresh(
-    transaction: EngineTransaction, batch: list[_Delivery]
+    transaction: EngineTransaction, batch: Sequence[_Delivery]
 ) -> tuple[datetime, set[tuple[int, uuid.UUID]]]:
     """The time, and which of the events were never accepted before; from now on they were."""
     tenants: list[int] = []

@@ -33,7 +33,7 @@ from crossdock.connect.signatures import NotVerified, Scheme, verify
 from crossdock.engine import Arrival, Inbox
 from crossdock.engine import Receipt as Kept
 from crossdock.errors import CrossdockError, NotFound, Refused
-from crossdock.store import Database, EngineTransaction, Tenant
+from crossdock.store import Database, EngineTransaction, Tenant, Together
 
 log = structlog.get_logger(__name__)
 
@@ -41,17 +41,23 @@ Outcome = Literal["taken", "duplicate", "ignored", "quarantined"]
 _PROOF = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 
 _KEEP: LiteralString = """
+with k as (
+  select * from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
+                       $8::text[], $9::bytea[], $10::bytea[])
+    with ordinality as k(tenant, connection, feed, message, outcome, reason, events, hash, headers, data, n)
+), bodies as (
+  insert into crossdock.blob (tenant, hash, data)
+  select distinct on (k.tenant, k.hash) k.tenant, k.hash, k.data from k order by k.tenant, k.hash
+  on conflict do nothing
+)
 insert into crossdock.delivery (tenant, connection, feed, message, outcome, reason, events, body, headers)
-select $1, $2, $3, $4, $5, $6, $7, $8, $9
-where $5 <> 'quarantined' or not exists (
-  select 1 from crossdock.delivery where tenant = $1 and connection = $2 and message = $4
-    and outcome = 'quarantined')
-returning id
+select k.tenant, k.connection, k.feed, k.message, k.outcome, k.reason, k.events, k.hash, k.headers from k
+where k.outcome <> 'quarantined' or not exists (
+  select 1 from crossdock.delivery d where d.tenant = k.tenant and d.connection = k.connection
+    and d.message = k.message and d.outcome = 'quarantined' offset 0)
+order by k.n returning id
 """
-
-_BODY: LiteralString = """
-insert into crossdock.blob (tenant, hash, data) values ($1, $2, $3) on conflict do nothing
-"""
+_TOGETHER = 200  # deliveries in one statement
 
 
 class Unverified(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +97,7 @@ class Receiver:
         self._inbox = inbox
         self._lines = lines
         self._tenants: dict[str, Tenant] = {}
+        self._deliveries = Together(self._keep_all, most=_TOGETHER)
 
     async def receive(self, unverified: Unverified) -> Receipt:
         """Take a message in; it is kept when this returns.
@@ -145,18 +152,13 @@ class Receiver:
             receipt = Receipt(outcome="quarantined", reason=str(error))
         else:
             receipt = outcome_of(await self._inbox.put(verified.tenant, events))
-        async with self._database.engine() as transaction:
-            await keep(
-                transaction,
-                verified.tenant.id,
-                line.name,
-                message,
-                receipt,
-                notice.body,
-                digest=digest,
-                headers=notice.headers,
-            )
+        row = _row(verified.tenant.id, line.name, message, receipt, notice.body, digest, notice.headers)
+        await self._deliveries.put(verified.tenant.id, row)
         return receipt
+
+    async def _keep_all(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[None]:
+        await self._database.at_once(_KEEP, *zip(*rows, strict=True))
+        return [None] * len(rows)
 
 
 def translated(
@@ -197,9 +199,22 @@ async def keep(
     feed: str = "",
 ) -> int | None:
     """Keep a delivery and its raw body. Gives its number; None where it stands in quarantine already."""
-    await transaction.execute(_BODY, tenant, digest, body)
-    found: int | None = await transaction.value(
-        _KEEP,
+    row = _row(tenant, connection, message, receipt, body, digest, headers or {}, feed)
+    found: int | None = await transaction.value(_KEEP, *zip(row, strict=True))
+    return found
+
+
+def _row(
+    tenant: int,
+    connection: str,
+    message: str,
+    receipt: Receipt,
+    body: bytes,
+    digest: str,
+    headers: Mapping[str, str],
+    feed: str = "",
+) -> tuple[Any, ...]:
+    return (
         tenant,
         connection,
         feed,
@@ -208,9 +223,9 @@ async def keep(
         receipt.reason,
         receipt.events,
         digest,
-        msgspec.json.encode(headers or {}),
+        msgspec.json.encode(headers),
+        body,
     )
-    return found
 
 
 def digest_of(body: bytes) -> str:

@@ -4,6 +4,7 @@ from crossdock.store.clock import Clock
 from crossdock.store.database import Database, EngineTransaction, Tenant, TenantTransaction
 from crossdock.store.embedded import EmbeddedServer
 from crossdock.store.migrate import migrate
+from crossdock.store.together import Together
 
 __all__ = [
     "Clock",
@@ -12,5 +13,6 @@ __all__ = [
     "EngineTransaction",
     "Tenant",
     "TenantTransaction",
+    "Together",
     "migrate",
 ]
