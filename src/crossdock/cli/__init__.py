@@ -14,7 +14,8 @@ from crossdock.cli.connections import connections
 from crossdock.cli.demo import demo
 from crossdock.cli.doctor import doctor
 from crossdock.cli.move import move
-from crossdock.cli.runs import cancel, events, replay, retry, run, runs
+from crossdock.cli.repair import repair, retry
+from crossdock.cli.runs import cancel, events, replay, run, runs
 from crossdock.cli.sandbox import sandbox
 from crossdock.cli.schema import schema
 from crossdock.cli.serving import serve, worker
@@ -45,6 +46,7 @@ _app.command()(run)
 _app.command()(runs)
 _app.command()(events)
 _app.command()(retry)
+_app.command()(repair)
 _app.command()(move)
 _app.command()(cancel)
 _app.command()(replay)

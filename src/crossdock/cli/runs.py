@@ -19,11 +19,11 @@ from crossdock.cli.place import HERE, Directory, Json, with_system
 from crossdock.engine import Arrival
 from crossdock.engine import replay as replay_run
 from crossdock.engine.history import RunDetail, RunRow
-from crossdock.engine.repair import Action, Cause, Progress
+from crossdock.engine.repair import Progress
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.installed import read_text
 from crossdock.model import DOCUMENTS, parse_document, to_json
-from crossdock.process.messages import RUN_CANCEL, RUN_START, STEP_RETRY, Actor
+from crossdock.process.messages import RUN_CANCEL, RUN_START, Actor
 from crossdock.process.problems import nearest
 from crossdock.process.state import RunStatus
 from crossdock.settings import user
@@ -43,7 +43,7 @@ def run(
 
     async def act(system: System) -> None:
         loaded = await _process(system, await _number(system, process))
-        value = _read_json(document)
+        value = read_json(document)
         if loaded.document in DOCUMENTS:
             value = _fitting(loaded.document, value, document)
         key = loaded.key.evaluate({loaded.variable: value, "tenant": {"id": system.tenant.name}})
@@ -111,7 +111,9 @@ def runs(
                 (r.process, r.key, r.generation, status(r.status), _time(r.created), _time(r.wake_at))
                 for r in found
             ],
-            empty="No runs yet. Start one: crossdock run PROCESS --document FILE, or see crossdock demo.",
+            empty="No run is like that. See all: crossdock runs"
+            if process or state
+            else "No runs yet. Start one: crossdock run PROCESS --document FILE, or see crossdock demo.",
         )
 
     with_system(directory, act, json=json)
@@ -145,52 +147,7 @@ def events(
     with_system(directory, act, json=json)
 
 
-def retry(
-    name: Annotated[str | None, typer.Argument(help="One run: its key or an alias")] = None,
-    step: Annotated[str | None, typer.Option(help="The step; the one that is held, without")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="All runs with an open exception of it")] = None,
-    connection: Annotated[str | None, typer.Option(help="All runs that this connection holds")] = None,
-    trial: Annotated[int, typer.Option(help="Of many: so many first, the rest when you proceed", min=0)] = 3,
-    rate: Annotated[float, typer.Option(help="Of many: so many runs a second")] = 10.0,
-    yes: Annotated[bool, typer.Option("--yes", help="Of many: do it; without, only count them")] = False,
-    proceed: Annotated[int | None, typer.Option(help="Go on with the repair of this number")] = None,
-    progress: Annotated[int | None, typer.Option(help="Show how the repair of this number stands")] = None,
-    note: Annotated[str, typer.Option(help="Why, for the history")] = "",
-    directory: Directory = HERE,
-    json: Json = False,
-) -> None:
-    """Try a held step again: of one run, or of all runs with one cause (counted, a few first)."""
-
-    async def act(system: System) -> None:
-        if name is not None:
-            row = await find_run(system, name)
-            at = step or await _held(system, row)
-            await tell_run(system, row, STEP_RETRY, {"step": at, "note": note})
-            done(json, {"run": row.id, "step": at}, f"asked {row.process}/{row.key} to try {at} again")
-        elif proceed is not None:
-            await system.repairs.proceed(system.tenant, proceed)
-            stands(json, await system.repairs.progress(system.tenant, proceed))
-        elif progress is not None:
-            stands(json, await system.repairs.progress(system.tenant, progress))
-        elif type_ or connection:
-            cause = Cause(exception=type_ or "", connection=connection or "", step=step or "")
-            count = await system.repairs.count(system.tenant, cause)
-            if not yes:
-                words = f"{count} runs have this cause. Add --yes to try them again."
-                done(json, {"runs": count}, words)
-                return
-            action = Action(act="retry", note=note)
-            begun = await system.repairs.begin(
-                system.tenant, cause, action, by=user(), trial=trial, rate=rate
-            )
-            stands(json, begun)
-        else:
-            raise Refused("nothing is named", mend="name a run, or a cause: --type or --connection")
-
-    with_system(directory, act, json=json)
-
-
-def stands(json: bool, repair: Progress, command: str = "retry") -> None:
+def stands(json: bool, repair: Progress, command: str) -> None:
     """Say where a repair of many stands, and how to go on with it."""
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in repair.outcomes.items()) or "none yet"
     words = (
@@ -280,13 +237,6 @@ async def find_run(system: System, name: str) -> RunRow:
     return live[0]
 
 
-async def _held(system: System, row: RunRow) -> str:
-    found = [one for one in await system.history.exceptions(system.tenant, run=row.id) if one.step]
-    if not found:
-        raise Conflict(f"{row.process}/{row.key} has no step that is held", mend="name one with --step")
-    return found[0].step
-
-
 async def tell_run(system: System, row: RunRow, type_: str, data: dict[str, Any]) -> str:
     """Put an event for one run, from whoever gives the command; gives its id."""
     arrival = Arrival(id=str(uuid4()), source="cli", type=type_, data=data, actor=_actor())
@@ -298,7 +248,8 @@ def _actor() -> Actor:
     return Actor(id=user(), kind="human", roles=("operator",))
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """The JSON of a file, or of standard input for `-`. Raises `Refused`."""
     text = sys.stdin.read() if str(path) == "-" else read_text(path)
     try:
         return json_library.loads(text)
