@@ -180,14 +180,14 @@ def _package(package: Json, order: str, unit: str) -> dict[str, Any]:
 
 
 def _short(event: Json, unit: str) -> dict[str, Any]:
-    """What is missing, as lines of which nothing was picked; the pick ends short where nothing follows."""
+    """What is missing, as lines of which nothing was picked; it is short for good where nothing follows."""
     later = event.get("backOrder")
     reason = f"back-order, expected {later['expectedAt']}" if later else "short, and nothing follows"
     lines = [(item, *_line(item, unit)) for item in event["lines"]]
     return {
         "number": event["pickOrderId"],
         "order": event["orderNumber"],
-        "state": "short" if event.get("complete") else "started",  # more may follow
+        "state": "started" if later else "short",
         "lines": [
             {
                 "line": line,
