@@ -146,7 +146,7 @@ def test_a_back_order_is_told_and_does_not_end_the_pick() -> None:
     assert waits["lines"][0]["quantity"] == {"value": "4", "unit": "EA"}
     assert waits["lines"][0]["picked"] == {"value": "0", "unit": "EA"}
     assert short["lines"][0]["reason"] == "short, and nothing follows"
-        assert short["state"] == "short"  # for good, though another part was packed after it
+    assert short["state"] == "short"  # for good, though another part was packed after it
 
 
 def test_a_pick_that_ends_short_says_so() -> None:
