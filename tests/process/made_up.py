@@ -154,19 +154,30 @@ def _step(chance: random.Random, index: int, names: list[str]) -> str:
         "wait": f"wait: {chance.choice(['2h', '1 business hour', '5s'])}",
         "wait until": 'wait: { until: "${ case.due }" }',
         "run": "run: child, with: { x: 1 }",
+        "slow run": f'each: "${{ case.items }}", run: child, {_deadline(chance)}',
         "each": 'each: "${ case.items }", run: child',
         "grows": f'each: "${{ steps.{read}.events }}", item_key: "${{ string(default(item.n, 0)) }}", run: child' if read else "run: child",
         "set": f'set: {{ x: "${{ case.n }}", y: {reads} }}',
         "choose": 'choose: { rules: [{ when: "${ case.n > 2 }", give: 1 }], otherwise: 2 }',
         "collect": 'choose: { hit: collect, rules: [{ when: "${ case.flag }", give: a }, { give: b }] }',
         "no rule": 'choose: { rules: [{ when: "${ case.n > 4 }", give: 1 }] }',
-        "cannot": 'set: { x: "${ case.names[7] }" }',
+        "cannot": 'set: { x: "${ int(case.number) }" }',
         "emit": 'emit: case.noted, data: { n: "${ case.n }" }, about: { case: "${ case.number }" }',
     }  # fmt: skip
     weights = [6 if kind == "call" else 1 if kind == "cannot" else 2 for kind in kinds]
     kind = chance.choices(list(kinds), weights)[0]
     parts.append(kinds[kind])
     fails = _fails(chance)
-    if fails and kind in {"call", "slow call", "named call", "run", "each", "grows", "no rule", "cannot"}:
+    if fails and kind in {
+        "call",
+        "slow call",
+        "named call",
+        "run",
+        "slow run",
+        "each",
+        "grows",
+        "no rule",
+        "cannot",
+    }:
         parts.append(fails)
     return f"{name}: {{ {', '.join(parts)} }}"

@@ -542,3 +542,38 @@ def test_an_alias_an_output_and_a_calendar_that_cannot_be_worked_out_are_told():
         for r in run.told("exception.raised") + run.told("exception.repeated")
     }
     assert said == {"its calendar", "its alias x", "its alias y", "the run's output"}
+
+
+def test_a_limit_that_a_deadline_has_met_is_settled_when_what_it_waited_for_has_come():
+    run = Run("""
+    s0: { call: erp.do, undo: erp.undo }
+    a: { needs: s0, await: case.scanned, within: 1h, late: { redo: s0, most: 1 } }
+    """)
+    run.done("s0").wait("1h").done("s0!undo").done("s0#1").wait("1h")
+    assert run.open == ["redo_limit"]
+    assert run.told("exception.raised")[0]["message"] == "s0 was done again 1 times already"
+    run.event("case.scanned", {})
+    assert (run.status(), run.open) == ("completed", [])
+
+
+def test_what_cannot_be_worked_out_at_a_start_is_a_failure_that_fails_decides():
+    steps = """
+    a: { set: { x: "${ case.names[3] }" }, fails: b }
+    b: { emit: case.noted, data: { n: 1 } }
+    c: { set: { x: "${ case.names[3] }" } }
+    """
+    run = Run(steps, {"number": "C-1", "names": ["a"]})
+    assert run.statuses == {"a": "failed", "b": "succeeded", "c": "held"}
+    assert run.open == ["decision_failed"]
+    run.wait("1m").event("case.changed", {"number": "C-1", "names": ["a", "b", "c", "d"]})
+    run.close("decision_failed")
+    assert (run.status(), run.status("c")) == ("completed", "succeeded")
+
+
+def test_a_reason_is_worked_out_like_a_message():
+    run = Run(
+        "a: { await: case.scanned, within: 1h, late: skip }",
+        top='on: { case.ended: { do: cancel, reason: "it was ${ event.n }" } }',
+    )
+    run.event("case.ended", {"n": 7})
+    assert run.state.reason == "it was 7"
