@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import LiteralString
 
 from crossdock.engine.library import Library
@@ -49,16 +50,30 @@ delete from crossdock.parked p using unnest($1::int[], $2::bigint[]) as k(tenant
 where p.tenant = any(array[k.tenant]) and p.id = any(array[k.id])
 """
 
+# Nearly all such pairs are found among what was parked just now; those of a long transaction by going
+# through the rest, some at a time.
 _MISSED: LiteralString = """
-select a.tenant, a.kind, a.value, a.run, p.id
-from crossdock.parked p
-join crossdock.parked_key x on x.tenant = any(array[p.tenant]) and x.parked = any(array[p.id])
-join crossdock.alias a on a.tenant = any(array[x.tenant]) and a.kind = any(array[x.kind])
-  and a.value = any(array[x.value]) and a.live is not false
-where p.stored > statement_timestamp() - interval '10 minutes' and p.dismissed is null
-  and p.id > $1
-order by p.id limit 1000
+with look as (
+  (select id, tenant, stored, false as rest from crossdock.parked
+   where stored > statement_timestamp() - interval '3 seconds' and dismissed is null
+   order by stored desc, id desc limit $3)
+  union all
+  (select id, tenant, stored, true from crossdock.parked
+   where (stored, id) > (greatest($1, statement_timestamp() - interval '10 minutes'), $2)
+     and dismissed is null
+   order by stored, id limit $3)
+)
+select l.id, l.stored, l.rest, a.tenant, a.kind, a.value, a.run
+from look l
+left join (
+  crossdock.parked_key x
+  join crossdock.alias a on a.tenant = any(array[x.tenant]) and a.kind = any(array[x.kind])
+    and a.value = any(array[x.value]) and a.live is not false
+) on x.tenant = any(array[l.tenant]) and x.parked = any(array[l.id])
 """
+_LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
+FROM_THE_BEGINNING = (_LONG_AGO, 0)
+_AT_ONCE = 1000  # events in one look
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +130,17 @@ async def unpark(
     return given
 
 
-async def missed(transaction: EngineTransaction, after: int) -> tuple[set[tuple[int, str, str, int]], int]:
+async def missed(
+    transaction: EngineTransaction, after: tuple[datetime, int]
+) -> tuple[set[tuple[int, str, str, int]], tuple[datetime, int]]:
     """Names of live runs for which events of the last ten minutes are parked: (tenant, kind, value, run).
 
-    Looks at a thousand, those numbered above `after`, and gives where to go on (0: from the beginning).
+    Looks at what was parked just now, and at some of the rest, from `after` on; also gives where to go on.
     """
-    rows = await transaction.fetch(_MISSED, after)
-    names = {(row["tenant"], row["kind"], row["value"], row["run"]) for row in rows}
-    return names, rows[-1]["id"] if len(rows) == 1000 else 0
+    rows = await transaction.fetch(_MISSED, *after, _AT_ONCE)
+    names = {(row["tenant"], row["kind"], row["value"], row["run"]) for row in rows if row["run"] is not None}
+    rest = {(row["stored"], row["id"]) for row in rows if row["rest"]}
+    return names, max(rest) if len(rest) >= _AT_ONCE else FROM_THE_BEGINNING
 
 
 def columns(rows: Iterable[tuple[object, ...]], width: int) -> list[list[object]]:

@@ -181,18 +181,38 @@ where (tenant, run, command) in (
 # The queue's head goes when its decision is written; two transactions that meet in a lane may leave it
 # without one for a moment.
 _ADVANCE: LiteralString = """
-with heads as (
-  select distinct on (tenant, connection, lane) tenant, run, command, connection, lane
-  from crossdock.outbox where status = 'queued' order by tenant, connection, lane, id
+with recursive l as (
+  (select tenant, connection, lane from crossdock.outbox
+   where status = 'queued' and (tenant, connection, lane) > ($1::int, $2::text, $3::text)
+   order by tenant, connection, lane limit 1)
+  union all
+  select n.tenant, n.connection, n.lane from l cross join lateral (
+    select o.tenant, o.connection, o.lane from crossdock.outbox o
+    where o.status = 'queued' and (o.tenant, o.connection, o.lane) > (l.tenant, l.connection, l.lane)
+    order by o.tenant, o.connection, o.lane limit 1) n
+), seen as materialized (
+  select * from l limit $4
+), moved as (
+  update crossdock.outbox o set status = 'ready'
+  from (
+    select h.tenant, h.run, h.command
+    from seen s cross join lateral (
+      select q.tenant, q.run, q.command from crossdock.outbox q
+      where q.tenant = s.tenant and q.connection = s.connection and q.lane = s.lane and q.status = 'queued'
+      order by q.id limit 1
+    ) h
+    where not exists (
+      select 1 from crossdock.outbox x where x.tenant = s.tenant and x.connection = s.connection
+        and x.lane = s.lane and x.lane <> '' and x.status in ('ready', 'leased', 'reported') offset 0)
+  ) h
+  where o.tenant = any(array[h.tenant]) and o.run = any(array[h.run]) and o.command = any(array[h.command])
+    and o.status = any(array['queued', ''])
+  returning 1
 )
-update crossdock.outbox o set status = 'ready'
-from heads h left join lateral (
-  select true as taken from crossdock.outbox x where x.tenant = h.tenant and x.connection = h.connection
-    and x.lane = h.lane and x.lane <> '' and x.status in ('ready', 'leased', 'reported') limit 1
-) x on true
-where o.tenant = any(array[h.tenant]) and o.run = any(array[h.run]) and o.command = any(array[h.command])
-  and x.taken is null
+select s.tenant, s.connection, s.lane, (select count(*)::int from moved) as moved
+from seen s order by 1, 2, 3
 """
+_LANES = 500  # lanes with a queue that are looked at in one turn
 
 # An outcome whose run another worker has just now: it goes the long way, through the inbox.
 _REPORT: LiteralString = """
@@ -238,6 +258,7 @@ class Outbox:
         self._connections = connections
         self._after: tuple[int, str] = (0, "")
         self._expired_at = 0.0
+        self._lanes_after = (0, "", "")
         self.limited: set[tuple[int, str]] = set()  # connections whose calls had to wait for a place
         self.trying: set[tuple[int, str]] = set()  # of the last turn: a call tries whether they answer again
 
@@ -332,7 +353,10 @@ class Outbox:
             async with self._database.engine() as transaction:
                 expired = await transaction.execute(_EXPIRE)
         async with self._database.engine() as transaction:
-            return expired + await transaction.execute(_ADVANCE)
+            lanes = await transaction.fetch(_ADVANCE, *self._lanes_after, _LANES)
+        last = lanes[-1] if len(lanes) == _LANES else None
+        self._lanes_after = (last["tenant"], last["connection"], last["lane"]) if last else (0, "", "")
+        return expired + (lanes[0]["moved"] if lanes else 0)
 
     async def heard(self, answers: dict[tuple[int, str], list[bool]]) -> None:
         """Tell the breakers how calls went: for each connection, whether each answer was a failure."""

@@ -8,7 +8,7 @@ from typing import LiteralString
 
 import structlog
 
-from crossdock.engine.aliases import missed
+from crossdock.engine.aliases import FROM_THE_BEGINNING, missed
 from crossdock.engine.correlate import Routing, RunRef
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Outbox
@@ -43,7 +43,7 @@ class Tidier:
         self._library = library
         self._outbox = outbox
         self._repairs = Repairs(database, library)
-        self._missed_after = 0
+        self._missed_after = FROM_THE_BEGINNING
         self._hour = -_HOURLY
 
     async def turn(self) -> set[RunRef]:
