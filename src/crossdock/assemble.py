@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,7 +22,7 @@ from starlette.routing import Mount
 from crossdock.connect import Calls, FileKeeper, Lines, Wire
 from crossdock.connect.lines import settled
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
-from crossdock.errors import Conflict, NotFound, Refused
+from crossdock.errors import Conflict, CrossdockError, NotFound, Refused
 from crossdock.gateway import Poller, Quarantine, webhooks
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process import Process
@@ -29,6 +30,10 @@ from crossdock.process.problems import NotAProcess, Problem, nearest
 from crossdock.settings import Settings, user
 from crossdock.store import Clock, Database, EmbeddedServer, Tenant, migrate
 from crossdock.tower import EVERY_ROLE, Person, app
+
+log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS = 5.0  # between looks whether the embedded database runs
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,14 +167,28 @@ async def opened(settings: Settings, *, set_up: bool = False, durable: bool = Tr
             url += f"{'&' if '?' in url else '?'}synchronous_commit=off"
         await migrate(url)
         database = await Database.open(url, prepared=settings.prepared_statements)
+        looking = asyncio.create_task(_look_after(server))
         try:
             system = await _system(settings, database, set_up=set_up)
             yield system
         finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
             await database.close()
     finally:
         if server is not None:
             await asyncio.to_thread(server.close)
+
+
+async def _look_after(server: EmbeddedServer | None) -> None:
+    """Start the embedded server again when it has ended, whatever ended it."""
+    while server is not None:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            if await asyncio.to_thread(server.revive):
+                log.warning("database.started_again", where=str(server.directory))
+        except CrossdockError as error:
+            log.warning("database.does_not_start", error=error.message, where=error.where)
 
 
 async def _system(settings: Settings, database: Database, *, set_up: bool) -> System:

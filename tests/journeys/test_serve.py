@@ -177,6 +177,24 @@ def test_a_doctor_is_content_with_what_already_serves_there(place: Path) -> None
         assert findings["port"]["detail"] == f"a Crossdock answers at 127.0.0.1:{port}"
 
 
+def test_a_database_that_is_killed_is_started_again_by_whoever_uses_it(place: Path) -> None:
+    with running("serve", "--port", "0", "--json", cwd=place) as served:
+        url = served.first_object()["url"]
+        server = int((place / "crossdock-data" / "postgres" / "postmaster.pid").read_text().split()[0])
+        os.kill(server, signal.SIGKILL)
+
+        def answers_again() -> bool:
+            file = place / "crossdock-data" / "postgres" / "postmaster.pid"
+            return (
+                file.exists() and int(file.read_text().split()[0]) != server and get(f"{url}/runs")[0] == 200
+            )
+
+        wait_for(answers_again, "the database to be started again")
+        assert "database.started_again" in served.err.read_text()
+        assert served.end() == 0
+    assert servers_in(place) == []
+
+
 def test_doctor_tries_an_empty_directory_and_leaves_it_empty(place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -90,6 +90,21 @@ async def test_what_was_committed_survives_the_kill_of_the_server(tmp_path):
     again.close()
 
 
+def test_a_server_that_was_killed_is_revived_and_one_that_runs_is_left_alone(tmp_path):
+    server = EmbeddedServer.open(tmp_path)
+    pid = _postmaster(tmp_path)
+    assert server.revive() is False
+    assert _postmaster(tmp_path) == pid
+    postmaster = psutil.Process(pid)
+    postmaster.kill()
+    psutil.wait_procs([postmaster], timeout=10)
+    assert server.revive() is True
+    assert _postmaster(tmp_path) not in (pid, None)
+    server.close()
+    assert server.revive() is False  # a share that was given back starts nothing
+    assert _postmaster(tmp_path) is None
+
+
 def test_a_pid_file_whose_number_belongs_to_another_program_does_not_stop_the_start(tmp_path):
     server = EmbeddedServer.open(tmp_path)
     lines = (tmp_path / "postgres" / "postmaster.pid").read_text().split("\n")

@@ -176,8 +176,8 @@ class Ground:
 
     async def ensure(self) -> None:
         """Start the server where it does not run, and wait until it takes connections."""
-        for _ in range(100):
-            if self.postmaster() is None:
+        for n in range(100):
+            if self.postmaster() is None or n % 30 == 29:  # it lives and takes nobody in: a start mends that
                 await self.open_twice()
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 connection = await asyncpg.connect(self.url(), timeout=5)
@@ -205,7 +205,8 @@ def _fill(filler: Path) -> None:
 def _limit(process: psutil.Process, size: int) -> None:
     with contextlib.suppress(psutil.Error, OSError):
         for one in (process, *process.children()):
-            resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            hardest = resource.prlimit(one.pid, resource.RLIMIT_FSIZE)[1]
+            resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (size if size >= 0 else hardest, hardest))
 
 
 def runs(said: Path) -> bool:

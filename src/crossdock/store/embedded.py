@@ -7,7 +7,8 @@
 
 Both locks are kernel locks on open files: a process that is killed lets go of them, so nothing is ever left
 over to clean. Whoever closes last finds that nobody else holds `users.lock` and stops the server. When all
-were killed, the server runs on; the next to come uses it, and stops it as the last.
+were killed, the server runs on; the next to come uses it, and stops it as the last. Whoever uses it for long
+looks after it (`revive`): a server that was killed, or that a full disk has stopped, is started again.
 """
 
 from __future__ import annotations
@@ -86,6 +87,20 @@ class EmbeddedServer:
     def url(self, database: str = SUPERUSER, user: str = SUPERUSER) -> str:
         """The address of one of its databases. Whoever reaches the socket is let in."""
         return f"postgresql://{user}@/{database}?host={self.socket}"
+
+    def revive(self) -> bool:
+        """Start the server again if it has ended; gives whether it had. Raises `Broken` if it cannot.
+
+        Blocks for some milliseconds while it runs.
+        """
+        if self._closed or _answers(self.socket):
+            return False
+        data = self.directory / "postgres"
+        with _starting(self.directory):
+            if self._closed or _answers(self.socket):
+                return False
+            _start(data, self.socket, _account(data))
+        return True
 
     def close(self) -> None:
         """Give the share back; the last one stops the server. Closing twice does nothing."""
@@ -282,6 +297,24 @@ def _start(data: Path, socket: Path, account: str | None) -> None:
                 mend="read the log named here; a full disk and a directory copied while in use are usual",
             )
         time.sleep(0.2)
+        if _is_stuck(data):
+            _run("pg_ctl", ["-D", str(data), "-m", "immediate", "-w", "stop"], account)
+
+
+def _is_stuck(data: Path) -> bool:
+    """Whether a server lives, takes nobody in, and recovers no more, as after a full disk while it recovered.
+
+    Looks for a second, since there is such a moment in every start.
+    """
+    for _ in range(5):
+        with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
+            pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+            children = [" ".join(child.cmdline()) for child in psutil.Process(pid).children()]
+            if children and not any(": startup" in child for child in children):
+                time.sleep(0.2)
+                continue
+        return False
+    return True
 
 
 def _forget_dead_postmaster(data: Path) -> None:
