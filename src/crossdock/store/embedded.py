@@ -93,14 +93,17 @@ class EmbeddedServer:
 
         Blocks for some milliseconds while it runs.
         """
-        if self._closed or _answers(self.socket):
+        if not self._is_missing():
             return False
         data = self.directory / "postgres"
         with _starting(self.directory):
-            if self._closed or _answers(self.socket):
+            if not self._is_missing():  # another who uses it was first, or it was given back
                 return False
             _start(data, self.socket, _account(data))
         return True
+
+    def _is_missing(self) -> bool:
+        return not self._closed and not _answers(self.socket)
 
     def close(self) -> None:
         """Give the share back; the last one stops the server. Closing twice does nothing."""
