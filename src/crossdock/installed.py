@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -13,6 +14,8 @@ from crossdock.process import Catalogue, Process, check
 from crossdock.process.catalogue import ProcessShape
 from crossdock.process.problems import NotAProcess, Problem
 from crossdock.process.publish import reopen, shape_of
+
+_NAMED = re.compile(r"^process:[ \t]*[\"']?([a-z][a-z0-9_-]*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +49,35 @@ class Installed:
         known = Registry.discover(extra=extra)
         return cls(connectors=known, catalogue=catalogue(known.connectors.values()))
 
-    def learn(self, texts: Mapping[str, str]) -> None:
-        """Know processes by name, so that others may run them. Those that are none are left to `check`."""
-        for _ in range(2):  # a second round, since processes may run each other
+    def learn(self, texts: Mapping[str, str], *, also_wrong: bool = False) -> None:
+        """Know processes by name, so that others may run them. Those that are none are left to `check`.
+
+        `also_wrong`: one with mistakes is known by name all the same: who runs it is not told of them.
+        """
+        named = {file: found.group(1) for file, text in texts.items() if (found := _NAMED.search(text))}
+        known = self.catalogue.processes
+        # They may run each other: until it is known what one is, any document will do for it.
+        self._know({name: ProcessShape(name=name) for name in named.values() if name not in known})
+        good: dict[str, ProcessShape] = {}
+        for _ in range(len(texts) + 1):
+            before = good
+            good = {}
             for file, text in texts.items():
                 process, _problems = self.check(text, file)
                 if process is not None:
-                    shape = shape_of(process, self.catalogue)
-                    if self.catalogue.processes.get(process.name) != shape:
-                        self.catalogue = self.catalogue.including(processes={process.name: shape})
+                    shape, old = shape_of(process, self.catalogue), before.get(process.name)
+                    good[process.name] = old if old is not None and _same(old, shape) else shape
+            # what names one that is wrong is wrong as well
+            wrong = set(named.values()) - good.keys() - known.keys()
+            processes = {
+                n: shape for n, shape in self.catalogue.processes.items() if also_wrong or n not in wrong
+            }
+            self.catalogue = replace(self.catalogue, processes={**processes, **good})
+            if before == good:
+                return
+
+    def _know(self, shapes: Mapping[str, ProcessShape]) -> None:
+        self.catalogue = self.catalogue.including(processes=shapes)
 
     def check(self, text: str, file: str = "") -> tuple[Process | None, list[Problem]]:
         """The process, if it may be published, and every problem."""
@@ -86,6 +109,11 @@ class Installed:
         """The other processes whose names are in a text."""
         known = self.catalogue.processes.items()
         return {name: shape for name, shape in known if name in text and name != own}
+
+
+def _same(one: ProcessShape, other: ProcessShape) -> bool:
+    """Whether these say the same of a process whose text is the same; records are made with each reading."""
+    return (str(one.document), str(one.output)) == (str(other.document), str(other.output))
 
 
 def pack(name: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ def check(
         installed = Installed.find(*dict.fromkeys([Path("connectors"), *(f / "connectors" for f in folders)]))
         installed.learn(pack("distribution"))
         for folder in folders:
-            installed.learn(texts_in(folder))
+            installed.learn(texts_in(folder), also_wrong=True)
         found: list[Problem] = []
         good = 0
         for path in paths:

@@ -7,6 +7,7 @@ from crossdock.process.catalogue import Catalogue, ProcessShape
 from crossdock.process.check import Check, uncertain_times
 from crossdock.process.definition import Process
 from crossdock.process.form import form_of
+from crossdock.process.names import Names
 from crossdock.process.problems import NotAProcess, Problem
 from crossdock.process.reader import read
 from crossdock.process.source import Source
@@ -44,6 +45,11 @@ def load(text: str, catalogue: Catalogue, *, file: str = "") -> Process:
 def shape_of(process: Process, catalogue: Catalogue) -> ProcessShape:
     """What another process needs to know to run this one."""
     shape = ProcessShape(name=process.name)
+    if process.document not in catalogue.documents:  # one that it declares itself
+        source = Source(process.source)
+        names = Names(source, catalogue)
+        names.declare(source.value.get("declare") or {})
+        catalogue = names.catalogue
     document = catalogue.documents.get(process.document)
     return ProcessShape(
         name=process.name,
