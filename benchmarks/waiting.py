@@ -54,7 +54,7 @@ async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
             for number, station in stations.items():
                 async with station.working():
                     await closed(itertools.islice(orders, scaled(100, scale, 5)), 64, station.deliver)
-                    some = itertools.islice(orders, scaled(ORDERS, scale, 20))
+                    some = itertools.islice(orders, scaled(ORDERS, min(1.0, scale * 5), 20))
                     taken[number].append(await closed(some, 64, station.deliver))
                     some = itertools.islice(orders, scaled(IDLE, scale, 5))
                     idle[number].append(await steady(some, 10, station.deliver))
