@@ -14,6 +14,7 @@ clock that only counts. It is not used where the database's clock is virtual.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from dataclasses import dataclass
@@ -137,6 +138,7 @@ class Straight:
         self._lease = lease
         self._now: datetime | None = None
         self._asked = -1e9
+        self._tokens = itertools.count(-secrets.randbits(62), -1)  # below all that the sequence gives
 
     async def go(self, known: list[tuple[Outcome, State]]) -> tuple[Went, list[tuple[int, int, State]]]:
         """Decide and write outcomes, each with the state that its run had last; also gives the new states."""
@@ -217,7 +219,7 @@ class Straight:
             mine = self._room.free_for(leased.tenant, connection) > 0
             if mine:
                 self._room.take(leased.tenant, connection)
-        token = -secrets.randbits(62)  # below all that are drawn from the sequence
+        token = next(self._tokens)
         row = (
             leased.tenant,
             leased.run,
