@@ -275,6 +275,16 @@ async def test_a_breaker_is_closed_by_whoever_tries_and_not_opened_by_what_nobod
             return (await breaker())[1]
 
         await engine.until(opened)
+
+    async def hangs(leased):
+        await asyncio.Event().wait()
+
+    async def tries():
+        return engine.world.out == 1
+
+    engine.world.answers["erp.do"] = hangs
+    async with engine.working(look=0.02, lease=0.5, drain=0):  # one that tries, and is gone before it knows
+        await engine.until(tries)
     del engine.world.answers["erp.do"]
     async with engine.working(look=0.02):  # another one, that has seen no failure
         for n in range(6):

@@ -291,7 +291,7 @@ class Outbox:
             self.trying = {(row["tenant"], row["connection"]) for row in trying}
             if trying:
                 names = ([row["tenant"] for row in trying], [row["connection"] for row in trying])
-                await transaction.execute(_TRYING, *names, BREAKER_MOST)
+                await transaction.execute(_TRYING, *names, self._lease.total_seconds())
         leased.sort(key=lambda row: row["id"])
         for row in leased:
             room.take(row["tenant"], row["connection"])
