@@ -68,5 +68,5 @@ def _before(
 
 def main() -> None:
     """Run the command that the arguments name. What it says goes to standard output, its log to the other."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     _app()
