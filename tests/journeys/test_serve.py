@@ -190,7 +190,7 @@ def test_a_database_that_is_killed_is_started_again_by_whoever_uses_it(place: Pa
             )
 
         wait_for(answers_again, "the database to be started again")
-        assert "database.started_again" in served.err.read_text()
+        wait_for(lambda: "database.started_again" in served.err.read_text(), "the log to say so")
         assert served.end() == 0
     assert servers_in(place) == []
 

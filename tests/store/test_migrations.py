@@ -36,14 +36,16 @@ async def test_a_connection_that_dies_meanwhile_is_told_as_that(empty):
     owner = await asyncpg.connect(empty)
     await owner.execute("begin; lock table crossdock.migration in access exclusive mode")
     migrating = asyncio.create_task(migrate(empty))
-    async with asyncio.timeout(10):
-        while not await owner.fetchval(
+    looking = await asyncpg.connect(empty)
+    async with asyncio.timeout(10):  # not by the owner: what a transaction sees of others stands still
+        while not await looking.fetchval(
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where wait_event_type = 'Lock' and datname = current_database()"
         ):
             await asyncio.sleep(0.01)
     with pytest.raises(Unreachable, match="the database does not answer"):
         await migrating
+    await looking.close()
     await owner.close()
 
 
