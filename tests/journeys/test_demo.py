@@ -9,6 +9,7 @@ import socket
 import tempfile
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -41,6 +42,17 @@ def test_twelve_orders_end_and_the_ledgers_agree(tmp_path: Path) -> None:
     assert said["manual_touches"]["by_stand_in"] >= sum(said["exceptions"].values()) / 2
     assert time.monotonic() - began < 60
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_begun_at_once_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as both:
+        asked = [
+            both.submit(crossdock, "demo", "--orders", "2", "--exit", "--json", cwd=tmp_path) for _ in "ab"
+        ]
+        done = [one.result() for one in asked]
+    assert [one.returncode for one in done] == [0, 0], [one.stderr[-1000:] for one in done]
+    pages = {line.split()[1] for one in done for line in one.stderr.splitlines() if "Pages:" in line}
+    assert len(pages) == 2
 
 
 def test_in_a_terminal_a_table_lives_and_the_pages_stay_until_interrupted(tmp_path: Path) -> None:

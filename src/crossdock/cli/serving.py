@@ -17,6 +17,7 @@ from crossdock.cli.place import HERE, Directory, Json, interrupted, run, setting
 from crossdock.errors import Refused
 
 _PATIENCE = 5  # seconds for requests that are under way when the server is told to end
+_BACKLOG = 2048  # connections that wait to be accepted
 
 
 def serve(
@@ -103,6 +104,8 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
         try:
             while not server.started and not running.done():  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
+            if running.done():
+                await running  # raises what kept it from starting
             yield f"http://{system.settings.host}:{number}"
         finally:
             await site.state.stream.close()  # open pages listen for ever; the server would wait for them
@@ -120,16 +123,27 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def _listening(host: str, port: int, *, fallback: bool) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with contextlib.ExitStack() as stack:
         try:
-            listening.bind((host, port))
+            listening = stack.enter_context(_bound(host, port))
         except OSError as error:
             if not fallback:
                 raise Refused(
                     f"{host}:{port} cannot be served: {error.strerror}",
                     mend="another `crossdock serve` may run there; give another --port",
                 ) from None
-            listening.bind((host, 0))
+            listening = stack.enter_context(_bound(host, 0))
         yield listening
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that listens. It does so at once: until then another process could be given the same port."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
