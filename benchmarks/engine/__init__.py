@@ -73,6 +73,7 @@ async def contest(
         print(f"{name}: {made} calls instead of {due}; its figures do not count", file=sys.stderr)
         return None
     told = f"{result.orders_per_s:.1f} orders/s, p50 {result.p50_ms:.0f} ms, p99 {result.p99_ms:.0f} ms"
+    told += f", {result.cpu_us:.0f} µs of its process for a call"
     print(
         f"{name}, {in_flight} in flight: {told} ({result.orders} in {result.seconds:.1f} s)", file=sys.stderr
     )

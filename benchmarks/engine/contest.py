@@ -22,6 +22,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float  # of this process for each call; the database's and the stub's are beside it
 
     @property
     def orders_per_s(self) -> float:
@@ -47,14 +48,15 @@ def path(step: int) -> str:
 async def drive(orders: int, in_flight: int, carry: Callable[[int], Awaitable[object]]) -> Result:
     """Warm up, then carry `orders` orders from begin to end, `in_flight` at a time."""
     await _drive(range(orders, orders + WARM_UP), in_flight, carry)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     took = sorted(await _drive(range(orders), in_flight, carry))
-    seconds = time.perf_counter() - began
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
     return Result(
         orders=orders,
         seconds=seconds,
         p50_ms=took[len(took) // 2] * 1000,
         p99_ms=took[int(len(took) * 0.99)] * 1000,
+        cpu_us=worked / orders / CALLS * 1e6,
     )
 
 

@@ -58,6 +58,20 @@ class Agenda:
         for ref in runs:
             self._add(ref.tenant, ref.run, None)
 
+    def find(self, runs: Iterable[RunRef]) -> tuple[bool, bool]:
+        """Runs that were found by looking; whether any of them was new, and whether any is in hand.
+
+        Those in hand are passed by: what was found is most likely what is being decided. If not, the next
+        look finds it again.
+        """
+        before, passed = self._size, False
+        for ref in runs:
+            if (ref.tenant, ref.run) in self._in_hand:
+                passed = True
+            else:
+                self._add(ref.tenant, ref.run, None)
+        return self._size > before, passed
+
     def add_outcome(self, outcome: Outcome) -> None:
         """A call of ours has ended."""
         self._add(outcome.leased.tenant, outcome.leased.run, outcome)

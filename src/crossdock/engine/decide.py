@@ -15,7 +15,7 @@ decided one at a time until the one at fault is found: those before it stand.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import LiteralString
@@ -96,6 +96,10 @@ class Decided:
         self.touched.update(runs)
 
 
+Left = tuple[list[Outcome], list[RunRef]]  # what a way has not decided: outcomes, and runs (theirs as well)
+Way = Callable[[list[Outcome], list[RunRef]], Awaitable[tuple[Decided, Left]]]
+
+
 class Decider:
     """Decides batches for one worker."""
 
@@ -119,20 +123,12 @@ class Decider:
         self._states = States()
         self._straight = Straight(database, library, room=room, owner=owner, lease=lease)
 
-    async def decide(self, outcomes: list[Outcome], runs: Iterable[RunRef]) -> Decided:
+    async def decide(self, outcomes: list[Outcome], runs: list[RunRef]) -> tuple[Decided, Left]:
         """Decide what there is for these runs, and these outcomes. Raises `Unreachable`: then try again."""
-        outcomes, runs, done = await self._go_straight(outcomes, list(runs))
-        if outcomes or runs:
-            try:
-                done.add(await self._go_the_long_way(outcomes, runs))
-            except Unreachable as error:
-                done.leave(error, outcomes, runs)
-        return done
+        return await self._go_the_long_way(outcomes, runs), ([], [])
 
-    async def _go_straight(
-        self, outcomes: list[Outcome], runs: list[RunRef]
-    ) -> tuple[list[Outcome], list[RunRef], Decided]:
-        """Write the simple decisions; gives what is left for the long way."""
+    async def decide_straight(self, outcomes: list[Outcome], runs: list[RunRef]) -> tuple[Decided, Left]:
+        """Decide the simple ones of these outcomes; what is left is for `decide`. Raises as that does."""
         count = Counter((o.leased.tenant, o.leased.run) for o in outcomes)
         known: list[tuple[Outcome, State]] = []
         left: list[Outcome] = []
@@ -145,7 +141,7 @@ class Decider:
                 left.append(outcome)
         done = Decided()
         if not known:
-            return left, runs, done
+            return done, (left, runs)
         went, states = await self._straight.go(known)
         for tenant, run, state in states:
             self._states.keep(tenant, run, state)
@@ -154,7 +150,7 @@ class Decider:
         done.touched = went.touched
         done.waiting = went.waiting
         written = {(tenant, run) for tenant, run, _ in states}
-        return left + went.left, [r for r in runs if (r.tenant, r.run) not in written], done
+        return done, (left + went.left, [r for r in runs if (r.tenant, r.run) not in written])
 
     async def _go_the_long_way(
         self, outcomes: list[Outcome], runs: list[RunRef], tries: int = _TRIES

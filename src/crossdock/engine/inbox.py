@@ -34,7 +34,7 @@ with s as (
   select distinct * from unnest($1::int[], $2::uuid[]) as k(tenant, event) order by 1, 2
   on conflict do nothing returning tenant, event
 )
-select t.now, s.tenant, s.event, pg_notify('crossdock', 'inbox')
+select t.now, s.tenant, s.event, pg_notify('crossdock', $3)
 from (select crossdock.now() as now) t left join s on true
 """
 
@@ -107,7 +107,7 @@ class Inbox:
 
     async def _keep(self, batch: Sequence[_Delivery]) -> list[list[Receipt]]:
         async with self.database.engine() as transaction:
-            now, fresh = await _fresh(transaction, batch)
+            now, fresh = await _fresh(transaction, batch, self.database.mark if self.hear else "")
             routing = Routing(transaction, self.library, now)
             items: list[list[Any]] = []
             for delivery in batch:
@@ -229,7 +229,7 @@ def _refuse_excess(arrival: Arrival) -> None:
 
 
 async def _fresh(
-    transaction: EngineTransaction, batch: Sequence[_Delivery]
+    transaction: EngineTransaction, batch: Sequence[_Delivery], mark: str
 ) -> tuple[datetime, set[tuple[int, uuid.UUID]]]:
     """The time, and which of the events were never accepted before; from now on they were."""
     tenants: list[int] = []
@@ -238,7 +238,7 @@ async def _fresh(
         for arrival in delivery.arrivals:
             tenants.append(delivery.tenant)
             names.append(name_of(arrival.source, arrival.id))
-    rows = await transaction.fetch(_SEEN, tenants, names)
+    rows = await transaction.fetch(_SEEN, tenants, names, mark)
     return rows[0]["now"], {(row["tenant"], row["event"]) for row in rows if row["event"] is not None}
 
 

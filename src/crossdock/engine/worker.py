@@ -25,7 +25,7 @@ import structlog
 
 from crossdock.engine.agenda import Agenda
 from crossdock.engine.correlate import RunRef
-from crossdock.engine.decide import Decider
+from crossdock.engine.decide import Decider, Way
 from crossdock.engine.find import Finder
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Caller, LeasedCall, Outbox, Outcome, Room, outcome_event
@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 _LEAST_SHARE = 16  # runs: a transaction by itself costs too much for fewer
 _QUICK_FIRST = 0.05  # seconds
+_IN_HAND = 0.05  # seconds until the next look, where one found what is being decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,16 +183,27 @@ class Worker:
             self._quick_rests.set()
 
     async def _decide_these(self, outcomes: list[Outcome], runs: list[RunRef]) -> None:
+        """Those that go straight are let go at once, and their calls leave; the others follow."""
+        if outcomes:
+            outcomes, runs = await self._decide_by(self._decider.decide_straight, outcomes, runs)
+        if runs:
+            await self._decide_by(self._decider.decide, outcomes, runs)
+
+    async def _decide_by(
+        self, way: Way, outcomes: list[Outcome], runs: list[RunRef]
+    ) -> tuple[list[Outcome], list[RunRef]]:
+        """Decide, and do what that leads to. Gives what is left."""
         since = time.monotonic()
         try:
-            decided = await self._decider.decide(outcomes, runs)
+            decided, left = await way(outcomes, runs)
         except BaseException:
             self._agenda.done(runs)
             self._agenda.add(runs)
             for outcome in outcomes:
                 self._agenda.add_outcome(outcome)
             raise
-        self._agenda.done(runs)
+        stay = set(left[1])
+        self._agenda.done(run for run in runs if run not in stay)
         self.decisions += decided.decisions
         self.hear(decided.touched)
         for outcome in decided.again:
@@ -208,6 +220,7 @@ class Worker:
                     self._agenda.add_outcome(outcome)
                 raise
             self._look_now.set()
+        return left
 
     async def _report(self, outcomes: list[Outcome]) -> None:
         async with self._database.engine() as transaction:
@@ -309,15 +322,15 @@ class Worker:
     # -- look and tidy ---------------------------------------------------------------------------------
 
     async def _look(self) -> None:
-        found: list[RunRef] = []
+        found = in_hand = False
         if len(self._agenda) < self.pace.batch and not self._stopping.is_set():
-            found = await self._finder.pending() + await self._finder.due()
-            self._agenda.add(found)
+            refs = await self._finder.pending() + await self._finder.due()
+            found, in_hand = self._agenda.find(refs)
         if found:
             await asyncio.sleep(0.01)
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.pace.look):
+            async with asyncio.timeout(min(_IN_HAND, self.pace.look) if in_hand else self.pace.look):
                 await self._look_now.wait()
         self._look_now.clear()
 

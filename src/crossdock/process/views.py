@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ _NO_CHILDREN = Children()
 _PLAIN = frozenset({"status", "by", "reason", "redo", "events", "output"})
 
 
+@functools.lru_cache(maxsize=4096)  # the same few instants are told again and again
 def text_of(instant: datetime) -> str:
     """An instant as RFC 3339; in UTC, as all of the kernel's are, it ends with Z."""
     return instant.isoformat().replace("+00:00", "Z")

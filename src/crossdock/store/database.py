@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias
@@ -85,6 +86,7 @@ class Database:
     ) -> None:
         """Take two pools that are open; see `open`."""
         self.url = url
+        self.mark = secrets.token_hex(8)
         self._engine = engine
         self._app = app
 
@@ -186,10 +188,14 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def hints(self, hear: Callable[[str], None]) -> AsyncIterator[None]:
-        """While inside, call `hear` with what others notify. Only hints: they may be lost or never come."""
+        """While inside, call `hear` with what others notify. Only hints: they may be lost or never come.
+
+        Who notifies with `mark` is not heard here: what it has to say was said in this process.
+        """
 
         def heard(_connection: Any, _pid: int, _channel: str, payload: Any) -> None:
-            hear(str(payload))
+            if payload != self.mark:
+                hear(str(payload))
 
         connection: _Connection | None = None
         with contextlib.suppress(*GONE, asyncpg.PostgresError, asyncpg.InterfaceError):
