@@ -8,9 +8,11 @@ One direction, which `make test` holds:
     leaves                  engine       the outbox: leased, in lanes, at most one try at a time
     called                  connect      with an idempotency key; found out where in doubt; connectors say how
     comes back              engine       an outcome is an event like any other
-    seen and decided        tower        reads the history, and acts by putting events in
+    seen and decided        tower, api   for eyes and for programs: read the history, act by putting events in
+
+Who may do what, and who did it: access.
 
 Layers, low to high; each imports only those before it:
-errors, model, expressions, process, store, engine, connect, gateway | connectors, tower, installed, assemble,
-demo, cli. The sandbox stands apart: it imports nothing of ours.
+errors, model, expressions, process, store, access, engine, connect, gateway | connectors, api | tower,
+installed, assemble, demo, cli. The sandbox stands apart: it imports nothing of ours.
 """

@@ -3,6 +3,8 @@
     CrossdockError
       Refused          the caller mends it: bad input, a rule, a conflict; never retried as it is
         NotFound         what was named is not there (or not the caller's to see)
+        NotProven        who asks has not shown who they are
+        Forbidden        who asks is known, and may not
         Conflict         what was asked contradicts what is: it exists, it changed, it ended
       Unreachable      nobody's fault that lasts: tried again, after `retry_after` where that is known
       UnknownOutcome   it may have happened: found out before anything is repeated
@@ -36,6 +38,14 @@ class Refused(CrossdockError):
 
 class NotFound(Refused):
     """What was named is not there, or is not the caller's to see."""
+
+
+class NotProven(Refused):
+    """Who asks has not shown who they are. The message never tells which part was wrong."""
+
+
+class Forbidden(Refused):
+    """Who asks is known, and may not do this."""
 
 
 class Conflict(Refused):

@@ -1,0 +1,40 @@
+"""Everything that may be allowed or refused. Pages, API, commands, bulk acts and links name the same acts."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+# name: what it is, in words that an administrator reads
+ACTIONS = MappingProxyType(
+    {
+        "run.read": "see runs, their history and their graph",
+        "run.start": "start a run by hand",
+        "run.cancel": "cancel a run",
+        "run.repair": "retry, supply, skip, redo or release steps of a run",
+        "run.move": "move a run to another version of its process",
+        "order.read": "see orders, shipments and other documents",
+        "event.read": "see events, also those that are parked or quarantined",
+        "event.send": "send events in",
+        "event.settle": "give a parked event to a run, dismiss it, read what is quarantined again",
+        "task.read": "see approvals and tasks",
+        "task.decide": "decide an approval or a task",
+        "exception.read": "see exceptions",
+        "exception.close": "close an exception",
+        "process.read": "see processes and their versions",
+        "process.publish": "publish a version of a process, or let new runs take an older one",
+        "connection.read": "see connections and their health",
+        "connection.change": "make and change connections, set their secrets",
+        "connection.stop": "stop and start a connection",
+        "setting.read": "see the tenant's settings and calendars",
+        "setting.change": "change the tenant's settings and calendars",
+        "person.read": "see people and their roles",
+        "person.change": "invite people, change their roles, shut them out",
+        "role.change": "change what roles may do",
+        "key.read": "see keys",
+        "key.change": "make and revoke keys",
+        "audit.read": "see and export the audit",
+        "tenant.read": "see tenants",
+        "tenant.change": "make, suspend, export and delete tenants",
+        "usage.read": "see figures: counts, times, use",
+    }
+)

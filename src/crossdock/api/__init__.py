@@ -1,0 +1,3 @@
+"""For programs: REST, GraphQL. Reads the history; acts by putting events in."""
+
+__all__: list[str] = []
