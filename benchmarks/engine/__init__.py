@@ -3,6 +3,7 @@
 Contestants, one after the other, each in a process of its own, on the same machine, stub and PostgreSQL:
 
     ours        Crossdock's engine: one worker process, the process language, aiohttp as its caller
+    two_workers the same with a second worker process on the same database
     bare_loop   the least SQL for the same rows: what a program for these orders alone would do (`bare_loop`)
     dbos        DBOS on the same PostgreSQL, a workflow of 8 steps
     temporal    Temporal's development server, in memory (so not durable: its faster form), 8 activities
@@ -31,6 +32,7 @@ from crossdock.store.embedded import EmbeddedServer
 # Orders for each contestant, with 64 and with 1,000 in flight.
 ORDERS = {
     "ours": (6_000, 12_000),
+    "two_workers": (6_000, 12_000),
     "dbos": (400, 1_000),
     "temporal": (300, 1_000),
     "bare_loop": (8_000, 12_000),

@@ -7,6 +7,8 @@ row says so; the rows are asked for that every few milliseconds, which is part o
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,35 +86,41 @@ class Ends:
 async def run(orders: int, in_flight: int, stub_url: str, database_url: str) -> Result:
     """Carry the orders through the engine, in this process."""
     await migrate(database_url)
+    async with engine(stub_url, database_url) as (database, library, worker):
+        tenant = await database.create_tenant("bench")
+        await Connections(database).put(tenant, "stub", system="stub", connector="stub")
+        await library.publish(tenant, process())
+        inbox = Inbox(database, library, worker.hear)
+        ends = Ends(database, tenant)
+
+        async def carry(number: int) -> None:
+            (receipt,) = await inbox.put(tenant, [released(order(number))])
+            await ends.of(receipt.runs[0])
+
+        async with asyncio.TaskGroup() as group:
+            work = group.create_task(worker.run())
+            asking = group.create_task(ends.ask())
+            result = await drive(orders, in_flight, carry)
+            asking.cancel()
+            worker.stop()
+            await work
+        return result
+
+
+@contextlib.asynccontextmanager
+async def engine(stub_url: str, database_url: str) -> AsyncIterator[tuple[Database, Library, Worker]]:
+    """A worker that calls the stub, not yet running, and what it works with."""
     database = await Database.open(database_url)
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
     try:
         async with aiohttp.ClientSession(stub_url, connector=connector, timeout=timeout) as session:
-            tenant = await database.create_tenant("bench")
-            await Connections(database).put(tenant, "stub", system="stub", connector="stub")
             operations = {
                 name: OperationShape(name=name) for name in (f"stub.step_{n}" for n in range(CALLS))
             }
             catalogue = canonical().including(operations=operations)
             library = Library(database, lambda text: load(text, catalogue))
-            await library.publish(tenant, process())
-            worker = Worker(database, library, Stub(session))
-            inbox = Inbox(database, library, worker.hear)
-            ends = Ends(database, tenant)
-
-            async def carry(number: int) -> None:
-                (receipt,) = await inbox.put(tenant, [released(order(number))])
-                await ends.of(receipt.runs[0])
-
-            async with asyncio.TaskGroup() as group:
-                work = group.create_task(worker.run())
-                asking = group.create_task(ends.ask())
-                result = await drive(orders, in_flight, carry)
-                asking.cancel()
-                worker.stop()
-                await work
-            return result
+            yield database, library, Worker(database, library, Stub(session))
     finally:
         await database.close()
 
