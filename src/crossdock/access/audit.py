@@ -6,28 +6,55 @@ The rules:
 - Entries of a tenant are numbered without gaps, each with the hash of the one before (`audit_form`). The row
   of `audit_head` is locked until the transaction ends, so `record` is called last in it.
 - Neither role of the database may change or delete an entry.
+- A refused attempt leaves one as well; many equal ones are counted (`audit_attempts`).
+- Every few seconds what is new is signed (`audit_checkpoints`), together with the history that was decided.
+  The statement is kept in the database and in a file beside it. `verify` compares all of it.
+
+What can be hidden, by whom:
+
+- With the database alone: nothing that was signed. Entries of the last seconds, not signed yet, can be
+  replaced or removed together with the head; of the history, rows of the last minute.
+- With the database and the file, not the key: both can be cut back to an earlier checkpoint. A copy of the
+  file, or of its last line, that is kept elsewhere shows it.
+- With the key: everything. Give it in the environment, and keep the public half and a copy of the file
+  elsewhere.
+- Acts that never happened can be added by whoever may add entries: the chain proves that nothing was taken
+  away or changed, not that a program which had the database's password told the truth.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
+import structlog
+
 from crossdock.access.actions import ACTIONS
+from crossdock.access.audit_attempts import Attempts
+from crossdock.access.audit_checkpoints import CheckpointFile, as_entry, make
 from crossdock.access.audit_form import (
     GENESIS,
     LONGEST_WHY,
     MOST_ROLES,
+    Entry,
     Outcome,
     body,
     plain,
     value_text,
 )
+from crossdock.access.audit_reading import checkpoints_after, export, verify
+from crossdock.access.audit_signer import Signer
+from crossdock.access.audit_verify import Report
 from crossdock.access.resource import Resource
 from crossdock.access.who import Principal
-from crossdock.errors import Broken
-from crossdock.store import Database, EngineTransaction, TenantTransaction
+from crossdock.errors import Broken, CrossdockError
+from crossdock.store import Database, EngineTransaction, Tenant, TenantTransaction
+
+log = structlog.get_logger(__name__)
 
 _ACT = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)+")
 
@@ -49,12 +76,66 @@ returning number
 """
 
 
-class Audit:
-    """Writes and reads the audit of all tenants, one at a time."""
+_ENTRIES: LiteralString = """
+select * from crossdock.audit
+where tenant = crossdock.tenant() and ($1::bigint is null or number < $1)
+  and ($2::text is null or actor = $2 or behind = $2) and ($3::text is null or action = $3)
+  and ($4::text is null or on_kind = $4) and ($5::text is null or on_id = $5)
+  and ($6::text is null or outcome = $6)
+  and ($7::timestamptz is null or at >= $7) and ($8::timestamptz is null or at < $8)
+order by number desc limit $9
+"""
 
-    def __init__(self, database: Database) -> None:
-        """Of that database."""
+# Tenants with entries that are not signed, and those with a history that is not.
+_UNSIGNED: LiteralString = """
+select h.tenant from crossdock.audit_head h
+where h.number > coalesce((select c.entries from crossdock.audit_checkpoint c where c.tenant = h.tenant
+                           order by c.number desc limit 1), 0)
+order by 1
+"""
+_UNSIGNED_HISTORY: LiteralString = """
+select t.tenant from crossdock.tenant t
+where exists (
+  select from crossdock.history h
+  where h.tenant = t.tenant and h.xid < pg_snapshot_xmin(pg_current_snapshot())
+    and h.xid >= coalesce((select c.upto from crossdock.audit_checkpoint c where c.tenant = t.tenant
+                           order by c.number desc limit 1), 0)::text::xid8)
+order by 1
+"""
+
+SOON = 2.0  # seconds after which an entry is signed, at most, while a process runs
+_HISTORY = 30.0  # seconds after which the history is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which entries: those that have all that is named. `actor` is also found behind a key or link."""
+
+    actor: str | None = None
+    action: str | None = None
+    on_kind: str | None = None
+    on_id: str | None = None
+    outcome: Outcome | None = None
+    since: datetime | None = None
+    until: datetime | None = None  # before it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Entries, newest first; `next` is the cursor of the page after, None where there is none."""
+
+    items: list[Entry]
+    next: int | None
+
+
+class Audit:
+    """Writes, signs, reads and verifies the audit of all tenants, one at a time."""
+
+    def __init__(self, database: Database, signer: Signer | None = None) -> None:
+        """Of that database. Without a signer nothing is signed, and what is signed is not believed."""
         self._database = database
+        self._signer = signer
+        self._attempts = Attempts()
 
     async def record(
         self,
@@ -77,7 +158,7 @@ class Audit:
         """
         if action not in ACTIONS and not _ACT.fullmatch(action):
             raise Broken(f"{action!r} is no act", mend="name it like `thing.done`, as ACTIONS does")
-        said: Mapping[str, Any] = {
+        said: dict[str, Any] = {
             "home": principal.tenant,
             "kind": principal.kind,
             "actor": plain(principal.id),
@@ -97,4 +178,82 @@ class Audit:
             tenant = transaction.tenant.id
         elif tenant is None:
             tenant = principal.tenant
-        await transaction.value(_RECORD, tenant, GENESIS, body(**said), *said.values())
+        if outcome == "refused" and not self._attempts.first(tenant, said):
+            return
+        await _add(transaction, tenant, said)
+
+    async def entries(
+        self, tenant: Tenant, wanted: Filter | None = None, cursor: int | None = None, *, most: int = 100
+    ) -> Page:
+        """Entries of a tenant, newest first; `cursor` is what the page before gave as `next`."""
+        f = wanted or Filter()
+        async with self._database.of(tenant) as transaction:
+            rows = await transaction.fetch(
+                _ENTRIES, cursor, f.actor, f.action, f.on_kind, f.on_id, f.outcome, f.since, f.until, most + 1
+            )
+        items = [as_entry(row) for row in rows[:most]]
+        return Page(items=items, next=items[-1].number if len(rows) > most else None)
+
+    def export(self, tenant: Tenant) -> AsyncIterator[str]:
+        """The whole audit of a tenant as lines of JSON that verify without a database (`audit_export`)."""
+        return export(self._database, tenant, self._signer)
+
+    async def verify(self, tenant: Tenant) -> Report:
+        """Compare entries, checkpoints, the file beside the database, and the history of a tenant."""
+        return await verify(self._database, tenant, self._signer)
+
+    async def seal(self, tenant: int) -> bool:
+        """Sign what is new of a tenant, and add it to the file; whether there was anything.
+
+        Raises `Broken` where it is not what was recorded, `Refused` where nobody can sign.
+        """
+        if self._signer is None:
+            return False
+        file = CheckpointFile(self._signer.directory, tenant)
+        outside = file.last()
+        async with self._database.engine() as transaction:
+            made = await make(transaction, tenant, self._signer, outside=outside)
+        if made is not None or outside == 0:
+            async with self._database.engine() as transaction:
+                missing = await checkpoints_after(transaction, tenant, outside, self._signer.known())
+            if missing:
+                await asyncio.to_thread(file.add, missing)
+        return made is not None
+
+    async def settle(self, *, at_once: bool = True) -> None:
+        """Write what was counted of refused attempts, and sign what is new of all tenants."""
+        for tenant, said in self._attempts.over(at_once=at_once):
+            async with self._database.engine() as transaction:
+                await _add(transaction, tenant, said)
+        await self._seal_all(_UNSIGNED)
+
+    async def run(self) -> None:
+        """Settle again and again, until cancelled. Any number of processes may."""
+        slept = 0.0
+        while True:
+            await asyncio.sleep(SOON)
+            slept += SOON
+            try:
+                await self.settle(at_once=False)
+                if slept >= _HISTORY:
+                    slept = 0.0
+                    await self._seal_all(_UNSIGNED_HISTORY)
+            except CrossdockError as error:
+                log.warning("audit.not_settled", error=error.message, mend=error.mend)
+
+    async def _seal_all(self, which: LiteralString) -> None:
+        if self._signer is None:
+            return
+        async with self._database.engine() as transaction:
+            tenants = [row["tenant"] for row in await transaction.fetch(which)]
+        for tenant in tenants:
+            try:
+                more = await self.seal(tenant)
+                while more:  # a long history takes several
+                    more = which is _UNSIGNED_HISTORY and await self.seal(tenant)
+            except Broken as error:
+                log.warning("audit.broken", tenant=tenant, error=error.message, mend=error.mend)
+
+
+async def _add(transaction: TenantTransaction | EngineTransaction, tenant: int, said: dict[str, Any]) -> None:
+    await transaction.value(_RECORD, tenant, GENESIS, body(**said), *said.values())

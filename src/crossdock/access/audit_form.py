@@ -140,6 +140,11 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
+def timestamp(at: datetime) -> str:
+    """As it is written: RFC 3339 in UTC, with microseconds."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def eight(number: int) -> bytes:
     """A whole number in eight bytes, big-endian."""
     return number.to_bytes(8, "big", signed=True)
