@@ -178,11 +178,9 @@ def settings() -> str:
 def command_line() -> str:
     """Every command with its arguments and options, from the program itself."""
     parts = []
-    for command in _app.registered_commands:
-        assert command.callback is not None
-        name = command.name or command.callback.__name__
-        doc = inspect.getdoc(command.callback) or ""
-        arguments, options = _parameters(command.callback)
+    for name, callback in _commands():
+        doc = inspect.getdoc(callback) or ""
+        arguments, options = _parameters(callback)
         usage = " ".join(["crossdock", name, *(argument[0].strip("`") for argument in arguments)])
         part = [f"## {name}", doc, f"```\n{usage} [options]\n```" if options else f"```\n{usage}\n```"]
         if arguments:
@@ -204,13 +202,20 @@ def command_line() -> str:
 def commands() -> dict[str, list[str]]:
     """The commands, each with the names of its options."""
     found = {}
-    for command in _app.registered_commands:
-        assert command.callback is not None
-        options = _parameters(command.callback)[1]
-        found[command.name or command.callback.__name__] = re.findall(
-            r"--[a-z-]+", " ".join(row[0] for row in options)
-        )
+    for name, callback in _commands():
+        options = _parameters(callback)[1]
+        found[name] = re.findall(r"--[a-z-]+", " ".join(row[0] for row in options))
     return found
+
+
+def _commands() -> Iterator[tuple[str, Any]]:
+    """Every command, by what is typed: those of a group as `group command`."""
+    groups = [(f"{group.name} ", group.typer_instance) for group in _app.registered_groups]
+    for before, group in [("", _app), *groups]:
+        assert group is not None
+        for command in group.registered_commands:
+            assert command.callback is not None
+            yield before + (command.name or command.callback.__name__), command.callback
 
 
 def _parameters(callback: Any) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -219,6 +219,10 @@ class Audit:
             if missing:
                 await asyncio.to_thread(file.add, missing)
         return made is not None
+
+    def keys(self) -> Mapping[str, bytes]:
+        """The public halves of the keys that have signed here, by name."""
+        return self._signer.known() if self._signer else {}
 
     async def settle(self, *, at_once: bool = True) -> None:
         """Write what was counted of refused attempts, and sign what is new of all tenants."""
