@@ -12,14 +12,23 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import structlog
 import yaml
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Mount
 
-from crossdock.connect import Calls, FileKeeper, Lines, Wire
+from crossdock.access import Principal
+from crossdock.access.audit import Audit
+from crossdock.access.headers import Headers
+from crossdock.access.master import Masters
+from crossdock.access.redaction import Redaction
+from crossdock.access.sealing import Sealing
+from crossdock.access.secrets import ConnectionSecrets
+from crossdock.connect import Calls, Lines, SealedKeeper, Wire
 from crossdock.connect.lines import settled
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused
@@ -50,12 +59,33 @@ class System:
     repairs: Repairs
     connections: Connections
     tenant: Tenant
-    keeper: FileKeeper
+    sealing: Sealing
+    secrets: ConnectionSecrets
+    keeper: SealedKeeper
     lines: Lines
+    locked: CrossdockError | None = None  # why secrets do not open
+
+    async def unlock(self) -> None:
+        """See that secrets open, and take them over from the file that held them once.
+
+        Raises `Refused` where the master key is missing or another one, `Unreachable` where Vault is away.
+        """
+        await self.sealing.begin(self.tenant.id)
+        await self.secrets.take_over(self.settings.data / "secrets.json", by=self.itself("secrets.json"))
+        self.locked = None
+
+    def itself(self, origin: str) -> Principal:
+        """The installation, where it does something by itself."""
+        return Principal(tenant=self.tenant.id, id="crossdock", kind="system", origin=origin)
 
     @contextlib.asynccontextmanager
     async def worker(self, pace: Pace | None = None) -> AsyncIterator[Worker]:
-        """A worker and a reader of feeds that run meanwhile; they take hints from this process's inbox."""
+        """A worker and a reader of feeds that run meanwhile; they take hints from this process's inbox.
+
+        Raises as `unlock` does.
+        """
+        if self.locked is not None:
+            await self.unlock()
         wire = Wire()
         calls = Calls(self.lines, wire)
         worker = Worker(self.database, self.library, calls, pace or Pace(lease=self.settings.lease))
@@ -94,7 +124,7 @@ class System:
             title=self.tenant.name,
         )
 
-        site = Starlette(routes=[Mount("/hooks", hooks), Mount("/", tower)])
+        site = Starlette(routes=[Mount("/hooks", hooks), Mount("/", tower)], middleware=[Middleware(Headers)])
         site.state.stream = tower.state.stream
         return site
 
@@ -125,10 +155,12 @@ class System:
         for values, secrets in await self.wanted(connections, where=where):
             await self.connections.put(self.tenant, **values)
             if secrets:
-                self.keeper.put(self.tenant.id, values["name"], secrets)
+                by = self.itself(where or "connections")
+                await self.secrets.put(self.tenant.id, values["name"], secrets, by=by)
 
     async def connect_those_named(self) -> None:
         """Set the connections that the installation's file names, where there is one. Raises `Refused`."""
+        await self.unlock()
         await self.connect(_yaml(self.settings.connections), where=str(self.settings.connections))
 
     async def wanted(
@@ -169,8 +201,9 @@ async def opened(settings: Settings, *, set_up: bool = False, durable: bool = Tr
         database = await Database.open(url, prepared=settings.prepared_statements)
         looking = asyncio.create_task(_look_after(server))
         try:
-            system = await _system(settings, database, set_up=set_up)
-            yield system
+            redaction = _redaction(settings)
+            with redaction.over_logs():
+                yield await _system(settings, database, redaction, set_up=set_up)
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -191,10 +224,28 @@ async def _look_after(server: EmbeddedServer | None) -> None:
             log.warning("database.does_not_start", error=error.message, where=error.where)
 
 
-async def _system(settings: Settings, database: Database, *, set_up: bool) -> System:
+def _redaction(settings: Settings) -> Redaction:
+    """Knows what the settings hold that nobody may read in a log."""
+    password = urlsplit(settings.database_url).password if settings.database_url else None
+    texts = [unquote(password or ""), password or "", settings.master_key, settings.vault_token]
+    return Redaction(text for text in texts if text)
+
+
+async def _system(settings: Settings, database: Database, redaction: Redaction, *, set_up: bool) -> System:
     installed = Installed.find(settings.connectors)
     library = Library(database, installed.reopen)
-    keeper = FileKeeper(settings.data / "secrets.json")
+    sealing = Sealing(
+        database,
+        Masters(
+            settings.data / "keys" / "master.key",
+            given=settings.master_key,
+            given_file=settings.master_key_file,
+            vault_token=settings.vault_token,
+            vault_token_file=settings.vault_token_file,
+        ),
+    )
+    secrets = ConnectionSecrets(database, sealing, Audit(database), redaction)
+    keeper = SealedKeeper(secrets)
     system = System(
         settings=settings,
         database=database,
@@ -206,13 +257,21 @@ async def _system(settings: Settings, database: Database, *, set_up: bool) -> Sy
         repairs=Repairs(database, library),
         connections=Connections(database),
         tenant=await _tenant(database, settings.tenant, make=set_up),
+        sealing=sealing,
+        secrets=secrets,
         keeper=keeper,
         lines=Lines(database, installed.connectors, keeper),
     )
     if set_up:
+        await system.unlock()
         await system.publish(system.texts())
         await system.connect_those_named()
     else:
+        try:
+            await sealing.look()
+        except CrossdockError as error:  # much can be done without them; a worker cannot
+            system.locked = error
+            log.warning("secrets.locked", error=error.message, where=error.where, mend=error.mend)
         installed.learn(system.texts())
     return system
 

@@ -9,7 +9,7 @@ import difflib
 import getpass
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from crossdock.errors import Refused
 FILE = "crossdock.toml"
 _PREFIX = "CROSSDOCK_"
 _LAST_PORT = 65_535
+_SECRET = frozenset({"database_url", "master_key", "vault_token"})  # never shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class Settings:
     """What `settings.default.toml` describes, read once at the start. Paths are absolute."""
 
     data: Path
-    database_url: str
+    database_url: str = field(repr=False)
     prepared_statements: bool
     host: str
     port: int
@@ -39,6 +40,13 @@ class Settings:
     person: str
     zone: str
     lease: float
+    master_key: str = field(repr=False)
+    master_key_file: Path | None
+    vault_token: str = field(repr=False)
+    vault_token_file: Path | None
+    tls_certificate: Path | None
+    tls_key: Path | None
+    proxies: tuple[str, ...]
 
     @classmethod
     def read(cls, directory: Path, environment: Mapping[str, str], **given: Any) -> Settings:
@@ -70,10 +78,14 @@ class Settings:
                 values[name] = _fitting(name, _parsed(text, known[name]), known[name], variable)
         if environment.get("DATABASE_URL") and not values["database_url"]:
             values["database_url"] = environment["DATABASE_URL"]
+        values["vault_token"] = values["vault_token"] or environment.get("VAULT_TOKEN", "")
         values.update({name: value for name, value in given.items() if value is not None})
         for name in ("data", "processes", "connectors", "connections"):
             values[name] = (directory / values[name]).resolve()
+        for name in ("master_key_file", "vault_token_file", "tls_certificate", "tls_key"):
+            values[name] = (directory / values[name]).resolve() if values[name] else None
         values["packs"] = tuple(values["packs"])
+        values["proxies"] = tuple(values["proxies"])
         try:
             ZoneInfo(values["zone"])
         except (KeyError, ValueError, OSError):
@@ -86,6 +98,12 @@ class Settings:
             raise Refused(f"there is no port {values['port']}", where="port", mend=f"give 1 to {_LAST_PORT}")
         if values["lease"] <= 0:
             raise Refused(f"a lease lasts {values['lease']} seconds", where="lease", mend="e.g. 60.0")
+        if bool(values["tls_certificate"]) != bool(values["tls_key"]):
+            raise Refused(
+                "a certificate needs its key, and a key its certificate",
+                where="tls_certificate, tls_key",
+                mend="give both or none",
+            )
         return cls(**values)
 
 
@@ -123,9 +141,10 @@ def _fitting(name: str, value: Any, default: Any, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        shown = "something else" if name in _SECRET else repr(value)
         words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
         raise Refused(
-            f"`{name}` is {value!r}, where {words[kind]} is needed", where=where, mend=f"e.g. {default!r}"
+            f"`{name}` is {shown}, where {words[kind]} is needed", where=where, mend=f"e.g. {default!r}"
         )
     return value
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import stat
 import sys
 import types
 from dataclasses import replace
@@ -13,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from partner_depot import depot
 
-from crossdock.connect import FileKeeper, Registry, catalogue, contracts
+from crossdock.connect import Registry, catalogue, contracts
 from crossdock.connect.contract import Operation, OwnEvent, Response, path, said
 from crossdock.connect.fit import fits
 from crossdock.connect.secret import Secret
-from crossdock.errors import Broken, Conflict, NotFound, Refused
+from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.expressions import parse_type, problems
 from crossdock.model import DOCUMENTS
 
@@ -149,21 +148,6 @@ def test_a_secret_is_not_to_be_seen():
         pickle.dumps(secret)
     with pytest.raises(TypeError):
         hash(secret)
-
-
-async def test_secrets_in_a_file_are_for_its_owner_alone_and_seen_by_others_at_once(tmp_path):
-    file = tmp_path / "secrets.json"
-    mine, theirs = FileKeeper(file), FileKeeper(file)
-    assert await mine.secrets(1, "depot") == {}
-    mine.put(1, "depot", {"key": "a", "hook": ["new", "old"]})
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert await theirs.secrets(1, "depot") == {"key": (Secret("a"),), "hook": (Secret("new"), Secret("old"))}
-    theirs.put(1, "depot", {"key": "b"})
-    assert await mine.secrets(1, "depot") == {"key": (Secret("b"),), "hook": (Secret("new"), Secret("old"))}
-    assert await mine.secrets(2, "depot") == {}
-    file.write_text("{")
-    with pytest.raises(Broken, match="cannot be read"):
-        await mine.secrets(1, "depot")
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,8 @@ def _apart(place: Path, processes: Path | None) -> Settings:
         HERE,
         data=str(place.absolute()),
         database_url="",
+        tls_certificate="",
+        tls_key="",
         tenant="default",
         connections=str(place.absolute() / "connections.yaml"),
         processes=str(processes.absolute()) if processes is not None else None,

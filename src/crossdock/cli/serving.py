@@ -87,8 +87,9 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
 
     `fallback` takes a free port where the usual one is taken. Raises `Refused` where it may not.
     """
-    wanted = system.settings.port if port is None else port
-    with _listening(system.settings.host, wanted, fallback=fallback and port is None) as listening:
+    settings = system.settings
+    wanted = settings.port if port is None else port
+    with _listening(settings.host, wanted, fallback=fallback and port is None) as listening:
         number = listening.getsockname()[1]
         site = system.site()
         config = uvicorn.Config(
@@ -98,6 +99,11 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
             lifespan="off",
             ws="none",
             timeout_graceful_shutdown=_PATIENCE,
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=list(settings.proxies),
+            server_header=False,
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
         )
         server = _Server(config)
         running = asyncio.create_task(server.serve(sockets=[listening]))
@@ -106,7 +112,7 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
                 await asyncio.sleep(0.01)
             if running.done():
                 await running  # raises what kept it from starting
-            yield f"http://{system.settings.host}:{number}"
+            yield f"{'https' if settings.tls_certificate else 'http'}://{settings.host}:{number}"
         finally:
             await site.state.stream.close()  # open pages listen for ever; the server would wait for them
             server.should_exit = True

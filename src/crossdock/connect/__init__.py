@@ -6,7 +6,7 @@ A connector imports `crossdock.connect.contract`, `sign_in` and `signatures`; al
 from crossdock.connect.call import Calls
 from crossdock.connect.contract import Connector
 from crossdock.connect.declarative import from_yaml
-from crossdock.connect.keeper import FileKeeper, Keeper
+from crossdock.connect.keeper import Keeper, SealedKeeper
 from crossdock.connect.lines import Lines
 from crossdock.connect.registry import Registry
 from crossdock.connect.systems import catalogue, contracts
@@ -15,10 +15,10 @@ from crossdock.connect.wire import Wire
 __all__ = [
     "Calls",
     "Connector",
-    "FileKeeper",
     "Keeper",
     "Lines",
     "Registry",
+    "SealedKeeper",
     "Wire",
     "catalogue",
     "contracts",

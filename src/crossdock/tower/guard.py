@@ -1,4 +1,5 @@
-"""What stands between a browser and the pages: headers, tokens against forged posts, bounded forms.
+"""What stands between a browser and the pages: what they may load, tokens against forged posts, and
+bounded forms.
 
 A post is taken only with the token that stands both in the form and in a cookie which other sites can neither
 read nor have sent along (SameSite), and never when the browser says that another site asked for it.
@@ -16,7 +17,6 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossdock.errors import Refused
 
@@ -26,43 +26,11 @@ TOKEN_FIELD = "token"  # noqa: S105 - a name
 LARGEST_FORM = 1_000_000  # bytes
 MOST_FIELDS = 500
 
-_HEADERS = (
-    (
-        b"content-security-policy",
-        (
-            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-            b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-        ),
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-
-
-class Headers:
-    """Adds the security headers to every answer; pages are not kept by caches that others share."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the wrapped application does, with the headers."""
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message.get("headers", []))
-                present = {name for name, _ in headers}
-                headers += [pair for pair in _HEADERS if pair[0] not in present]
-                if b"cache-control" not in present:
-                    headers.append((b"cache-control", b"no-store"))
-                message["headers"] = headers
-            await send(message)
-
-        await self._app(scope, receive, guarded if scope["type"] == "http" else send)
+"""What a page of ours may load: nothing from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

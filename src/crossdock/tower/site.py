@@ -13,13 +13,14 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from crossdock.access.headers import Headers
 from crossdock.engine import Connections, Inbox, Repairs
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
 from crossdock.gateway import Quarantine
 from crossdock.process import Process
 from crossdock.store import Database, Tenant
 from crossdock.tower.ground import HERE, Ground, Who, templates
-from crossdock.tower.guard import Headers
+from crossdock.tower.guard import POLICY
 from crossdock.tower.pages import act, desk, events, overview, processes, run, runs
 from crossdock.tower.pages import connections as lines
 from crossdock.tower.pages import repairs as many
@@ -80,7 +81,7 @@ def app(
 
     site = Starlette(
         routes=[*_routes(ground), Route("/stream", listen)],
-        middleware=[Middleware(Headers)],
+        middleware=[Middleware(Headers, policy=POLICY)],
         exception_handlers={
             CrossdockError: _refusal(ground),
             404: _missing(ground),
