@@ -392,6 +392,21 @@ async def test_rows_of_the_history_that_were_changed_removed_or_added_are_named(
     assert (await audit.verify(tenant)).good
 
 
+async def test_a_long_history_is_signed_in_parts_and_a_transaction_never_cut(audit, database, tenant, owner):
+    for run, rows in ((1, 6000), (2, 3000), (3, 3000), (4, 10)):
+        await owner.execute(
+            "insert into crossdock.history (tenant, run, seq, at, type, event, records) "
+            "select $1, $2, n, now(), 'x', '{}', '[]' from generate_series(1, $3::int) n",
+            tenant.id,
+            run,
+            rows,
+        )
+    parts = [await audit.seal(tenant.id) for _ in range(5)]
+    assert parts == [True, True, True, False, False]
+    report = await audit.verify(tenant)
+    assert (report.good, report.rows, report.unsigned_rows) == (True, 12010, 0)
+
+
 async def test_history_of_a_transaction_that_is_open_is_left_to_the_next_checkpoint(
     audit, database, tenant, url
 ):
@@ -588,4 +603,7 @@ def test_the_hash_of_a_chain_is_fixed_for_ever():
     who = {"home": 1, "kind": "human", "actor": "alice", "behind": "", "roles": ("a", "b")}
     what = {"action": "run.cancel", "on_kind": "run", "on_id": "7", "outcome": "done", "why": "\u00e9"}
     said = body(**who, **what, origin="cli", count=1, before="", after='{"n":1}')
-    assert entry_hash(GENESIS, 3, 1, at, said).hex() == "458918a9f8a624b900233733c03cc7f63a5da236b87c24a4c30cee35e825bc75"
+    assert (
+        entry_hash(GENESIS, 3, 1, at, said).hex()
+        == "458918a9f8a624b900233733c03cc7f63a5da236b87c24a4c30cee35e825bc75"
+    )

@@ -61,16 +61,15 @@ create table crossdock.audit_checkpoint (
 );
 call crossdock.protect('crossdock.audit_checkpoint', 'select', 'select, insert');
 
--- Of a history row, what a checkpoint holds: its place, and a hash over all of it.
+-- Of a history row, what a checkpoint holds: its place, and a hash over all of it. Binary forms, each text before
+-- the last with its length; what is long is put together once.
 create function crossdock.history_leaf(row_ crossdock.history) returns bytea
 language sql stable parallel safe as $$
   select int8send(row_.run) || int4send(row_.seq) || substr(sha256(
-    'crossdock.history.1'::bytea || int8send(row_.tenant::bigint) || int8send(row_.run) || int4send(row_.seq)
-    || int8send((extract(epoch from row_.at) * 1000000)::bigint)
-    || int8send((extract(epoch from row_.stored) * 1000000)::bigint) || int8send(row_.xid::text::bigint)
-    || int4send(octet_length(convert_to(row_.type, 'UTF8'))) || convert_to(row_.type, 'UTF8')
-    || int4send(octet_length(row_.event)) || row_.event
-    || int4send(octet_length(row_.records)) || row_.records), 1, 20)
+    'crossdock.history.1'::bytea || int4send(row_.tenant) || int8send(row_.run) || int4send(row_.seq)
+    || timestamptz_send(row_.at) || timestamptz_send(row_.stored) || xid8send(row_.xid)
+    || int4send(octet_length(row_.type)) || int4send(octet_length(row_.event)) || textsend(row_.type)
+    || (row_.event || row_.records)), 1, 20)
 $$;
 
 -- A tenant that is suspended: nothing enters, leaves or is decided.
