@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import platform
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Mount
 
-from crossdock.access import Principal
+from crossdock.access import Principal, Resource
 from crossdock.access.audit import Audit
+from crossdock.access.audit_signer import Signer
 from crossdock.access.headers import Headers
 from crossdock.access.master import Masters
 from crossdock.access.redaction import Redaction
@@ -31,7 +33,7 @@ from crossdock.access.secrets import ConnectionSecrets
 from crossdock.connect import Calls, Lines, SealedKeeper, Wire
 from crossdock.connect.lines import settled
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
-from crossdock.errors import Conflict, CrossdockError, NotFound, Refused
+from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
 from crossdock.gateway import Poller, Quarantine, webhooks
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process import Process
@@ -59,6 +61,7 @@ class System:
     repairs: Repairs
     connections: Connections
     tenant: Tenant
+    audit: Audit
     sealing: Sealing
     secrets: ConnectionSecrets
     keeper: SealedKeeper
@@ -91,6 +94,7 @@ class System:
         worker = Worker(self.database, self.library, calls, pace or Pace(lease=self.settings.lease))
         poller = Poller(self.database, self.inbox, self.lines, calls, self.installed.connectors)
         self.inbox.hear = worker.hear
+        await self._note("system.started")
         running = asyncio.create_task(worker.run())
         reading = asyncio.create_task(poller.run())
         try:
@@ -101,6 +105,14 @@ class System:
             worker.stop()
             await asyncio.gather(running, reading, return_exceptions=True)
             await wire.close()
+            with contextlib.suppress(Unreachable):
+                await self._note("system.stopped")
+
+    async def _note(self, action: str) -> None:
+        """What the installation does by itself, for the audit."""
+        async with self.database.of(self.tenant) as transaction:
+            by = self.itself(platform.node())
+            await self.audit.record(transaction, by, action, Resource(kind="worker"))
 
     def site(self) -> Starlette:
         """Pages and webhooks, to be served. Close `site.state.stream` before the server is told to end."""
@@ -203,7 +215,9 @@ async def opened(settings: Settings, *, set_up: bool = False, durable: bool = Tr
         try:
             redaction = _redaction(settings)
             with redaction.over_logs():
-                yield await _system(settings, database, redaction, set_up=set_up)
+                system = await _system(settings, database, redaction, set_up=set_up)
+                async with system.audit.kept():
+                    yield system
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -228,6 +242,7 @@ def _redaction(settings: Settings) -> Redaction:
     """Knows what the settings hold that nobody may read in a log."""
     password = urlsplit(settings.database_url).password if settings.database_url else None
     texts = [unquote(password or ""), password or "", settings.master_key, settings.vault_token]
+    texts.append(settings.audit_key)
     return Redaction(text for text in texts if text)
 
 
@@ -244,7 +259,8 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
             vault_token_file=settings.vault_token_file,
         ),
     )
-    secrets = ConnectionSecrets(database, sealing, Audit(database), redaction)
+    audit = Audit(database, Signer(settings.data / "audit", key=settings.audit_key))
+    secrets = ConnectionSecrets(database, sealing, audit, redaction)
     keeper = SealedKeeper(secrets)
     system = System(
         settings=settings,
@@ -257,6 +273,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         repairs=Repairs(database, library),
         connections=Connections(database),
         tenant=await _tenant(database, settings.tenant, make=set_up),
+        audit=audit,
         sealing=sealing,
         secrets=secrets,
         keeper=keeper,

@@ -20,7 +20,7 @@ from crossdock.errors import Refused
 FILE = "crossdock.toml"
 _PREFIX = "CROSSDOCK_"
 _LAST_PORT = 65_535
-_SECRET = frozenset({"database_url", "master_key", "vault_token"})  # never shown
+_SECRET = frozenset({"database_url", "master_key", "vault_token", "audit_key"})  # never shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class Settings:
     master_key_file: Path | None
     vault_token: str = field(repr=False)
     vault_token_file: Path | None
+    audit_key: str = field(repr=False)
     tls_certificate: Path | None
     tls_key: Path | None
     proxies: tuple[str, ...]

@@ -9,6 +9,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from crossdock.cli.audit import audit
 from crossdock.cli.check import check
 from crossdock.cli.connections import connections
 from crossdock.cli.demo import demo
@@ -54,6 +55,7 @@ _app.command()(connections)
 _app.command()(schema)
 _app.command()(sandbox)
 _app.command()(doctor)
+_app.add_typer(audit, name="audit")
 
 
 @_app.callback()
