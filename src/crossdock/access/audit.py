@@ -25,6 +25,7 @@ What can be hidden, by whom:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -230,6 +231,20 @@ class Audit:
             async with self._database.engine() as transaction:
                 await _add(transaction, tenant, said)
         await self._seal_all(_UNSIGNED)
+
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Settle meanwhile, and once more at the end."""
+        running = asyncio.create_task(self.run())
+        try:
+            yield
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            try:
+                await self.settle()
+            except CrossdockError as error:
+                log.warning("audit.not_settled", error=error.message, mend=error.mend)
 
     async def run(self) -> None:
         """Settle again and again, until cancelled. Any number of processes may."""
