@@ -27,7 +27,7 @@ from crossdock.access.audit import Audit
 from crossdock.access.audit_signer import Signer
 from crossdock.access.headers import Headers
 from crossdock.access.master import Masters
-from crossdock.access.redaction import Redaction
+from crossdock.access.redaction import Redaction, hidden
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
 from crossdock.connect import Calls, Lines, SealedKeeper, Wire
@@ -174,6 +174,16 @@ class System:
         """Set the connections that the installation's file names, where there is one. Raises `Refused`."""
         await self.unlock()
         await self.connect(_yaml(self.settings.connections), where=str(self.settings.connections))
+
+    async def connectors_by_connection(self) -> dict[str, str]:
+        """The connector of each connection: of those that are set, and of those that the file names."""
+        named = _yaml(self.settings.connections)
+        found = {
+            str(name): str(given["connector"])
+            for name, given in named.items()
+            if isinstance(given, Mapping) and "connector" in given
+        }
+        return found | {one.name: one.connector for one in await self.connections.of(self.tenant)}
 
     async def wanted(
         self, connections: Mapping[str, Any] | None = None, *, where: str = ""
@@ -334,6 +344,11 @@ def _wanted(
             raise Refused(f"`{field}` are named values", where=where, mend="write `name: value` below it")
     settings, secrets = given.get("settings") or {}, given.get("secrets") or {}
     settled(connector, settings, where=where)
+    for setting, value in settings.items():
+        if isinstance(value, str) and hidden(value) != value:
+            raise Refused(
+                f"a secret stands in the setting `{setting}`", where=where, mend="give it below `secrets:`"
+            )
     for secret in secrets:
         if secret not in connector.secrets:
             mend = nearest(str(secret), connector.secrets)
@@ -341,7 +356,8 @@ def _wanted(
     for secret, what in connector.secrets.items():
         webhook = connector.webhook is not None and connector.webhook.secret == secret
         if secret not in secrets and secret not in kept and not webhook:
-            raise Refused(f"the secret `{secret}` is missing", where=where, mend=what or "give it")
+            mend = f"{what or 'give it'}; `crossdock secrets set {name} {secret}` reads it"
+            raise Refused(f"the secret `{secret}` is missing", where=where, mend=mend)
     limits = {}
     for field, least in (("concurrency", 1), ("rate", 0)):
         limit = given.get(field, getattr(connector.limits, field))

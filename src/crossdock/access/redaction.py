@@ -26,6 +26,7 @@ import structlog
 
 GONE = "***"
 _LEAST_KNOWN = 4  # letters; less would blank out words
+_LONGEST_WORD = 12
 _KEEP_KNOWN = 4096  # texts
 _KEEP_SECONDS = 3600.0
 _DEEPEST = 12
@@ -44,8 +45,12 @@ _LIKELY = tuple(
         (r"\bcdk_(\d{1,10})_([0-9A-Za-z]{1,32})_[\w-]{8,}", rf"cdk_\1_\2_{GONE}", False),
         (r"\b(?:whsec_|hvs\.|hvb\.|sk_live_|sk_test_|gh[pousr]_|xox[abprs]-)[\w+/=.-]{8,}", GONE, False),
         (r"\b([a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s@/'\"]+@", rf"\1:{GONE}@", True),
-        (r"\b((?:proxy-)?authorization['\"]?\s*[:=]\s*b?['\"]?)[^'\"\r\n]{4,}", rf"\1{GONE}", True),
-        (r"\b((?:set-)?cookie['\"]?\s*[:=]\s*b?['\"]?)[^'\"\r\n]{4,}", rf"\1{GONE}", True),
+        (
+            r"\b((?:proxy-)?authorization['\"]?\s*[:=]\s*b?['\"]?)(?!\s*\*\*\*)[^'\"\r\n]{4,}",
+            rf"\1{GONE}",
+            True,
+        ),
+        (r"\b((?:set-)?cookie['\"]?\s*[:=]\s*b?['\"]?)(?!\s*\*\*\*)[^'\"\r\n]{4,}", rf"\1{GONE}", True),
         (r"\b(bearer|basic|digest|negotiate)\s+(?=\S*[\d=_.+/-])[\w.~+/=-]{8,}", rf"\1 {GONE}", True),
         (rf"\b({_NAME}['\"]?\s*[:=]\s*b?['\"]?)(?!\*\*\*)[^\s'\"&,;)}}\]]{{4,}}", rf"\1{GONE}", True),
     )
@@ -73,6 +78,11 @@ def forms(text: str) -> set[str]:
     return {one for one in found if len(one) >= _LEAST_KNOWN}
 
 
+def is_word(text: str) -> bool:
+    """Whether it is a plain word, as names of users are: to blank it out would spoil much else."""
+    return len(text) <= _LONGEST_WORD and text.isalpha() and text.islower()
+
+
 class Redaction:
     """Knows the secrets that were opened here of late, and takes them out of whatever is logged."""
 
@@ -86,7 +96,7 @@ class Redaction:
         """These are secret; forgotten an hour after they were last learned."""
         now = time.monotonic()
         for text in texts:
-            if len(text) >= _LEAST_KNOWN:
+            if len(text) >= _LEAST_KNOWN and not is_word(text):
                 if text not in self._seen:
                     self._pattern = None
                 self._seen.pop(text, None)

@@ -199,6 +199,25 @@ class ConnectionSecrets:
             raise NotFound(f"there is no {'old text of ' if only_old else ''}{name}", where=connection)
         return gone
 
+    async def rotate_master(self, tenants: Sequence[Tenant], *, by: Principal) -> int:
+        """Seal all data keys with the current master alone, noted for each tenant; gives how many.
+
+        Raises `Refused`, `Unreachable`: what was done until then stays, and everything opens still.
+        """
+        keys = await self._sealing.rotate_master()
+        locks = await self._sealing.look()
+        for tenant in tenants:
+            async with self._database.engine() as transaction:
+                await self._audit.record(
+                    transaction,
+                    by,
+                    "secret.master_rotated",
+                    Resource(kind="tenant", id=tenant.name),
+                    after={"sealed_by": locks.current},
+                    tenant=tenant.id,
+                )
+        return keys
+
     async def seal_again(self, tenant: int, *, by: Principal) -> int:
         """A new data key for the tenant, and all its values sealed with it, step by step; gives how many."""
         number = await self._sealing.new_data_key(tenant)

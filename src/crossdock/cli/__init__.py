@@ -19,6 +19,7 @@ from crossdock.cli.repair import repair, retry
 from crossdock.cli.runs import cancel, events, replay, run, runs
 from crossdock.cli.sandbox import sandbox
 from crossdock.cli.schema import schema
+from crossdock.cli.secrets import secrets
 from crossdock.cli.serving import serve, worker
 from crossdock.cli.try_ import try_
 
@@ -52,6 +53,7 @@ _app.command()(move)
 _app.command()(cancel)
 _app.command()(replay)
 _app.command()(connections)
+_app.add_typer(secrets, name="secrets")
 _app.command()(schema)
 _app.command()(sandbox)
 _app.command()(doctor)

@@ -8,9 +8,11 @@ import importlib.metadata
 import platform
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from crossdock.errors import CrossdockError
 from crossdock.process.problems import NotAProcess
 from crossdock.settings import Settings
 
+_SOON = timedelta(days=14)  # a secret that expires before then is told
 _LEAST_FREE = 1 << 30  # bytes: a database that runs full stops acknowledging
 
 
@@ -92,7 +95,17 @@ def _port(settings: Settings, find: Any) -> None:
 
 def _answers(settings: Settings) -> bool:
     """Whether pages of ours are served there: what serves them already is no fault."""
-    asked = http.client.HTTPConnection(settings.host, settings.port, timeout=3)
+    # Whose certificate it is does not matter: only a picture that everybody has is asked for.
+    asked = (
+        http.client.HTTPSConnection(
+            settings.host,
+            settings.port,
+            timeout=3,
+            context=ssl._create_unverified_context(),  # noqa: S323, SLF001
+        )
+        if settings.tls_certificate
+        else http.client.HTTPConnection(settings.host, settings.port, timeout=3)
+    )
     try:
         asked.request("GET", "/static/icon.svg")
         return (
@@ -125,6 +138,7 @@ async def _look(system: System, find: Any, *, there: bool) -> None:
         server = await transaction.value("show server_version")
     said = f"tenant {system.tenant.name}" if there else "nothing is installed here yet: crossdock serve"
     find("database", True, f"PostgreSQL {server}, {said}")
+    await _secrets(system, find)
     for name, why in system.installed.connectors.problems.items():
         find(f"connector {name}", False, why, "mend or remove the package")
     find("connectors", True, ", ".join(sorted(system.installed.connectors.connectors)) or "none")
@@ -139,3 +153,32 @@ async def _look(system: System, find: Any, *, there: bool) -> None:
         good = one.stopped is None and one.open_until is None
         detail = f"{one.connector}, {one.waiting} calls wait, {one.out} out"
         find(f"connection {one.name}", good, detail, "see why it is stopped or failing")
+
+
+async def _secrets(system: System, find: Any) -> None:
+    masters = system.sealing.masters
+    try:
+        locks = await system.sealing.look()
+    except CrossdockError as error:
+        find("master key", False, f"{error.where}: {error.message}".removeprefix(": "), error.mend)
+        return
+    if masters.open_to_others():
+        find("master key", False, f"others may read {masters.own_file}", f"chmod 600 {masters.own_file}")
+    elif not locks.current:
+        find("master key", True, "none yet; the first start makes one")
+    else:
+        old = [name for name in locks.sealed_by if name != locks.current]
+        behind = f", and {', '.join(old)} still: crossdock secrets rotate" if old else ""
+        find("master key", True, f"{locks.current} seals, from {masters.where}{behind}")
+    if (system.settings.data / "secrets.json").exists():
+        detail = f"{system.settings.data / 'secrets.json'} is not sealed"
+        find("secrets", False, detail, "start `crossdock serve` once: it takes them over")
+    soon = datetime.now(UTC) + _SOON
+    for one in await system.secrets.known(system.tenant):
+        if one.place == 0 and one.expires is not None and one.expires < soon:
+            find(
+                f"secret {one.connection} {one.name}",
+                False,
+                f"expires at {one.expires:%Y-%m-%d %H:%M}: calls of {one.connection} depend on it",
+                f"crossdock secrets set {one.connection} {one.name} --keep-old",
+            )

@@ -70,7 +70,7 @@ class Calls:
         try:
             async with asyncio.timeout(seconds):
                 output = await self._wire.talk(line, ready.operation.do(leased.call.input, context), progress)
-            return _done(leased, ready, output)
+            return _done(leased, ready, line.hide_in(output))
         except TimeoutError:
             reason = f"{line.name} did not answer within {seconds:g} s"
         except Unreachable as error:
@@ -109,7 +109,7 @@ class Calls:
                 talk = ready.operation.find(leased.call.input, context)
                 output = await self._wire.talk(line, talk, Progress(changes=False))
             if output is not None:
-                return _done(leased, ready, output)
+                return _done(leased, ready, line.hide_in(output))
             return _ended(leased, "withdrawn") if leased.only_find else None
         except TimeoutError:
             reason = f"no answer within {seconds:g} s"

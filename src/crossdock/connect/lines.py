@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
 import msgspec
 
+from crossdock.access.redaction import GONE, forms, hidden, is_word
 from crossdock.connect.contract import Connector, Operation, Session
 from crossdock.connect.fit import Fits, fits
 from crossdock.connect.keeper import Keeper, Secrets
@@ -20,7 +21,10 @@ from crossdock.errors import NotFound, Refused
 from crossdock.process.catalogue import OperationShape
 from crossdock.store import Database
 
-FRESH_SECONDS = 2.0  # how long another process may not yet see a changed setting or secret
+FRESH_SECONDS = 1.0  # how long another process may not yet see a changed setting or secret
+
+KEEP_SECONDS = 600.0  # how long a connection that nobody uses stays open in memory
+_LEAST = 8  # letters of a secret that is looked for in what a partner answers
 
 _READ: LiteralString = """
 select connector, settings from crossdock.connection where tenant = $1 and name = $2
@@ -52,15 +56,33 @@ class Line:
     session_until: float = float("inf")  # monotonic seconds
     session_asked: bool = False  # it was asked for, so another one can be
     signing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _shown: tuple[str, ...] | None = None  # our secrets as they may come back, longest first
 
     def hide(self, text: str) -> str:
         """The text without any of our secrets in it: partners repeat what they were sent."""
-        for secrets in self.secrets.values():
-            for secret in secrets:
-                shown = secret.reveal()
-                if len(shown) > 3 and shown in text:
-                    text = text.replace(shown, "***")
-        return text
+        for shown in self._forms():
+            text = text.replace(shown, GONE)
+        if self.session is not None:
+            for header in self.session.headers.values():
+                for word in header.split():
+                    if len(word) >= _LEAST:
+                        text = text.replace(word, GONE)
+        return hidden(text)
+
+    def hide_in(self, value: Any) -> Any:
+        """A JSON value without any of our secrets in its texts, but for words that anybody might say."""
+        longer = [shown for shown in self._forms() if len(shown) >= _LEAST and not is_word(shown)]
+        if not longer:
+            return value
+        text = msgspec.json.encode(value, enc_hook=str).decode()
+        return _without(value, longer) if any(shown in text for shown in longer) else value
+
+    def _forms(self) -> tuple[str, ...]:
+        if self._shown is None:
+            texts = [secret.reveal() for secrets in self.secrets.values() for secret in secrets]
+            every = {form for text in texts for form in forms(text)}
+            self._shown = tuple(sorted(every, key=lambda one: (-len(one), one)))
+        return self._shown
 
 
 class Lines:
@@ -73,6 +95,7 @@ class Lines:
         self._keeper = keeper
         self._lines: dict[tuple[int, str], tuple[float, bytes, Line]] = {}
         self._reading: defaultdict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._sweep = 0.0
         self._ready: dict[str, Mapping[tuple[str, str], Ready]] = {}
 
     async def line(self, tenant: int, name: str) -> Line:
@@ -104,6 +127,9 @@ class Lines:
             or secrets != line.secrets
         ):
             line = self._made(tenant, name, row["connector"], msgspec.json.decode(written), secrets)
+        if now > self._sweep:
+            self._sweep = now + KEEP_SECONDS / 10
+            self._lines = {key: one for key, one in self._lines.items() if now - one[0] < KEEP_SECONDS}
         self._lines[tenant, name] = (now, written, line)
         return line
 
@@ -126,6 +152,18 @@ class Lines:
             base=str(settings.get("url", "")).rstrip("/"),
             operations=self._ready[connector.name],
         )
+
+
+def _without(value: Any, shown: Sequence[str]) -> Any:
+    if isinstance(value, str):
+        for one in shown:
+            value = value.replace(one, GONE)
+        return value
+    if isinstance(value, Mapping):
+        return {name: _without(part, shown) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without(part, shown) for part in value]
+    return value
 
 
 def settled(connector: Connector, given: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:

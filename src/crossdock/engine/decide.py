@@ -24,6 +24,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from crossdock.access.redaction import hidden
 from crossdock.engine.breath import Breath
 from crossdock.engine.carry import Carrier
 from crossdock.engine.claim import (
@@ -272,7 +273,7 @@ class Decider:
     async def _stop(self, name: tuple[int, int], outcomes: list[Outcome], error: Exception) -> Decided:
         """The database refuses what this run's decision writes: set the run aside, with what it was given."""
         log.error("engine.run_refused", tenant=name[0], run=name[1], error=str(error))
-        text = f"{type(error).__name__}: {error}"
+        text = hidden(f"{type(error).__name__}: {error}")
         async with self._database.engine() as transaction:
             claimed = await claim(transaction, self._states, outcomes, [RunRef(*name)], most=1)
             await keep_evidence(transaction, claimed.late)

@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from crossdock.access.redaction import hidden
 from crossdock.engine.carry import Carrier, engine_event
 from crossdock.engine.claim import FINAL, Work
 from crossdock.engine.correlate import decode_event, encode_event
@@ -159,7 +160,7 @@ async def take_turns(
     except (asyncpg.PostgresError, Unreachable):
         raise
     except Exception as raised:  # whatever it is, only this run waits for it
-        error = f"{type(raised).__name__}: {raised}"
+        error = hidden(f"{type(raised).__name__}: {raised}")
         log.warning("engine.decision_failed", tenant=work.tenant, run=work.run, error=error, exc_info=True)
         rest = events[position:]
         if not rest:

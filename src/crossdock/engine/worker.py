@@ -20,9 +20,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import LiteralString
 
 import structlog
 
+from crossdock.access.redaction import hidden
 from crossdock.engine.agenda import Agenda
 from crossdock.engine.correlate import RunRef
 from crossdock.engine.decide import Decider, Way
@@ -54,6 +56,9 @@ class Pace:
     look: float = 0.25  # between looks when nothing is found
     tidy: float = 1.0
     drain: float = 20.0  # for calls that are out when the worker stops
+
+
+_SUSPENDED: LiteralString = "select tenant from crossdock.tenant where suspended is not null"
 
 
 class Worker:
@@ -102,6 +107,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped."""
+        with contextlib.suppress(Unreachable):
+            await self._suspend()
         async with self._database.hints(lambda _: self._look_now.set()):
             tasks = [
                 *(asyncio.create_task(self._forever(self._decide)) for _ in range(self.pace.deciders)),
@@ -263,9 +270,8 @@ class Worker:
             )
         except Exception as error:
             log.exception("worker.caller_failed", connection=leased.connection, command=leased.command)
-            ended = CallEnded(
-                command=leased.command, outcome="unknown", reason=f"{type(error).__name__}: {error}"
-            )
+            reason = hidden(f"{type(error).__name__}: {error}")
+            ended = CallEnded(command=leased.command, outcome="unknown", reason=reason)
         finally:
             self._room.give(leased.tenant, leased.connection)
         self._note(leased, ended)
@@ -334,7 +340,16 @@ class Worker:
                 await self._look_now.wait()
         self._look_now.clear()
 
+    async def _suspend(self) -> None:
+        """Learn which tenants are suspended: nothing of theirs is decided, and nothing leaves."""
+        rows = await self._database.at_once(_SUSPENDED)
+        self._outbox.suspended = frozenset(row["tenant"] for row in rows)
+        outcomes = self._agenda.suspend(self._outbox.suspended)
+        if outcomes:
+            await self._report(outcomes)
+
     async def _tidy(self) -> None:
+        await self._suspend()
         touched = await self._tidier.turn()
         self._agenda.add(touched)
         self._lease_now.set()

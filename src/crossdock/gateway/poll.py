@@ -19,6 +19,7 @@ from typing import Any, LiteralString
 import msgspec
 import structlog
 
+from crossdock.access.redaction import hidden
 from crossdock.connect import Calls, Lines, Registry
 from crossdock.connect.arrivals import arrivals
 from crossdock.connect.contract import Connector, Page, Poll
@@ -55,7 +56,7 @@ from (
   join crossdock.connection c on c.tenant = x.tenant and c.name = x.connection
   join crossdock.tenant t on t.tenant = x.tenant
   where x.due <= crossdock.now() and (x.leased_until is null or x.leased_until < clock_timestamp())
-    and c.stopped is null
+    and c.stopped is null and t.suspended is null
   order by x.due limit $1 for update of x skip locked
 ) d
 where f.tenant = d.tenant and f.connection = d.connection and f.name = d.name
@@ -134,6 +135,7 @@ class Poller:
             failures, error = row["failures"] + 1, str(problem)
         except Exception as problem:  # noqa: BLE001 - a connector reads what others send
             failures, error = row["failures"] + 1, f"{type(problem).__name__}: {problem}"
+        error = hidden(error)
         if failures:
             wait = min(wait * 2 ** min(failures - 1, 8), max(MOST_WAIT, wait))
             log.warning("poll.failed", tenant=tenant.name, connection=connection, feed=name, error=error)

@@ -25,6 +25,7 @@ from typing import Any, Literal, LiteralString
 import msgspec
 import structlog
 
+from crossdock.access.redaction import hidden
 from crossdock.connect import Lines
 from crossdock.connect.arrivals import arrivals
 from crossdock.connect.contract import Connector, Notice, Webhook
@@ -220,7 +221,7 @@ def _row(
         feed,
         message,
         receipt.outcome,
-        receipt.reason,
+        hidden(receipt.reason),
         receipt.events,
         digest,
         msgspec.json.encode(headers),
@@ -235,10 +236,11 @@ def digest_of(body: bytes) -> str:
 
 def _without_proof(headers: Sequence[tuple[str, str]], scheme: Scheme) -> dict[str, str]:
     """Headers by their names in lower case, without those that would let somebody else pretend."""
-    hidden = {scheme.header.lower()} if scheme.kind in ("shared", "basic") else set()
+    ours = {scheme.header.lower()} if scheme.kind in ("shared", "basic") else set()
     kept: dict[str, Any] = {}
     for name, value in headers:
         key = name.lower()
-        if key not in _PROOF and key not in hidden:
-            kept[key] = f"{kept[key]}, {value}" if key in kept else value
+        if key not in _PROOF and key not in ours:
+            shown = hidden(value)
+            kept[key] = f"{kept[key]}, {shown}" if key in kept else shown
     return kept

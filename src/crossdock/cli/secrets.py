@@ -1,0 +1,190 @@
+"""`crossdock secrets`: set them, see which there are, replace what seals them. None is ever shown."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from crossdock.access import Principal
+from crossdock.assemble import System
+from crossdock.cli.output import console, say_json, table
+from crossdock.cli.place import HERE, Directory, Json, with_system
+from crossdock.errors import NotFound, Refused
+from crossdock.process.problems import nearest
+from crossdock.settings import user
+
+secrets = typer.Typer(help="The secrets of connections, and the keys that seal them.", no_args_is_help=True)
+
+_LONGEST = 64 * 1024
+
+_Connection = Annotated[str, typer.Argument(help="The connection")]
+_Name = Annotated[str, typer.Argument(help="The secret, as its connector names it")]
+
+
+@secrets.command("list")
+def list_(
+    connection: Annotated[str | None, typer.Argument(help="Of this connection alone")] = None,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """List secrets: which, since when, set by whom, until when. No part of any text."""
+
+    async def act(system: System) -> None:
+        found = await system.secrets.known(system.tenant, connection)
+        if json:
+            for one in found:
+                say_json(asdict(one))
+            return
+        table(
+            "Secrets",
+            ["connection", "name", "", "set", "by", "expires"],
+            [
+                (
+                    one.connection,
+                    one.name,
+                    "in use" if one.place == 0 else "holds still",
+                    f"{one.set_at:%Y-%m-%d %H:%M}",
+                    one.set_by,
+                    f"{one.expires:%Y-%m-%d %H:%M}" if one.expires else "",
+                )
+                for one in found
+            ],
+            empty="No secrets yet. Set one: crossdock secrets set CONNECTION NAME",
+        )
+
+    with_system(directory, act, json=json)
+
+
+@secrets.command("set")
+def set_(
+    connection: _Connection,
+    name: _Name,
+    keep_old: Annotated[
+        bool, typer.Option("--keep-old", help="Let the one before hold on for what comes in")
+    ] = False,
+    old_until: Annotated[
+        datetime | None, typer.Option(help="With --keep-old: until this time, in UTC")
+    ] = None,
+    expires: Annotated[
+        datetime | None, typer.Option(help="When it has to be replaced, in UTC; doctor tells in time")
+    ] = None,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Set a secret. Its text is read from standard input, so that it stands in no history of a shell."""
+
+    async def act(system: System) -> None:
+        await _refuse_unknown(system, connection, name)
+        text = _text()
+        await system.unlock()
+        tenant, by = system.tenant.id, _whoever(system)
+        if keep_old:
+            await system.secrets.replace(
+                tenant, connection, name, text, by=by, old_until=_utc(old_until), expires=_utc(expires)
+            )
+            changed = True
+        else:
+            changed = bool(
+                await system.secrets.put(tenant, connection, {name: text}, by=by, expires=_utc(expires))
+            )
+        if json:
+            say_json({"connection": connection, "name": name, "changed": changed})
+        else:
+            console.print(f"{name} of {connection} is set." if changed else "It was so already.")
+
+    with_system(directory, act, json=json)
+
+
+@secrets.command()
+def drop(
+    connection: _Connection,
+    name: _Name,
+    old: Annotated[
+        bool, typer.Option("--old", help="Only those that hold still; the one in use stays")
+    ] = False,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Forget a secret."""
+
+    async def act(system: System) -> None:
+        gone = await system.secrets.drop(
+            system.tenant.id, connection, name, by=_whoever(system), only_old=old
+        )
+        if json:
+            say_json({"connection": connection, "name": name, "dropped": gone})
+        else:
+            console.print(f"{gone} dropped.")
+
+    with_system(directory, act, json=json)
+
+
+@secrets.command()
+def rotate(
+    new_master: Annotated[
+        bool, typer.Option("--new-master", help="Make a new master key in the data directory first")
+    ] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="Also a new data key, and all secrets sealed with it")
+    ] = False,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Seal the data keys of all tenants anew with the current master key, while everything runs.
+
+    Master keys that are not current may be taken away afterwards; keep them as long as backups made before.
+    """
+
+    async def act(system: System) -> None:
+        await system.unlock()
+        if new_master:
+            system.sealing.masters.make()
+        tenants = await system.database.tenants()
+        by = _whoever(system)
+        keys = await system.secrets.rotate_master(tenants, by=by)
+        again = 0
+        if values:
+            for tenant in tenants:
+                again += await system.secrets.seal_again(tenant.id, by=by)
+        locks = await system.sealing.look()
+        if json:
+            say_json({"master": locks.current, "data_keys": keys, "values": again})
+        else:
+            console.print(f"{keys} data keys are sealed with {locks.current} alone.", highlight=False)
+            if values:
+                console.print(f"{again} secrets are sealed with new data keys.")
+
+    with_system(directory, act, json=json)
+
+
+async def _refuse_unknown(system: System, connection: str, name: str) -> None:
+    known = await system.connectors_by_connection()
+    if connection not in known:
+        raise NotFound(f"there is no connection {connection}", mend=nearest(connection, known))
+    connector = system.installed.connectors.connector(known[connection])
+    if name not in connector.secrets:
+        raise Refused(
+            f"{connector.name} has no secret `{name}`",
+            where=connection,
+            mend=nearest(name, connector.secrets),
+        )
+
+
+def _text() -> str:
+    if sys.stdin.isatty():
+        text: str = typer.prompt("Its text (not shown)", hide_input=True)
+        return text
+    text = sys.stdin.read(_LONGEST + 2)
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+
+
+def _whoever(system: System) -> Principal:
+    return Principal(tenant=system.tenant.id, id=user(), kind="human", origin="command line")
