@@ -221,6 +221,18 @@ class Audit:
                 await asyncio.to_thread(file.add, missing)
         return made is not None
 
+    def sign(self, data: bytes) -> tuple[str, bytes]:
+        """The name of the key and its signature over something else that is to be proven later."""
+        if self._signer is None:
+            raise Broken("nobody signs here", mend="give the audit a signer")
+        return self._signer.name, self._signer.sign(data)
+
+    def keep(self, name: str, text: str) -> None:
+        """Keep a text beside the checkpoints, outside of the database."""
+        if self._signer is not None:
+            self._signer.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self._signer.directory / name).write_text(text)
+
     def keys(self) -> Mapping[str, bytes]:
         """The public halves of the keys that have signed here, by name."""
         return self._signer.known() if self._signer else {}

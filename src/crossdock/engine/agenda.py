@@ -4,6 +4,9 @@ Tenants take turns. One with much to decide (over `LOUD` runs that wait or are i
 batch, and whoever comes then would wait for the batch that is under way, and for its own among all those
 runs. So while there is such a tenant, the others have a hand of their own (`quick`), which takes none of it;
 and while they use it (`shared`), what is decided for loud tenants goes in small portions.
+
+Tenants that are suspended have no turn: their runs are found again when they are resumed, and outcomes of
+calls that were out are given back, to be kept as events.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ class Agenda:
         self._loud: set[int] = set()
         self._loud_size = 0  # runs of loud tenants that wait
         self._shared_at = -_SHARED_SECONDS
+        self._suspended: frozenset[int] = frozenset()
+        self._given_back: list[Outcome] = []
         self._some = asyncio.Event()
         self._some_quick = asyncio.Event()
 
@@ -76,7 +81,23 @@ class Agenda:
         """A call of ours has ended."""
         self._add(outcome.leased.tenant, outcome.leased.run, outcome)
 
+    def suspend(self, tenants: frozenset[int]) -> list[Outcome]:
+        """Let these tenants, and no others, have no turn; gives outcomes of theirs that nobody decides."""
+        self._suspended = tenants
+        for tenant in tenants & self._by_tenant.keys():
+            waiting = self._by_tenant.pop(tenant)
+            self._size -= len(waiting)
+            self._loud_size -= len(waiting) * (tenant in self._loud)
+            self._weigh(tenant, -len(waiting))
+            self._given_back += [one for mine in waiting.values() for one in mine]
+        found, self._given_back = self._given_back, []
+        return found
+
     def _add(self, tenant: int, run: int, outcome: Outcome | None) -> None:
+        if tenant in self._suspended:
+            if outcome is not None:
+                self._given_back.append(outcome)
+            return
         if (tenant, run) in self._in_hand:  # it comes back when the hand lets go of it
             later = self._in_hand[tenant, run]
             if later is None:
@@ -170,6 +191,7 @@ class Agenda:
     def outcomes(self) -> list[Outcome]:
         """Take all outcomes that nobody will decide any more."""
         found = [o for runs in self._by_tenant.values() for mine in runs.values() for o in mine]
+        found += self._given_back
         self._by_tenant.clear()
         self._runs.clear()
         self._loud.clear()

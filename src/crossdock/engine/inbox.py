@@ -18,7 +18,7 @@ import msgspec
 
 from crossdock.engine.correlate import Routing, RunRef, decode_event
 from crossdock.engine.library import Library
-from crossdock.errors import NotFound, Refused
+from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process.messages import Actor, Event
 from crossdock.store import Database, EngineTransaction, Tenant, Together
 
@@ -64,6 +64,10 @@ class Receipt:
     reason: str = ""
 
 
+class Suspended(Conflict):
+    """The tenant takes nothing in now; what was sent was not taken, and may be sent again later."""
+
+
 @dataclass(slots=True, eq=False)
 class _Delivery:
     tenant: int
@@ -87,8 +91,9 @@ class Inbox:
     async def put(self, tenant: Tenant, arrivals: Sequence[Arrival]) -> list[Receipt]:
         """Keep events for whatever runs they concern; a receipt for each, after the commit.
 
-        Raises `Refused` for an event that is too large or names too much, `Unreachable` when the database
-        does not answer: then nothing was acknowledged, and the same events may be put again.
+        Raises `Refused` for an event that is too large or names too much, `Suspended` when the tenant takes
+        nothing in, `Unreachable` when the database does not answer: then nothing was acknowledged, and the
+        same events may be put again.
         """
         for arrival in arrivals:
             _refuse_excess(arrival)
@@ -137,6 +142,10 @@ class Inbox:
         self, transaction: EngineTransaction, tenant: int, arrival: Arrival, now: datetime
     ) -> Event:
         shelf = await self.library.refresh(transaction, tenant)
+        if shelf.suspended is not None:
+            raise Suspended(
+                f"the tenant {shelf.name} is suspended: {shelf.suspended}", mend="ask those who run Crossdock"
+            )
         return Event(
             id=arrival.id,
             source=arrival.source,

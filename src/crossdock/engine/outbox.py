@@ -259,6 +259,7 @@ class Outbox:
         self._after: tuple[int, str] = (0, "")
         self._expired_at = 0.0
         self._lanes_after = (0, "", "")
+        self.suspended: frozenset[int] = frozenset()  # tenants whose calls do not leave
         self.limited: set[tuple[int, str]] = set()  # connections whose calls had to wait for a place
         self.trying: set[tuple[int, str]] = set()  # of the last turn: a call tries whether they answer again
 
@@ -274,7 +275,7 @@ class Outbox:
             )
             self.limited = {(row["tenant"], row["connection"]) for row in rows if _limited(row)}
             wanted = [(row, self._allowance(row, room, max(1, most // len(rows)))) for row in rows]
-            wanted = [(row, number) for row, number in wanted if number > 0]
+            wanted = [(row, n) for row, n in wanted if n > 0 and row["tenant"] not in self.suspended]
             if not wanted:
                 return []
             leased = await transaction.fetch(

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from crossdock.connect import Lines
 from crossdock.connect.signatures import NotVerified
 from crossdock.engine import Inbox
+from crossdock.engine.inbox import Suspended
 from crossdock.errors import NotFound, Refused, Unreachable
 from crossdock.gateway.receive import Receiver, Unverified
 from crossdock.store import Database
@@ -48,7 +49,7 @@ def webhooks(database: Database, inbox: Inbox, lines: Lines, *, largest: int = L
             return _said(401, "not verified")
         except NotFound:
             return _said(404, "there is nothing here")
-        except Unreachable:
+        except (Unreachable, Suspended):
             return JSONResponse({"error": "not kept; send it again"}, 503, {"Retry-After": "5"})
         except Refused as error:
             return _said(422, error.message)

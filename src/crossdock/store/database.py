@@ -19,7 +19,7 @@ from typing import Any, LiteralString, TypeAlias
 import asyncpg
 
 from crossdock.errors import Conflict, NotFound
-from crossdock.store.migrate import APP_ROLE, ENGINE_ROLE, role_url
+from crossdock.store.migrate import APP_ROLE, ENGINE_ROLE, LOCK_TIMEOUT, role_url
 from crossdock.store.reachable import GONE, reachable
 
 CHANNEL: LiteralString = "crossdock"
@@ -144,6 +144,21 @@ class Database:
         with reachable():
             async with self._engine.acquire() as connection, connection.transaction():
                 yield EngineTransaction(connection)
+
+    @contextlib.asynccontextmanager
+    async def owner(self) -> AsyncIterator[EngineTransaction]:
+        """A transaction of the owner of all tables, on a connection of its own: for what no role of ours may.
+
+        It waits for locks of others for some seconds, not longer.
+        """
+        with reachable():
+            connection = await asyncpg.connect(self.url, statement_cache_size=0)
+            try:
+                async with connection.transaction():
+                    await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+                    yield EngineTransaction(connection)
+            finally:
+                await connection.close()
 
     async def at_once(self, sql: LiteralString, *values: Any) -> list[asyncpg.Record]:
         """One statement of the engine that is a transaction by itself: one way there and back. All rows."""
