@@ -78,7 +78,7 @@ class Calls:
         except UnknownOutcome as error:
             reason = error.message
         except RefusedByPartner as error:
-            return _refused(leased, line.hide(error.message), error.code)
+            return _refused(leased, line.hide(error.message), line.hide(error.code))
         except Refused as error:  # of ours: before anything was sent, or because the answer does not do
             reason = str(error)
             if not progress.touched:
