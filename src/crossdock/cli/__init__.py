@@ -21,6 +21,7 @@ from crossdock.cli.sandbox import sandbox
 from crossdock.cli.schema import schema
 from crossdock.cli.secrets import secrets
 from crossdock.cli.serving import serve, worker
+from crossdock.cli.tenant import tenant
 from crossdock.cli.try_ import try_
 
 __all__ = ["main"]
@@ -58,6 +59,7 @@ _app.command()(schema)
 _app.command()(sandbox)
 _app.command()(doctor)
 _app.add_typer(audit, name="audit")
+_app.add_typer(tenant, name="tenant")
 
 
 @_app.callback()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
-import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +20,7 @@ from crossdock.access.audit_verify import Report
 from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table, told
 from crossdock.cli.place import HERE, Directory, Json, with_system
+from crossdock.cli.tenant import write_lines
 from crossdock.errors import Refused
 from crossdock.settings import user
 from crossdock.store import Tenant
@@ -132,7 +131,7 @@ def export(
         async with system.database.of(of) as transaction:
             await system.audit.record(transaction, who, "audit.read", Resource(kind="audit"), why="export")
         await system.audit.settle()
-        await _write(system.audit.export(of), to)
+        await write_lines(system.audit.export(of), to)
 
     with_system(directory, act)
 
@@ -154,22 +153,6 @@ def key_(directory: Directory = HERE, json: Json = False) -> None:
 
 async def _of(system: System, name: str | None) -> Tenant:
     return system.tenant if name is None else await system.database.tenant(name)
-
-
-async def _write(lines: AsyncIterator[str], to: Path | None) -> None:
-    if to is None:
-        async for line in lines:
-            sys.stdout.write(line + "\n")
-        return
-    try:
-        file = open(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")  # noqa: ASYNC230, PTH123, SIM115
-    except OSError as error:
-        raise Refused(
-            f"this cannot be written: {error.strerror}", where=str(to), mend="name another file"
-        ) from None
-    with file:
-        async for line in lines:
-            file.write(line + "\n")
 
 
 def _verified(file: Path, key: str) -> Report:

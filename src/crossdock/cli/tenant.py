@@ -1,0 +1,179 @@
+"""`crossdock tenant`: who shares this installation; make, suspend, write out and delete a tenant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossdock.access import Principal
+from crossdock.access.tenants import OPERATOR, Tenants
+from crossdock.assemble import System
+from crossdock.cli.output import console, say_json, table
+from crossdock.cli.place import HERE, Directory, Json, with_system
+from crossdock.errors import NotFound, Refused
+from crossdock.settings import user
+from crossdock.store import Tenant
+
+tenant = typer.Typer(help="Who shares this installation.", no_args_is_help=True)
+
+_Name = Annotated[str, typer.Argument(help="The tenant")]
+_Why = Annotated[str, typer.Option("--why", help="Why; people of a suspended tenant read it")]
+
+
+@tenant.command()
+def create(
+    name: Annotated[str, typer.Argument(help="1 to 63 of a-z, 0-9, - and _")],
+    title: Annotated[str, typer.Option(help="What people read")] = "",
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Make a tenant."""
+
+    async def act(system: System) -> Tenant:
+        return await _tenants(system).create(name, await _by(system), title=title)
+
+    made = with_system(directory, act, json=json)
+    if json:
+        say_json(asdict(made))
+    else:
+        console.print(f"made the tenant {made.name}; its pages: crossdock serve, with tenant = {made.name}")
+
+
+@tenant.command("list")
+def list_(directory: Directory = HERE, json: Json = False) -> None:
+    """List all tenants."""
+
+    async def act(system: System) -> None:
+        found = await _tenants(system).list()
+        if json:
+            for one in found:
+                say_json(asdict(one))
+            return
+        table(
+            "Tenants",
+            ["name", "title", "since", "state"],
+            [
+                (
+                    one.name,
+                    one.title,
+                    one.created.strftime("%Y-%m-%d"),
+                    f"suspended by {one.suspended_by}: {one.suspended_why}" if one.suspended else "open",
+                )
+                for one in found
+            ],
+            empty="There is none. Run `crossdock serve` once.",
+        )
+
+    with_system(directory, act, json=json)
+
+
+@tenant.command()
+def suspend(name: _Name, why: _Why, directory: Directory = HERE, json: Json = False) -> None:
+    """Let nothing in or out and decide nothing, until it is resumed. Nothing is lost."""
+
+    async def act(system: System) -> None:
+        await _tenants(system).suspend(name, await _by(system), why=why)
+
+    with_system(directory, act, json=json)
+    _done(json, name, "suspended", f"{name} is suspended. Let it go on: crossdock tenant resume {name}")
+
+
+@tenant.command()
+def resume(name: _Name, why: _Why = "", directory: Directory = HERE, json: Json = False) -> None:
+    """Let a suspended tenant go on."""
+
+    async def act(system: System) -> None:
+        await _tenants(system).resume(name, await _by(system), why=why)
+
+    with_system(directory, act, json=json)
+    _done(json, name, "resumed", f"{name} goes on")
+
+
+@tenant.command()
+def export(
+    name: _Name,
+    to: Annotated[Path | None, typer.Option(help="Into this file, which must not exist yet")] = None,
+    directory: Directory = HERE,
+) -> None:
+    """Write all rows of a tenant as lines of JSON, table by table. Secrets stay sealed."""
+
+    async def act(system: System) -> None:
+        await write_lines(_tenants(system).export(name, await _by(system)), to)
+
+    with_system(directory, act)
+
+
+@tenant.command()
+def delete(
+    name: _Name,
+    why: _Why,
+    yes: Annotated[str, typer.Option("--yes", help="The tenant's name once more: do it")] = "",
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Delete a suspended tenant with all its rows, and say what went, signed. There is no way back."""
+    tenants_name = name
+
+    async def act(system: System) -> None:
+        if yes != tenants_name:
+            raise Refused(
+                "this deletes everything of the tenant", mend=f"export it, then add --yes {tenants_name}"
+            )
+        proof = await _tenants(system).delete(name, await _by(system), why=why)
+        if json:
+            say_json(asdict(proof))
+            return
+        rows = sorted(proof.tables.items())
+        table(f"What went with {name}", ["table", "rows"], rows, empty="Nothing")
+        console.print(f"{proof.rows} rows; signed by {proof.key}, kept in the audit of {OPERATOR}")
+
+    with_system(directory, act, json=json)
+
+
+async def write_lines(lines: AsyncIterator[str], to: Path | None) -> None:
+    """To standard output, or into a new file that its owner alone may read. Raises `Refused`."""
+    if to is None:
+        async for line in lines:
+            sys.stdout.write(line + "\n")
+        return
+    try:
+        file = open(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")  # noqa: ASYNC230, PTH123, SIM115
+    except OSError as error:
+        raise Refused(
+            f"this cannot be written: {error.strerror}", where=str(to), mend="name another file"
+        ) from None
+    with file:
+        async for line in lines:
+            file.write(line + "\n")
+
+
+def _tenants(system: System) -> Tenants:
+    return Tenants(system.database, system.audit)
+
+
+async def _by(system: System) -> Principal:
+    """Whoever sits at the machine acts for the operator, whose tenant is made when it is first needed."""
+    try:
+        operator = await system.database.tenant(OPERATOR)
+    except NotFound:
+        operator = await system.database.create_tenant(OPERATOR, title="Those who run this installation")
+    return Principal(
+        tenant=operator.id,
+        id=user(),
+        kind="human",
+        roles=frozenset({"operator-admin"}),
+        origin="command line",
+    )
+
+
+def _done(json: bool, name: str, what: str, words: str) -> None:
+    if json:
+        say_json({"tenant": name, what: True})
+    else:
+        console.print(words)
