@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from crossdock.assemble import System, opened
 from crossdock.cli.output import console, say_json, told
 from crossdock.cli.place import HERE, Directory, Json, interrupted, run, settings_in
 from crossdock.errors import Refused
+from crossdock.settings import Settings
 
 _PATIENCE = 5  # seconds for requests that are under way when the server is told to end
 _BACKLOG = 2048  # connections that wait to be accepted
@@ -88,6 +90,7 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
     `fallback` takes a free port where the usual one is taken. Raises `Refused` where it may not.
     """
     settings = system.settings
+    _refuse_certificate(settings)
     wanted = settings.port if port is None else port
     with _listening(settings.host, wanted, fallback=fallback and port is None) as listening:
         number = listening.getsockname()[1]
@@ -117,6 +120,22 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
             await site.state.stream.close()  # open pages listen for ever; the server would wait for them
             server.should_exit = True
             await running
+
+
+def _refuse_certificate(settings: Settings) -> None:
+    """Raises `Refused` where https is wanted and its files do not do."""
+    if settings.tls_certificate is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_certificate, settings.tls_key
+        )
+    except OSError as error:  # an SSLError is one
+        raise Refused(
+            f"it cannot be served with this certificate: {error.strerror or 'it does not fit its key'}",
+            where=f"{settings.tls_certificate}, {settings.tls_key}",
+            mend="give a certificate with its chain, and its key, both PEM and readable",
+        ) from None
 
 
 class _Server(uvicorn.Server):
