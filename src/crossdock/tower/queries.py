@@ -170,7 +170,7 @@ async def counts(transaction: TenantTransaction) -> list[Row]:
 
 async def desk_counts(transaction: TenantTransaction) -> Row:
     """How much waits for people: `tasks` with approvals, `exceptions`; `parked`, `quarantined` and `unread`
-    events; connections that are stopped or failing (`troubled`).
+    events; connections that are stopped or failing (`troubled`). And why the tenant is `suspended`, or None.
     """
     return await transaction.row(
         "select (select count(*) from crossdock.task where tenant = crossdock.tenant() and status = 'open') "
@@ -183,7 +183,9 @@ async def desk_counts(transaction: TenantTransaction) -> Row:
         "(select count(*) from crossdock.delivery where tenant = crossdock.tenant() "
         "and outcome = 'quarantined') as unread, "
         "(select count(*) from crossdock.connection where tenant = crossdock.tenant() "
-        "and (stopped is not null or open_until is not null)) as troubled"
+        "and (stopped is not null or open_until is not null)) as troubled, "
+        "(select suspended_why from crossdock.tenant where tenant = crossdock.tenant() "
+        "and suspended is not null) as suspended"
     )
 
 
