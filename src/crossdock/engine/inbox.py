@@ -17,7 +17,7 @@ from typing import Any, Literal, LiteralString
 import msgspec
 
 from crossdock.engine.correlate import Routing, RunRef, decode_event
-from crossdock.engine.library import Library
+from crossdock.engine.library import Library, Shelf
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process.messages import Actor, Event
 from crossdock.store import Database, EngineTransaction, Tenant, Together
@@ -105,6 +105,11 @@ class Inbox:
         (receipt,) = await self._deliver(tenant, [arrival], run)
         return receipt
 
+    async def admit(self, tenant: Tenant) -> None:
+        """Raise `Suspended` where the tenant takes nothing in, before anything is done with what came."""
+        await self.library.renew(tenant.id)
+        _refuse_suspended(self.library.shelf_of(tenant.id))
+
     async def _deliver(self, tenant: Tenant, arrivals: Sequence[Arrival], run: int | None) -> list[Receipt]:
         if not arrivals:
             return []
@@ -142,10 +147,7 @@ class Inbox:
         self, transaction: EngineTransaction, tenant: int, arrival: Arrival, now: datetime
     ) -> Event:
         shelf = await self.library.refresh(transaction, tenant)
-        if shelf.suspended is not None:
-            raise Suspended(
-                f"the tenant {shelf.name} is suspended: {shelf.suspended}", mend="ask those who run Crossdock"
-            )
+        _refuse_suspended(shelf)
         return Event(
             id=arrival.id,
             source=arrival.source,
@@ -249,6 +251,13 @@ async def _fresh(
             names.append(name_of(arrival.source, arrival.id))
     rows = await transaction.fetch(_SEEN, tenants, names, mark)
     return rows[0]["now"], {(row["tenant"], row["event"]) for row in rows if row["event"] is not None}
+
+
+def _refuse_suspended(shelf: Shelf) -> None:
+    if shelf.suspended is not None:
+        raise Suspended(
+            f"the tenant {shelf.name} is suspended: {shelf.suspended}", mend="ask those who run Crossdock"
+        )
 
 
 async def _is_stopped(transaction: EngineTransaction, tenant: int, run: int) -> bool:

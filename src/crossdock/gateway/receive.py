@@ -140,8 +140,9 @@ class Receiver:
         return Verified(tenant=tenant, line=line, webhook=webhook, notice=notice)
 
     async def take(self, verified: Verified) -> Receipt:
-        """Translate and keep what a partner has sent."""
+        """Translate and keep what a partner has sent. Raises `Suspended` where nothing is taken in now."""
         line, notice = verified.line, verified.notice
+        await self._inbox.admit(verified.tenant)
         digest = digest_of(notice.body)
         try:
             message = verified.webhook.delivery_id(notice) or digest
