@@ -27,3 +27,29 @@ create table crossdock.secret (
 );
 call crossdock.protect('crossdock.secret', app => '');
 grant select (tenant, place, key, set_at, expires, connection, name, set_by) on crossdock.secret to crossdock_app;
+
+-- People and others whose data we hold: a key for each, sealed by a data key of the tenant. Where the key is gone,
+-- nothing that it sealed opens again, wherever it stands: that is how they are erased.
+
+create table crossdock.subject (
+  tenant    integer not null,
+  key       integer not null,               -- data_key.number
+  made      timestamptz not null default statement_timestamp(),
+  erased    timestamptz,
+  handle    text not null,                  -- what stands in tokens: a keyed hash of the subject; '' is the index's own key
+  subject   text not null,                  -- as it is called outside: customer/C-7, order/SO-1; '' once erased
+  sealed    bytea,                          -- its key; null once erased
+  primary key (tenant, handle)
+);
+call crossdock.protect('crossdock.subject', app => '');
+grant select (tenant, made, erased, handle, subject) on crossdock.subject to crossdock_app;
+
+-- A keyed index, blind to whoever has the table alone: words of names, whole names, e-mail addresses, telephone numbers.
+create table crossdock.subject_word (
+  tenant integer not null,
+  word   bytea not null,
+  handle text not null,
+  primary key (tenant, word, handle)
+);
+create index subject_word_handle on crossdock.subject_word (tenant, handle);
+call crossdock.protect('crossdock.subject_word', app => 'select');

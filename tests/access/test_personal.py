@@ -1,0 +1,208 @@
+"""Personal data is sealed for its subject, found by a blind index, and gone when the subject's key is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crossdock.access import Principal
+from crossdock.access import subjects as of_subjects
+from crossdock.access.audit import Audit
+from crossdock.access.master import Masters
+from crossdock.access.sealing import Sealing
+from crossdock.access.subjects import ERASED, Subjects
+from crossdock.errors import NotFound, Refused
+from crossdock.store import Database, Tenant
+
+ANNA = Principal(tenant=1, id="anna", kind="human", origin="here")
+ORDER: dict[str, Any] = {
+    "number": "SO-1",
+    "customer": {"id": "C-7", "name": "Bäckerei Klöß GmbH", "contact": {"email": "eva@kloss.example"}},
+    "ship_to": {
+        "name": "Eva Klöß",
+        "lines": ["Hinterhof 3", "2. Stock"],
+        "city": "Aachen",
+        "contact": {"name": "Eva Klöß", "phone": "+49 241 123456", "language": "de-DE"},
+    },
+    "lines": [{"number": "1", "item": "KIT", "quantity": {"value": "2", "unit": "EA"}}],
+    "proof": [{"signed_by": "E. Kloß"}],
+}
+PERSONAL = ("Eva", "Klöß GmbH", "eva@", "Hinterhof", "Stock", "123456", "E. Kloß")
+
+
+def made(database: Database, folder: Path) -> Subjects:
+    sealing = Sealing(database, Masters(folder / "keys" / "master.key"))
+    return Subjects(database, sealing, Audit(database))
+
+
+@pytest.fixture
+async def subjects(database: Database, tenant: Tenant, tmp_path: Path) -> Subjects:
+    await Sealing(database, Masters(tmp_path / "keys" / "master.key")).begin(tenant.id)
+    return made(database, tmp_path)
+
+
+async def test_what_is_personal_becomes_tokens_and_all_else_stays(subjects, tenant):
+    hidden = await subjects.hide(tenant.id, "customer/C-7", ORDER)
+    text = json.dumps(hidden, ensure_ascii=False)
+    assert [one for one in PERSONAL if one in text] == ["Klöß GmbH"]  # the name of a firm
+    assert hidden["lines"] == ORDER["lines"]
+    assert (hidden["ship_to"]["city"], hidden["ship_to"]["contact"]["language"]) == ("Aachen", "de-DE")
+    assert hidden["ship_to"]["name"] == hidden["ship_to"]["contact"]["name"]
+    assert hidden["ship_to"]["name"].startswith("⟦p:")
+    assert "C-7" not in hidden["ship_to"]["name"]
+    assert await subjects.reveal(tenant.id, hidden) == ORDER
+
+
+async def test_the_same_value_of_the_same_subject_is_the_same_token_in_every_process(
+    subjects, database, tenant, tmp_path
+):
+    others = [made(database, tmp_path) for _ in range(4)]
+    found = await asyncio.gather(*(one.hide(tenant.id, "customer/C-8", ORDER) for one in (subjects, *others)))
+    assert all(one == found[0] for one in found)
+    theirs = await subjects.hide(tenant.id, "customer/C-9", ORDER)
+    assert theirs["ship_to"]["name"] != found[0]["ship_to"]["name"]
+    other = await database.create_tenant("other")
+    elsewhere = await subjects.hide(other.id, "customer/C-8", ORDER)
+    assert elsewhere["ship_to"]["name"] != found[0]["ship_to"]["name"]
+    assert (await subjects.reveal(other.id, found[0]))["ship_to"]["name"] == ERASED
+
+
+async def test_no_form_of_a_document_loses_a_value(subjects, tenant):
+    for data in (
+        {"contact": {"name": {"contact": {"name": "Eva"}}}},
+        {"signed_by": [["Eva"], {"signed_by": "Eva"}, ""]},
+        {"ship_to": [{"lines": "Eva"}, {"lines": []}]},
+    ):
+        hidden = await subjects.hide(tenant.id, "customer/C-7", data)
+        assert "Eva" not in json.dumps(hidden)
+        assert await subjects.reveal(tenant.id, hidden) == data
+
+
+async def test_tokens_are_opened_wherever_they_stand_in_a_text(subjects, tenant):
+    hidden = await subjects.hide(tenant.id, "customer/C-7", ORDER)
+    name, phone = hidden["ship_to"]["name"], hidden["ship_to"]["contact"]["phone"]
+    said = {"note": f"Call {name} ({phone}), then {name}", "by": {name: [1, None, True]}}
+    assert await subjects.reveal(tenant.id, said) == {
+        "note": "Call Eva Klöß (+49 241 123456), then Eva Klöß",
+        "by": {"Eva Klöß": [1, None, True]},
+    }
+
+
+async def test_erasing_destroys_the_key_and_changes_nothing_that_was_written(
+    subjects, database, tenant, tmp_path, url
+):
+    hidden = await subjects.hide(tenant.id, "customer/C-7", ORDER)
+    other = await subjects.hide(tenant.id, "customer/C-8", ORDER)
+    before = json.dumps(hidden)
+    erased = await subjects.erase(tenant.id, "customer/C-7", by=ANNA, why="asked for on 2 March")
+    assert erased.words > 5
+    assert json.dumps(hidden) == before
+    shown = await subjects.reveal(tenant.id, hidden)
+    assert shown["ship_to"] == {
+        **ORDER["ship_to"],
+        "name": ERASED,
+        "lines": [ERASED, ERASED],
+        "contact": {"name": ERASED, "phone": ERASED, "language": "de-DE"},
+    }
+    assert await made(database, tmp_path).reveal(tenant.id, hidden) == shown
+    assert await subjects.reveal(tenant.id, other) == ORDER
+    owner = await asyncpg.connect(url)
+    assert [
+        tuple(row)
+        for row in await owner.fetch("select sealed, subject from crossdock.subject where erased is not null")
+    ] == [(None, "")]
+    await owner.close()
+    entry = (await Audit(database).entries(tenant)).items[0]
+    assert (entry.action, entry.on_id, entry.why) == ("subject.erased", erased.handle, "asked for on 2 March")
+    assert "C-7" not in repr(entry)
+
+
+async def test_who_was_erased_stays_so(subjects, tenant):
+    await subjects.hide(tenant.id, "customer/C-7", ORDER)
+    await subjects.erase(tenant.id, "customer/C-7", by=ANNA, why="asked")
+    with pytest.raises(Refused, match="this subject was erased"):
+        await subjects.hide(tenant.id, "customer/C-7", ORDER)
+    with pytest.raises(NotFound):
+        await subjects.erase(tenant.id, "customer/C-7", by=ANNA, why="asked")
+    with pytest.raises(NotFound):
+        await subjects.erase(tenant.id, "customer/nobody", by=ANNA, why="asked")
+    with pytest.raises(Refused, match="needs a reason"):
+        await subjects.erase(tenant.id, "customer/C-7", by=ANNA, why=" ")
+
+
+async def test_another_process_opens_nothing_of_it_soon_after(
+    subjects, database, tenant, tmp_path, monkeypatch
+):
+    other = made(database, tmp_path)
+    hidden = await subjects.hide(tenant.id, "customer/C-7", ORDER)
+    assert await other.reveal(tenant.id, hidden) == ORDER
+    await subjects.erase(tenant.id, "customer/C-7", by=ANNA, why="asked")
+    monkeypatch.setattr(of_subjects, "FRESH", 0.0)
+    assert (await other.reveal(tenant.id, hidden))["ship_to"]["name"] == ERASED
+
+
+@pytest.mark.parametrize(
+    "text", ["eva", "Kloss klöß eva", "EVA KLÖSS", "eva@kloss.example", "+49 (241) 12 34 56", "hinterhof"]
+)
+async def test_a_subject_is_found_by_what_it_is_called(subjects, tenant, text):
+    await subjects.hide(tenant.id, "customer/C-7", ORDER)
+    await subjects.hide(tenant.id, "customer/C-8", {"contact": {"name": "Adam Groß"}})
+    assert [one.subject for one in await subjects.find(tenant.id, text)] == ["customer/C-7"]
+
+
+@pytest.mark.parametrize("text", ["eva groß", "ev", "kloss.example", "", "%", "12345"])
+async def test_nobody_is_found_by_what_nobody_is_called(subjects, tenant, text):
+    await subjects.hide(tenant.id, "customer/C-7", ORDER)
+    await subjects.hide(tenant.id, "customer/C-8", {"contact": {"name": "Adam Groß"}})
+    assert await subjects.find(tenant.id, text) == []
+
+
+async def test_the_index_is_blind_and_another_tenants_is_another(subjects, database, tenant, url):
+    other = await database.create_tenant("other")
+    for one in (tenant, other):
+        await subjects.hide(one.id, "customer/C-7", ORDER)
+    owner = await asyncpg.connect(url)
+    rows = await owner.fetch("select tenant, word, handle from crossdock.subject_word")
+    await owner.close()
+    words = {one.id: {row["word"] for row in rows if row["tenant"] == one.id} for one in (tenant, other)}
+    assert words[tenant.id] & words[other.id] == set()
+    assert all(len(row["word"]) == 16 for row in rows)
+
+
+async def test_a_token_that_comes_in_from_outside_is_none(subjects, tenant):
+    hidden = await subjects.hide(tenant.id, "customer/C-7", ORDER)
+    stolen = hidden["ship_to"]["name"]
+    forged = await subjects.hide(
+        tenant.id, "customer/C-8", {"note": f"see {stolen}", "contact": {"name": stolen}, stolen: 1}
+    )
+    shown = json.dumps(await subjects.reveal(tenant.id, forged), ensure_ascii=False)
+    assert "Eva" not in shown
+    assert "⟦" not in shown
+
+
+@given(
+    data=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text().filter(lambda text: not set(text) & {"⟦", "⟧"}),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["contact", "ship_to", "name", "email", "lines", "signed_by", "x"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_is_hidden_is_revealed_again(subjects, tenant, data):
+    hidden = await subjects.hide(tenant.id, "customer/C-7", data)
+    assert await subjects.reveal(tenant.id, hidden) == data
+    assert await subjects.hide(tenant.id, "customer/C-7", data) == hidden
