@@ -143,7 +143,7 @@ class Subjects:
         return [Subject(handle=row["handle"], subject=row["subject"]) for row in rows]
 
     async def erase(self, tenant: int, subject: str, *, by: Principal, why: str) -> Erased:
-        """Destroy the key: nothing of it opens again. Raises `NotFound`, and `Refused` where no why is given."""
+        """Destroy the key: nothing of it opens again. Raises `NotFound`, and `Refused` where no why is."""
         if not why.strip():
             raise Refused("erasing needs a reason", mend="say who asked for it, and when")
         handle = _handle(await self._index_key(tenant), subject)
