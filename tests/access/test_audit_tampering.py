@@ -428,6 +428,24 @@ async def test_history_of_a_transaction_that_is_open_is_left_to_the_next_checkpo
     assert (report.good, report.rows, report.unsigned_rows) == (True, 2, 0)
 
 
+async def test_what_is_written_and_signed_meanwhile_is_no_fault(audit, database, tenant):
+    async def go_on() -> None:
+        for n in range(60):
+            await record(audit, database, tenant, n)
+            await decide(database, tenant, 1, n)
+            await audit.seal(tenant.id)
+
+    writing = asyncio.create_task(go_on())
+    reports = []
+    while not writing.done():
+        reports.append(await audit.verify(tenant))
+        exported = verify_lines([line async for line in audit.export(tenant)])
+        assert exported.faults == []
+    await writing
+    assert [report.faults for report in reports] == [[]] * len(reports)
+    assert len({report.entries for report in reports}) > 2
+
+
 async def test_a_key_that_was_replaced_is_still_believed_and_an_unknown_one_is_not(
     audit, database, tenant, tmp_path
 ):

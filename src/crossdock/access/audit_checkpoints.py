@@ -247,13 +247,19 @@ class CheckpointFile:
         """Of that tenant, in the directory."""
         self.path = directory / f"{tenant}.checkpoints"
 
-    def __iter__(self) -> Iterator[str]:
-        """The lines; none where there is no file."""
+    def size(self) -> int:
+        """How many bytes there are now; 0 where there is no file."""
         try:
-            with self.path.open(encoding="utf-8", errors="replace") as file:
-                yield from file
+            return self.path.stat().st_size
         except FileNotFoundError:
-            return
+            return 0
+
+    def lines(self, size: int) -> Iterator[str]:
+        """The lines in the first `size` bytes."""
+        if size:
+            with self.path.open("rb") as file:
+                while file.tell() < size and (line := file.readline()):
+                    yield line.decode("utf-8", "replace")
 
     def last(self) -> int:
         """The number of the newest one; 0 for none."""

@@ -16,8 +16,10 @@ from crossdock.store import Database, EngineTransaction, Tenant, TenantTransacti
 _PAGE = 1000
 
 _HEAD: LiteralString = """
-select h.number, h.at, h.previous, h.hash, coalesce((select max(a.number) from crossdock.audit a
-                                   where a.tenant = crossdock.tenant()), 0) as newest
+select h.number, h.at, h.previous, h.hash,
+  coalesce((select max(a.number) from crossdock.audit a where a.tenant = crossdock.tenant()), 0) as newest,
+  coalesce((select max(c.number) from crossdock.audit_checkpoint c
+            where c.tenant = crossdock.tenant()), 0) as checkpoint
 from (select 1) one left join crossdock.audit_head h on h.tenant = crossdock.tenant()
 """
 _PAGE_OF: LiteralString = """
@@ -53,14 +55,23 @@ async def checkpoints_after(
 
 
 async def verify(database: Database, tenant: Tenant, signer: Signer | None) -> Report:
-    """Compare all that is kept of a tenant's audit, and its history with what was signed."""
+    """Compare all that is kept of a tenant's audit, and its history with what was signed.
+
+    As of one moment, whatever is written meanwhile: the file is only ever behind the database, so its end is
+    looked at first.
+    """
+    outside = CheckpointFile(signer.directory, tenant.id).size() if signer else 0
     verifier = Verifier(tenant.id, signer.known() if signer else {})
     report = verifier.report
     async with database.of(tenant) as transaction:
         head = await transaction.row(_HEAD)
     assert head is not None  # noqa: S101 - it has one row always
     signed: list[Checkpoint] = []
-    both = _both(database, tenant, signer, report)
+    both = _both(
+        _inside(database, tenant, report, head["checkpoint"]),
+        _outside(signer, tenant, report, outside),
+        report,
+    )
     ahead = await anext(both, None)
     last: Entry | None = None
     async for entry in _entries(database, tenant, head["newest"]):
@@ -108,12 +119,11 @@ async def _entries(database: Database, tenant: Tenant, newest: int) -> AsyncIter
 
 
 async def _both(
-    database: Database, tenant: Tenant, signer: Signer | None, report: Report
+    rows: AsyncIterator[Checkpoint], lines: Iterator[Checkpoint], report: Report
 ) -> AsyncIterator[Checkpoint]:
     """The checkpoints in the database and in the file, in their order, each once; what differs is a fault."""
-    lines = _outside(signer, tenant, report)
     outside = next(lines, None)
-    async for inside in _inside(database, tenant, report):
+    async for inside in rows:
         while outside is not None and outside.number < inside.number:
             words = f"checkpoint {outside.number} stands in the file, and not in the database"
             report.find("checkpoint", outside.number, words)
@@ -137,12 +147,16 @@ async def _both(
         outside = next(lines, None)
 
 
-async def _inside(database: Database, tenant: Tenant, report: Report) -> AsyncIterator[Checkpoint]:
+async def _inside(
+    database: Database, tenant: Tenant, report: Report, newest: int
+) -> AsyncIterator[Checkpoint]:
     after = -(1 << 62)
     while True:
         async with database.of(tenant) as transaction:
             rows = await transaction.fetch(_CHECKPOINTS, tenant.id, after, _PAGE)
         for row in rows:
+            if row["number"] > newest:
+                return
             words = f"checkpoint {row['number']} is not what was signed"
             try:
                 one = Checkpoint.read(row["statement"], bytes(row["signature"]))
@@ -161,11 +175,11 @@ async def _inside(database: Database, tenant: Tenant, report: Report) -> AsyncIt
         after = rows[-1]["number"]
 
 
-def _outside(signer: Signer | None, tenant: Tenant, report: Report) -> Iterator[Checkpoint]:
+def _outside(signer: Signer | None, tenant: Tenant, report: Report, size: int) -> Iterator[Checkpoint]:
     if signer is None:
         return
     file = CheckpointFile(signer.directory, tenant.id)
-    for n, line in enumerate(file, 1):
+    for n, line in enumerate(file.lines(size), 1):
         report.outside = True
         try:
             yield Checkpoint.from_line(line)
@@ -208,7 +222,7 @@ async def export(database: Database, tenant: Tenant, signer: Signer | None) -> A
     yield audit_export.head_line(tenant.id, tenant.name, known)
     written, reached, checkpoints = 0, GENESIS, 0
     unheard = Report(tenant=tenant.id)  # an export says what there is; whoever verifies it finds the faults
-    inside = _inside(database, tenant, unheard)
+    inside = _inside(database, tenant, unheard, head["checkpoint"])
     ahead = await anext(inside, None)
     async for entry in _entries(database, tenant, head["newest"]):
         while ahead is not None and ahead.entries < entry.number:
