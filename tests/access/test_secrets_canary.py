@@ -17,6 +17,7 @@ from aiohttp import web
 from crossdock.assemble import System, opened
 from crossdock.cli.serving import pages
 from crossdock.engine import Arrival
+from crossdock.errors import CrossdockError
 from crossdock.settings import Settings
 
 MASTER = base64.b64encode(b"canary-of-the-master-key-32bytes").decode()
@@ -276,3 +277,14 @@ async def test_a_setting_of_a_connection_takes_no_secret(place, url):
         async with opened(Settings.read(place, environment(url)), set_up=True):
             pass
     assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "password", ["c4n/ary-4711", "c4n#ary-4711", "c4n?ary:4711", "c4n[ary-4711", "c4nary-4711"]
+)
+async def test_an_address_of_a_database_that_is_wrong_is_refused_without_its_password(place, password):
+    settings = Settings.read(place, {"DATABASE_URL": f"postgresql://u:{password}@127.0.0.1:1/db"})
+    with pytest.raises(CrossdockError) as refused:
+        async with opened(settings):
+            pass
+    assert not [part for part in ("c4n", "ary", "4711") if part in str(refused.value)]

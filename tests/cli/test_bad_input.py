@@ -99,8 +99,8 @@ def test_a_command_where_nothing_is_installed_makes_nothing(crossdock: Command, 
     ("address", "status", "message"),
     [
         ("postgresql://x:y@127.0.0.1:1/db", 3, "the database cannot be reached: "),
-        ("mysql://x:y@127.0.0.1/db", 1, "this is no address of a database: "),
-        ("nonsense", 1, "this is no address of a database: "),
+        ("mysql://x:y@127.0.0.1/db", 1, "this is no address of a database"),
+        ("nonsense", 1, "this is no address of a database"),
     ],
 )
 def test_a_database_that_does_not_answer(

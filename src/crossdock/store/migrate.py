@@ -72,12 +72,13 @@ async def migrate(url: str) -> list[int]:
     """
     try:
         connection = await asyncpg.connect(url, statement_cache_size=0)
-    except (asyncpg.ClientConfigurationError, ValueError) as error:
+    except (asyncpg.ClientConfigurationError, ValueError):
+        # Not with its words: they quote what was taken for a port or a scheme, which may be of the password.
         raise Refused(
-            f"this is no address of a database: {error}",
+            "this is no address of a database",
             where="DATABASE_URL",
-            mend="write postgresql://user:password@host/database",
-        ) from error
+            mend="write postgresql://user:password@host/database; in the password %2F for /, %23 for #",
+        ) from None
     except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as error:
         raise Refused(
             f"the database does not let us in: {error}",
