@@ -188,6 +188,15 @@ async def test_and_by_the_file_where_the_checkpoint_is_removed_as_well(audit, ow
         await audit.seal(tenant.id)
 
 
+async def test_no_act_is_done_over_a_head_that_was_set_back_alone(audit, owner, tenant, database):
+    await owner.execute("update crossdock.audit_head set number = 5")
+    with pytest.raises(Broken) as refused:
+        await record(audit, database, tenant, 9)
+    assert refused.value.mend == "see `crossdock audit verify`"
+    await audit.settle()  # says so in the log, and goes on
+    assert (await audit.verify(tenant)).first.kind == "head"
+
+
 async def test_and_when_new_entries_take_their_place(audit, owner, tenant, database):
     await _cut(owner, 5)
     await owner.execute("delete from crossdock.audit_checkpoint where number = 2")

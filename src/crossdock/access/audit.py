@@ -104,6 +104,7 @@ where exists (
 order by 1
 """
 
+_TAKEN = "23505"  # PostgreSQL's code for a key that is there already
 SOON = 2.0  # seconds after which an entry is signed, at most, while a process runs
 _HISTORY = 30.0  # seconds after which the history is
 
@@ -240,8 +241,11 @@ class Audit:
     async def settle(self, *, at_once: bool = True) -> None:
         """Write what was counted of refused attempts, and sign what is new of all tenants."""
         for tenant, said in self._attempts.over(at_once=at_once):
-            async with self._database.engine() as transaction:
-                await _add(transaction, tenant, said)
+            try:
+                async with self._database.engine() as transaction:
+                    await _add(transaction, tenant, said)
+            except Broken as error:  # of one tenant; the others go on
+                log.warning("audit.broken", tenant=tenant, error=error.message, mend=error.mend)
         await self._seal_all(_UNSIGNED)
 
     @contextlib.asynccontextmanager
@@ -255,8 +259,8 @@ class Audit:
             await asyncio.gather(running, return_exceptions=True)
             try:
                 await self.settle()
-            except CrossdockError as error:
-                log.warning("audit.not_settled", error=error.message, mend=error.mend)
+            except Exception as error:  # noqa: BLE001 - it must not hide what ended the process
+                log.warning("audit.not_settled", error=f"{type(error).__name__}: {error}")
 
     async def run(self) -> None:
         """Settle again and again, until cancelled. Any number of processes may."""
@@ -271,6 +275,8 @@ class Audit:
                     await self._seal_all(_UNSIGNED_HISTORY)
             except CrossdockError as error:
                 log.warning("audit.not_settled", error=error.message, mend=error.mend)
+            except Exception:  # a fault in one turn must not end all others
+                log.exception("audit.turn_failed")
 
     async def _seal_all(self, which: LiteralString) -> None:
         if self._signer is None:
@@ -287,4 +293,12 @@ class Audit:
 
 
 async def _add(transaction: TenantTransaction | EngineTransaction, tenant: int, said: dict[str, Any]) -> None:
-    await transaction.value(_RECORD, tenant, GENESIS, body(**said), *said.values())
+    try:
+        await transaction.value(_RECORD, tenant, GENESIS, body(**said), *said.values())
+    except Exception as error:
+        if getattr(error, "sqlstate", "") == _TAKEN:
+            raise Broken(
+                f"the audit of tenant {tenant} does not take the act: its head does not fit its entries",
+                mend="see `crossdock audit verify`",
+            ) from error
+        raise
