@@ -251,8 +251,8 @@ async def _look_after(server: EmbeddedServer | None) -> None:
 def _redaction(settings: Settings) -> Redaction:
     """Knows what the settings hold that nobody may read in a log."""
     password = urlsplit(settings.database_url).password if settings.database_url else None
-    texts = [unquote(password or ""), password or "", settings.master_key, settings.vault_token]
-    texts.append(settings.audit_key)
+    texts = [unquote(password or ""), password or "", settings.vault_token, settings.audit_key]
+    texts += settings.master_key.replace(",", " ").split()
     return Redaction(text for text in texts if text)
 
 
