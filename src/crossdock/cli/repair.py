@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from crossdock.assemble import System
+from crossdock.cli.given import read_json
 from crossdock.cli.place import HERE, Directory, Json, with_system
-from crossdock.cli.runs import done, find_run, read_json, stands, tell_run
+from crossdock.cli.runs import done, find_run, stands, tell_run
 from crossdock.engine.history import RunRow
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Refused

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_library
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +12,7 @@ import msgspec
 import typer
 
 from crossdock.assemble import System
+from crossdock.cli.given import read_document
 from crossdock.cli.output import console, say_json, status, table
 from crossdock.cli.place import HERE, Directory, Json, with_system
 from crossdock.engine import Arrival
@@ -21,8 +20,6 @@ from crossdock.engine import replay as replay_run
 from crossdock.engine.history import RunDetail, RunRow
 from crossdock.engine.repair import Progress
 from crossdock.errors import Conflict, NotFound, Refused
-from crossdock.installed import read_text
-from crossdock.model import DOCUMENTS, parse_document, to_json
 from crossdock.process.messages import RUN_CANCEL, RUN_START, Actor
 from crossdock.process.problems import nearest
 from crossdock.process.state import RunStatus
@@ -43,9 +40,7 @@ def run(
 
     async def act(system: System) -> None:
         loaded = await _process(system, await _number(system, process))
-        value = read_json(document)
-        if loaded.document in DOCUMENTS:
-            value = _fitting(loaded.document, value, document)
+        value = read_document(document, loaded.document)
         key = loaded.key.evaluate({loaded.variable: value, "tenant": {"id": system.tenant.name}})
         for row in await system.history.find(system.tenant, str(key)):
             if row.process == process and row.ended is None:
@@ -246,23 +241,6 @@ async def tell_run(system: System, row: RunRow, type_: str, data: dict[str, Any]
 
 def _actor() -> Actor:
     return Actor(id=user(), kind="human", roles=("operator",))
-
-
-def read_json(path: Path) -> Any:
-    """The JSON of a file, or of standard input for `-`. Raises `Refused`."""
-    text = sys.stdin.read() if str(path) == "-" else read_text(path)
-    try:
-        return json_library.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"this is not JSON: {error}", where=str(path), mend="mend the place it names") from None
-
-
-def _fitting(kind: str, value: Any, path: Path) -> Any:
-    try:
-        return to_json(parse_document(kind, value))
-    except Refused as error:
-        mend = error.mend or f"see what fits: crossdock schema {kind}"
-        raise Refused(error.message, where=error.where or str(path), mend=mend) from None
 
 
 def _show(detail: RunDetail) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from crossdock.cli.given import read_document
 from crossdock.cli.output import say_json, tell_problems, told
 from crossdock.cli.try_telling import as_object, tell_simulation
 from crossdock.errors import Refused
@@ -63,7 +63,11 @@ def try_(
         except NotAScript as error:
             _refuse(list(error.problems), json=json)
         simulation = Simulation(library, start=_instant(start), catalogue=found.catalogue, script=played)
-        given = _json(document) if document is not None else simulation.document(process)
+        given = (
+            read_document(document, process.document)
+            if document is not None
+            else simulation.document(process)
+        )
         length = (played or Script()).until or Duration.parse(until, where="--until").exact
         began = simulation.now
         simulation.begin(process, given)
@@ -147,11 +151,3 @@ def _instant(text: str) -> datetime:
     if instant is None or instant.tzinfo is None:
         raise Refused(f"{text!r} is no instant", where="--start", mend=f"write it as {_START}")
     return instant.astimezone(UTC)
-
-
-def _json(file: Path) -> Any:
-    try:
-        return json_.loads(read_text(file))
-    except json_.JSONDecodeError as error:
-        where = f"{file}:{error.lineno}:{error.colno}"
-        raise Refused(f"this is not JSON: {error.msg}", where=where, mend="give one object") from None

@@ -1,0 +1,36 @@
+"""What is given to a command in a file: JSON, and documents of the model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from crossdock.errors import Refused
+from crossdock.installed import read_text
+from crossdock.model import DOCUMENTS, parse_document, to_json
+
+
+def read_json(path: Path) -> Any:
+    """The JSON of a file, or of standard input for `-`. Raises `Refused` with the place of the mistake."""
+    text = sys.stdin.read() if str(path) == "-" else read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"{path}:{error.lineno}:{error.colno}"
+        raise Refused(f"this is not JSON: {error.msg}", where=where, mend="mend this place") from None
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"this is not JSON: {error}", where=str(path), mend="mend it") from None
+
+
+def read_document(path: Path, kind: str) -> Any:
+    """A document in a file. One of the model has filled in what follows from the rest. Raises `Refused`."""
+    value = read_json(path)
+    if kind not in DOCUMENTS:
+        return value
+    try:
+        return to_json(parse_document(kind, value))
+    except Refused as error:
+        mend = error.mend or f"see what fits: crossdock schema {kind}"
+        raise Refused(error.message, where=error.where or str(path), mend=mend) from None
