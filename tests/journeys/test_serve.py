@@ -61,7 +61,7 @@ def lines(text: str) -> list[Any]:
 
 def test_an_empty_directory_is_enough_and_it_says_where_to_look_and_what_to_do_next(place: Path) -> None:
     with running("serve", "--port", "0", cwd=place) as served:
-        wait_for(lambda: "connections.yaml" in served.said(), "what to do next")
+        wait_for(lambda: "crossdock schema Order" in served.said(), "what to do next, to its last line")
         said = served.said()
         url = said.partition("Crossdock runs: ")[2].split()[0]
         status, page = get(f"{url}/")

@@ -21,4 +21,4 @@ class Resource:
 
     kind: str
     id: str = ""
-    attributes: Mapping[str, Value] = field(default=_NOTHING)
+    attributes: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
