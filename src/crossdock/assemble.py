@@ -26,6 +26,7 @@ from crossdock.access import Principal, Resource
 from crossdock.access.audit import Audit
 from crossdock.access.audit_signer import Signer
 from crossdock.access.headers import Headers
+from crossdock.access.identity import Identity
 from crossdock.access.master import Masters
 from crossdock.access.redaction import Redaction, hidden
 from crossdock.access.sealing import Sealing
@@ -62,6 +63,7 @@ class System:
     connections: Connections
     tenant: Tenant
     audit: Audit
+    identity: Identity
     sealing: Sealing
     secrets: ConnectionSecrets
     keeper: SealedKeeper
@@ -227,7 +229,10 @@ async def opened(settings: Settings, *, set_up: bool = False, durable: bool = Tr
             with redaction.over_logs():
                 system = await _system(settings, database, redaction, set_up=set_up)
                 async with system.audit.kept():
-                    yield system
+                    try:
+                        yield system
+                    finally:
+                        await system.identity.settle()
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -284,6 +289,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         connections=Connections(database),
         tenant=await _tenant(database, settings.tenant, make=set_up),
         audit=audit,
+        identity=Identity(database, audit),
         sealing=sealing,
         secrets=secrets,
         keeper=keeper,

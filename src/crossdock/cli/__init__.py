@@ -14,6 +14,7 @@ from crossdock.cli.check import check
 from crossdock.cli.connections import connections
 from crossdock.cli.demo import demo
 from crossdock.cli.doctor import doctor
+from crossdock.cli.key import key
 from crossdock.cli.move import move
 from crossdock.cli.repair import repair, retry
 from crossdock.cli.runs import cancel, events, replay, run, runs
@@ -60,6 +61,7 @@ _app.command()(sandbox)
 _app.command()(doctor)
 _app.add_typer(audit, name="audit")
 _app.add_typer(tenant, name="tenant")
+_app.add_typer(key, name="key")
 
 
 @_app.callback()

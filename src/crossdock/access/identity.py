@@ -1,0 +1,112 @@
+"""Who it is: what a program or a browser shows becomes a principal of one tenant, or is refused.
+
+    by_bearer    a key, or an access token that stands for one (`tokens`, `keys`)
+
+Whatever was wrong (no such key, another secret, expired, revoked, its person shut out), the same is said,
+after the same work: one statement and one comparison. What was refused is written to the audit of the tenant
+that it named.
+
+Each time the database is asked, so what is revoked is not believed once more. A tenant that is suspended is
+told from others by what it may do, not here: its people may still see why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, LiteralString, NoReturn
+
+from crossdock.access.audit import Audit
+from crossdock.access.keys import ADMINS, OPERATORS, Keys
+from crossdock.access.refusals import Refusals
+from crossdock.access.resource import Resource
+from crossdock.access.tokens import ACCESS, Shown, shown
+from crossdock.access.who import Principal
+from crossdock.errors import NotProven
+from crossdock.store import Database, Tenant
+
+_LONGEST = 256  # letters of what may be a key
+_NOBODY: Mapping[str, Any] = {"hash": bytes(1), "works": False}
+
+_BY_KEY: LiteralString = """
+select t.name as tenant, k.id, k.name, k.hash, k.roles, k.scopes, k.behind,
+  k.revoked is null and coalesce(k.expires > statement_timestamp(), true)
+    and p.suspended is null as works,
+  p.roles as of_person,
+  coalesce(k.used < statement_timestamp() - interval '1 minute', true) as used_before
+from crossdock.key k
+join crossdock.tenant t on t.tenant = k.tenant
+left join crossdock.person p on p.tenant = k.tenant and p.id = k.behind
+where k.tenant = $1 and k.id = $2
+"""
+_BY_ACCESS: LiteralString = """
+select t.name as tenant, k.id, k.name, a.hash, k.roles, a.scopes, k.behind,
+  a.expires > statement_timestamp() and k.revoked is null
+    and coalesce(k.expires > statement_timestamp(), true) and p.suspended is null as works,
+  p.roles as of_person,
+  coalesce(k.used < statement_timestamp() - interval '1 minute', true) as used_before
+from crossdock.access_token a
+join crossdock.key k on k.tenant = a.tenant and k.id = a.key
+join crossdock.tenant t on t.tenant = a.tenant
+left join crossdock.person p on p.tenant = k.tenant and p.id = k.behind
+where a.tenant = $1 and a.id = $2
+"""
+_USED: LiteralString = """
+update crossdock.key set used = statement_timestamp(), used_from = $3
+where tenant = $1 and id = $2 and coalesce(used < statement_timestamp() - interval '1 minute', true)
+"""
+
+
+class Identity:
+    """Knows people and programs of all tenants. `keys` makes and revokes keys."""
+
+    def __init__(self, database: Database, audit: Audit) -> None:
+        """Of that database."""
+        self._database = database
+        self.keys = Keys(database, audit)
+        self.refusals = Refusals(database, audit)
+
+    async def by_bearer(self, presented: str, *, origin: str) -> tuple[Tenant, Principal]:
+        """Whose key or access token it is. Raises `NotProven`."""
+        said = shown(presented if len(presented) <= _LONGEST else "")
+        which = _BY_ACCESS if said.kind == ACCESS else _BY_KEY
+        rows = await self._database.at_once(which, said.tenant, said.id)
+        row: Mapping[str, Any] = dict(rows[0]) if rows else _NOBODY
+        if not (said.proves(row["hash"]) and row["works"]):
+            self._refuse(said, origin)
+        if row["used_before"]:
+            await self._database.at_once(_USED, said.tenant, row["id"], origin[:100])
+        return Tenant(id=said.tenant, name=row["tenant"]), _principal(said.tenant, row, origin)
+
+    async def settle(self) -> None:
+        """Write what was refused; before the database is closed."""
+        await self.refusals.settle()
+
+    def _refuse(self, said: Shown, origin: str) -> NoReturn:
+        who = Principal(tenant=said.tenant, id="unknown", kind="key", origin=origin[:100])
+        why = "a key or token that is not in force" if said.tenant else "what was shown is no key"
+        self.refusals.note(who, "key.shown", Resource(kind="key", id=said.id), why)
+        raise NotProven(
+            "the key or token is not in force", mend="show one that is: Authorization: Bearer KEY"
+        )
+
+
+def _principal(tenant: int, row: Mapping[str, Any], origin: str) -> Principal:
+    roles = within(row["roles"], row["of_person"])
+    return Principal(
+        tenant=tenant,
+        id=f"key:{row['id']}",
+        kind="assistant" if "assistant" in roles else "key",
+        name=row["name"],
+        roles=roles,
+        scopes=None if row["scopes"] is None else frozenset(row["scopes"]),
+        behind=row["behind"],
+        origin=origin,
+    )
+
+
+def within(roles: Collection[str], of_person: Collection[str] | None) -> frozenset[str]:
+    """Of the roles of a key, those that the person behind it could give now; all where none is known here."""
+    given = frozenset(roles)
+    if of_person is None or OPERATORS & set(of_person):
+        return given
+    return given - OPERATORS if ADMINS & set(of_person) else given & frozenset(of_person)
