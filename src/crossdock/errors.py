@@ -7,6 +7,7 @@
         Forbidden        who asks is known, and may not
         Conflict         what was asked contradicts what is: it exists, it changed, it ended
       Unreachable      nobody's fault that lasts: tried again, after `retry_after` where that is known
+        TooMany          one asks more, or more often, than is agreed: the same is taken after `retry_after`
       UnknownOutcome   it may have happened: found out before anything is repeated
       Broken           ours: a fault in Crossdock or its set-up; shown with all that is known
 
@@ -61,6 +62,26 @@ class Unreachable(CrossdockError):
         """Take `retry_after` in seconds."""
         super().__init__(message, where=where, mend=mend)
         self.retry_after = retry_after
+
+
+class TooMany(Unreachable):
+    """One asks more, or more often, than is agreed; the same is taken after `retry_after` seconds.
+
+    `policies` are the names of the limits that were reached.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str = "",
+        mend: str = "",
+        retry_after: float,
+        policies: tuple[str, ...] = (),
+    ) -> None:
+        """Take the names of the limits."""
+        super().__init__(message, where=where, mend=mend, retry_after=retry_after)
+        self.policies = policies
 
 
 class UnknownOutcome(CrossdockError):
