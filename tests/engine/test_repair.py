@@ -155,6 +155,22 @@ async def test_exceptions_that_hold_nothing_are_closed_together_and_are_not_trie
     assert [r.data.get("note") for r in told if r.what == "exception.closed"] == ["the bank was closed"]
 
 
+async def test_an_exception_is_as_grave_as_its_gravest_rung(engine):
+    rungs = (
+        "[{ raise: pick_late, severity: medium }, { after: 2h, raise: pick_late, severity: high },"
+        " { after: 3h, raise: pick_late, severity: low }, { after: 4h, raise: pick_late }]"
+    )
+    await engine.publish(LATE.replace("{ raise: pick_late, severity: medium }", rungs))
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [order("SO-1")])
+        for hours, severity in ((2, "medium"), (1, "high"), (1, "high"), (1, "high")):
+            await engine.idle()
+            await engine.clock.step(timedelta(hours=hours))
+            await engine.idle()
+            found = await engine.history.exceptions(engine.tenant)
+            assert [one.severity for one in found] == [severity]
+
+
 async def test_a_decision_that_raises_stops_its_own_run_alone_until_it_is_released(engine):
     await engine.publish(chain(steps=1))
     repairs = Repairs(engine.database, engine.library)

@@ -20,7 +20,7 @@ from crossdock.expressions import Environment, ExpressionError
         ("order.count > 1.5", "1:13", "cannot compare an int with a double", "write the int as a double: 3.0, or double(x)"),
         ("order.total > 5", "1:13", "cannot compare money with an int", 'write money("5000", "EUR"), or compare its amount'),
         ("order.total >\n  order.quantity", "1:13", "cannot compare money with a quantity", None),
-        ("order.count > 1 &&\n  order.total + 1 == order.total", "2:15", "cannot add money and an int", ""),
+        ("order.count > 1 &&\n  order.total + 1 == order.total", "2:15", "cannot add money and an int", 'write money("5000", "EUR")'),
         ("order.total * order.total", "1:13", "cannot multiply money and money", ""),
         ("order.total / 3", "1:13", "cannot divide money by an int", "write divide(a, b, digits): it says how to round"),
         ("order.weight > 2.5", "1:14", "cannot compare a decimal with a double", 'write the number exactly: decimal("0.19")'),

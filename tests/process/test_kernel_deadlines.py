@@ -65,6 +65,23 @@ def test_each_rung_of_a_ladder_is_climbed_once_at_its_time():
     assert (run.status(), run.state.reason) == ("cancelled", "much too late")
 
 
+def test_a_rung_may_raise_the_same_exception_as_graver_and_the_repeat_says_so():
+    run = Run("""
+    a:
+      await: case.scanned
+      within: 1h
+      late:
+        - { raise: slow, severity: low }
+        - { after: 1h, raise: slow, severity: high }
+        - { after: 2h, raise: slow }
+    """).wait("4h")
+    assert [r.get("severity") for r in run.told("exception.raised")] == ["low"]
+    assert [(r["count"], r.get("severity")) for r in run.told("exception.repeated")] == [
+        (2, "high"),
+        (3, None),
+    ]
+
+
 def test_late_may_emit_and_tell_who_is_asked_to_look():
     run = Run("""
     a:

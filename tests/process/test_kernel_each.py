@@ -353,7 +353,7 @@ def test_a_child_that_ended_while_a_redo_was_tried_that_cannot_be_had_counts(eac
     run = Run(
         f"""
         a: {{ call: erp.do, undo: impossible }}
-        b: {{ {each}run: child, if: "${{ steps.a.status != 'x' }}" }}
+        b: {{ {each}run: child, if: "${{ steps.a.status != 'undone' }}" }}
         c: {{ needs: [a, b], call: erp.read }}
         """,
         items("x"),

@@ -198,6 +198,12 @@ def test_without_both_the_time_of_the_event_counts():
     assert change(run, {"n": 3}, minutes=11) == "document.replaced"
 
 
+def test_of_two_that_were_received_together_the_one_decided_later_counts():
+    run = Run(WAITING, {"number": "C-1", "n": 0})
+    assert change(run, {"n": 1}) == "document.replaced"
+    assert change(run, {"n": 2}) == "document.replaced"
+
+
 def test_the_same_document_again_moves_its_time_so_that_order_does_not_matter():
     one, two = Run(WAITING), Run(WAITING)
     for data, minutes in (({}, 10), ({"n": 1}, 5)):

@@ -147,6 +147,15 @@ def test_a_wait_lasts_its_duration():
     assert run.status() == "completed"
 
 
+def test_a_wait_may_be_a_length_that_is_worked_out():
+    run = Run('a: { wait: "${ hours(case.n) }" }', {"number": "1", "n": 3})
+    run.wait("2h 59m")
+    assert run.status("a") == "waiting"
+    run.wait("1m")
+    assert run.status("a") == "succeeded"
+    assert not run.open
+
+
 def test_a_wait_until_a_time_moves_with_the_document():
     run = Run('a: { wait: "${ case.due }" }', {"number": "C-1", "due": "2026-03-02T12:00:00Z"})
     assert run.state.wake == datetime(2026, 3, 2, 12, tzinfo=UTC)

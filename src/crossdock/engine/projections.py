@@ -43,10 +43,13 @@ from unnest($2::int[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::tex
 on conflict (tenant, id) do update set
   count = greatest(x.count, excluded.count),
   message = case when excluded.message <> '' then excluded.message else x.message end,
+  severity = case when array_position($15::text[], excluded.severity)
+                     > array_position($15::text[], x.severity)
+             then excluded.severity else x.severity end,
   repeated = coalesce(excluded.repeated, x.repeated), closed = excluded.closed
 """
 
-_SEVERITIES = {"low", "medium", "high", "critical"}
+_SEVERITIES = ["low", "medium", "high", "critical"]  # in this order
 
 
 @dataclass(slots=True)
@@ -115,8 +118,9 @@ class Seen:
         data = record.data
         id_ = str(data.get("exception", ""))
         row = self._exceptions.get((tenant, id_))
+        told = data.get("severity", "medium" if record.what == "exception.raised" else "low")
+        severity = told if told in _SEVERITIES else "medium"
         if row is None:
-            severity = str(data.get("severity", "medium"))
             row = self._exceptions[tenant, id_] = [
                 tenant,
                 id_,
@@ -124,7 +128,7 @@ class Seen:
                 state.process,
                 record.step,
                 str(data.get("type", "")),
-                severity if severity in _SEVERITIES else "medium",
+                severity,
                 str(data.get("owner") or data.get("process_owner") or ""),
                 str(data.get("connection", "")),
                 "",
@@ -134,6 +138,7 @@ class Seen:
             ]
         if record.what == "exception.repeated":
             row[10] = int(data.get("count", 1))
+            row[6] = max(row[6], severity, key=_SEVERITIES.index)
         row[11] = record.what == "exception.closed"
         if data.get("message"):
             row[9] = str(data["message"])
@@ -149,7 +154,7 @@ class Seen:
             await transaction.execute(_TASKS, self.now, *zip(*rows, strict=True))
         if self._exceptions:
             rows_ = [self._exceptions[key] for key in sorted(self._exceptions)]
-            await transaction.execute(_EXCEPTIONS, self.now, *zip(*rows_, strict=True))
+            await transaction.execute(_EXCEPTIONS, self.now, *zip(*rows_, strict=True), _SEVERITIES)
 
     async def _merge(self, transaction: EngineTransaction) -> None:
         for (tenant, id_), change in self._changed.items():

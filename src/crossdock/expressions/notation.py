@@ -15,6 +15,25 @@ from collections.abc import Mapping
 from crossdock.errors import Refused
 from crossdock.expressions.types import SCALARS, Field, ListOf, MapOf, Record, Type
 
+# What other notations call it.
+_ELSEWHERE = {
+    "text": "string",
+    "str": "string",
+    "uuid": "string",
+    "number": "int, decimal or double",
+    "integer": "int",
+    "float": "decimal, which is exact, or double",
+    "boolean": "bool",
+    "date": "timestamp, or string for a day without a time",
+    "datetime": "timestamp",
+    "time": "timestamp, or string for a time of day",
+    "list": "[string], with the type of its items",
+    "array": "[string], with the type of its items",
+    "object": "its fields: { name: string }",
+    "map": "map(string), or its fields: { name: string }",
+    "dict": "map(string), or its fields: { name: string }",
+}
+
 
 def parse_type(
     notation: object, documents: Mapping[str, Type] | None = None, *, name: str = "", where: str = ""
@@ -68,6 +87,8 @@ def _named(word: str, documents: Mapping[str, Type], where: str) -> Type:
     found = SCALARS.get(word) or documents.get(word)
     if found is not None:
         return found
+    if word.lower() in _ELSEWHERE:
+        raise Refused(f"unknown type {word!r}", where=where, mend=f"write {_ELSEWHERE[word.lower()]}")
     known = [*SCALARS, *documents]
     close = difflib.get_close_matches(word, known, 1, 0.6)
     raise Refused(

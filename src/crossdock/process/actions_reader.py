@@ -76,6 +76,10 @@ class ActionReader:
         if isinstance(raw, str):
             if raw == "raise" and "fails" in path:
                 return None  # as without: an exception of the type that the failure has
+            first, _, rest = raw.partition(" ")
+            if rest and first in VERBS:
+                places.problem(path, f"{raw!r} is no name of a step", f"write `{{ {first}: {rest} }}`")
+                return None
             raw = {raw: ""} if raw in ("skip", "cancel", "fail", "raise") else {"step": raw}
         value = places.mapping(path, raw, part)
         if value is None:
@@ -134,7 +138,11 @@ class ActionReader:
             return None, ""
         if len(verbs) != 1:
             said = f"both {' and '.join(verbs)}" if verbs else "nothing that is done"
-            self._places.problem(path, f"here stands {said}", f"give one of {', '.join(VERBS)}")
+            mend = f"give one of {', '.join(VERBS)}"
+            if verbs:
+                each = ", ".join(f"{{ {verb}: {value[verb]} }}" for verb in verbs)
+                mend = f"write a list: `[{each}]`"
+            self._places.problem(path, f"here stands {said}", mend)
             return None, ""
         word = value[verbs[0]]
         return verbs[0], "" if word in (None, True) else str(word)

@@ -8,7 +8,9 @@ limit. Each problem names file, line, step and mend.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
 from crossdock.expressions import Expression, Record, Template
 from crossdock.process.catalogue import Catalogue
@@ -26,9 +28,11 @@ from crossdock.process.definition import (
 from crossdock.process.problems import Problem, nearest
 from crossdock.process.reader import Reader
 from crossdock.process.source import Path, Source
+from crossdock.process.state import RunStatus, StepStatus
 from crossdock.process.wiring import actions_of, named_steps
 
 Texts = Mapping[str, Sequence[Expression | Template]]
+_STATUS = re.compile(r"""\b(run|steps\.\w+)\.status\s*[!=]=\s*["'](\w*)["']""")
 _BUILT_IN = frozenset({"start", "end"})
 
 
@@ -54,6 +58,7 @@ class Check:
         self._cycles()
         for text in self._texts.get("", ()):
             self._whole_steps((), text)
+            self._statuses((), text, "")
         self._aliases()
         self._measures()
         self._handlers()
@@ -183,6 +188,7 @@ class Check:
         steps = self._process.steps
         for text in self._texts.get(name, ()):
             self._whole_steps(("steps", name), text, name)
+            self._statuses(("steps", name), text, name)
         later = self._earlier(name)
         awaited = step.work.growing if isinstance(step.work, RunWork) else frozenset[str]()
         until = step.work.until if isinstance(step.work, AwaitWork) else None
@@ -201,6 +207,15 @@ class Check:
                         step=name,
                         warning=True,
                     )
+
+    def _statuses(self, path: Path, text: Expression | Template, step: str) -> None:
+        """A status compared with a word that is none is never that."""
+        for expression in text.expressions if isinstance(text, Template) else (text,):
+            for whose, word in _STATUS.findall(expression.text):
+                known = get_args(RunStatus if whose == "run" else StepStatus)
+                if word not in known:
+                    message = f"the status of a {'run' if whose == 'run' else 'step'} is never `{word}`"
+                    self._tell(path, message, f"it is one of {', '.join(known)}", step=step)
 
     def _whole_steps(self, path: Path, text: Expression | Template, step: str = "") -> None:
         """A step as a whole is no value: what it is changes, and most of it nobody needs."""
@@ -258,7 +273,7 @@ class Check:
                 step=name,
                 warning=bool(work.excluded),  # people named for good may be all who ask
             )
-        if not work.refused:
+        if not work.refused and not self._source.value["steps"][name].get("refused"):
             mend = "say what a no does: `refused: { cancel: refused }`"
             self._tell(("steps", name), "it does not say what a no does", mend, step=name)
         del step
@@ -295,6 +310,8 @@ class Check:
             mend = nearest(action.word, self._steps)
             if action.word == "nothing":
                 mend = "to only record it, write `do: nothing`"
+            elif action.word in self._catalogue.exceptions:
+                mend = f"to raise it, write `{{ raise: {action.word} }}`"
             self._tell(path, f"there is no step `{action.word}`", mend, step=step)
         if action.verb == "raise" and action.word not in self._catalogue.exceptions:
             mend = nearest(action.word, self._catalogue.exceptions)

@@ -9,6 +9,7 @@ step. A held step's deadline runs on: the customer's clock does not stop because
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from crossdock.process.state import StepState
 from crossdock.process.turn import Turn
 from crossdock.process.views import text_of
 
+_DATE = re.compile(r"\s*\d{4}-")
 OPEN = frozenset({"running", "waiting", "held"})  # the steps whose deadline runs
 
 
@@ -157,7 +159,7 @@ def wait_until(turn: Turn, name: str, work: WaitWork) -> datetime:
     what = work.duration if work.duration is not None else work.until
     assert what is not None  # noqa: S101 - the reader gives one of the three
     value = turn.evaluate(what)
-    if work.duration is not None or (isinstance(value, str) and not value[:4].isdigit()):
+    if work.duration is not None or (isinstance(value, str) and not _DATE.match(value)):
         return turn.after(start, Duration.parse(value), calendar)
     return instant(value, "`wait`")
 

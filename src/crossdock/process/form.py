@@ -71,6 +71,8 @@ def _misfits(value: Any, schema: dict[str, Any], path: Path) -> Iterator[tuple[P
             mend = "write one word, or a text in quotes"
         if any(form.get("pattern", "").startswith(_EXPRESSION) for form in forms) and value is not None:
             mend = "write it as `${ ... }`"
+        if field := _field_for(value, forms):
+            mend = f"write `{{ {field}: {value} }}`"
         yield path, f"here stands {shown}, where {said} {'are' if said == 'fields' else 'is'} needed", mend
     elif isinstance(value, dict) and len(value) > _MOST.get(path, len(value)):
         yield (
@@ -92,6 +94,19 @@ def _misfits(value: Any, schema: dict[str, Any], path: Path) -> Iterator[tuple[P
         if shape is not None:
             for index, inner in enumerate(value):
                 yield from _misfits(inner, shape, (*path, index))
+
+
+def _field_for(value: Any, forms: list[dict[str, Any]]) -> str:
+    """The one field that a value given alone is meant for, as `role` where only a role stands."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return ""
+    for form in forms:
+        fields = form.get("properties", {})
+        for name in form.get("required", ()) or (fields if form.get("type") == "object" else ()):
+            kinds = [_kinds(one) for one in _forms(fields[name])]
+            if any(kind is not None and _kind(value) in kind for kind in kinds):
+                return str(name)
+    return ""
 
 
 def _breaches(value: Any, schema: dict[str, Any], path: Path) -> Iterator[tuple[Path, str, str]]:

@@ -144,7 +144,10 @@ def _key_of(turn: Turn, document: Any) -> str:
 
 
 def _newer(data: Mapping[str, Any], time: datetime, received: datetime, state: State) -> bool:
-    """By the source's version where both have one, else by its time of change, else by the event's time."""
+    """By the source's version where both have one, else by its time of change, else by the event's time.
+
+    Of two of one time, the one that was received (and, received together, decided) later.
+    """
     old = state.document if isinstance(state.document, dict) else {}
     mine, theirs = old.get("version"), data.get("version")
     if mine is not None and theirs is not None and mine != theirs:
@@ -154,7 +157,7 @@ def _newer(data: Mapping[str, Any], time: datetime, received: datetime, state: S
         return after > before
     if state.document_time is None or time != state.document_time:
         return state.document_time is None or time > state.document_time
-    return state.document_received is None or received > state.document_received
+    return state.document_received is None or received >= state.document_received
 
 
 def _order(version: object) -> list[tuple[int, int, str]]:

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from crossdock.errors import Refused
-from crossdock.expressions import DYN, STRING, Record, Type, assignable, parse_type
+from crossdock.expressions import DYN, STRING, Field, Record, Type, assignable, parse_type
 from crossdock.process.catalogue import Catalogue, EventShape, OperationShape
-from crossdock.process.places import Places
+from crossdock.process.places import Places, written_as
 from crossdock.process.problems import nearest
 from crossdock.process.scope import kind_of, variable_of
 from crossdock.process.source import Path, Source
@@ -69,7 +69,7 @@ class Names(Places):
         """Say so where what is given does not fit what is asked for."""
         why = assignable(actual, wanted, trusting=True)
         if why:
-            self.problem(path, f"{what} cannot take this: {why}")
+            self.problem(path, f"{what} cannot take this: {why}", written_as(why))
             return
         doubt = assignable(actual, wanted)
         if doubt:
@@ -94,16 +94,15 @@ class Names(Places):
     def declare(self, raw: Any) -> None:
         """Take in what the process declares: from here on it can be named."""
         value = self.mapping(("declare",), raw, "declare") or {}
-        documents: dict[str, Record] = {}
-        for name, notation in (value.get("documents") or {}).items():
-            found = self._type(("declare", "documents", name), notation, name, documents)
-            documents[name] = found if isinstance(found, Record) else Record(name, {})
+        documents = self._documents(value.get("documents") or {})
         self.catalogue = self.catalogue.including(documents=documents)
         events: dict[str, EventShape] = {}
         for name, raw_event in (value.get("events") or {}).items():
             part = raw_event if isinstance(raw_event, dict) else {}
             data = self._type(("declare", "events", name, "data"), part.get("data", "any"), "", documents)
             about = part.get("about") or self._keys_in(data)
+            for kind, way in (part.get("about") or {}).items():
+                self._stands(("declare", "events", name, "about", kind), data, way)
             events[name] = EventShape(type=name, data=data or DYN, about=dict(about))
         operations: dict[str, OperationShape] = {}
         for name, raw_operation in (value.get("operations") or {}).items():
@@ -121,6 +120,31 @@ class Names(Places):
         self.declared_events = frozenset(events)
         exceptions = frozenset(value.get("exceptions") or {})
         self.catalogue = self.catalogue.including(events=events, operations=operations, exceptions=exceptions)
+
+    def _documents(self, raw: dict[str, Any]) -> dict[str, Record]:
+        """The documents that the process declares: each may name all, in whatever order they stand."""
+        fields: dict[str, dict[str, Field]] = {name: {} for name in raw}
+        documents = {name: Record(name, fields[name]) for name in raw}
+        # what is only another name for one comes after that one has its fields
+        for name, notation in sorted(raw.items(), key=lambda one: isinstance(one[1], str)):
+            path: Path = ("declare", "documents", name)
+            found = self._type(path, notation, name, documents)
+            if isinstance(found, Record):
+                fields[name].update(found.fields)
+            elif found is not None:
+                self.problem(path, f"{name} has no fields: it is {found}", "write `name: type` lines")
+        return documents
+
+    def _stands(self, path: Path, data: Type | None, way: str) -> None:
+        """Say so where the data of an event has no such field for a business key to stand in."""
+        for word in str(way).split("."):
+            if not isinstance(data, Record):
+                return
+            if word not in data.fields:
+                mend = nearest(word, data.fields)
+                self.problem(path, f"its data has no field `{word}`: there stands no business key", mend)
+                return
+            data = data.fields[word].type
 
     def _keys_in(self, data: Type | None) -> dict[str, str]:
         """Where the business keys of a declared event stand that does not say it: in fields of their name."""

@@ -9,6 +9,7 @@ from typing import Any
 from crossdock.errors import Refused
 from crossdock.expressions import (
     BOOL,
+    DURATION,
     DYN,
     STRING,
     TIMESTAMP,
@@ -30,8 +31,20 @@ _WANTED: dict[Type, str] = {
     STRING: "make a text of it: `${ text(x) }`",
     TIMESTAMP: "give an instant with its zone, as `${ order.due }` or `${ now + hours(2) }`",
 }
+_WRITTEN = {
+    "money is needed": '`${ money("12.50", "EUR") }`',
+    "a quantity is needed": '`${ quantity(10, "EA") }`',
+    "a decimal is needed": '`${ decimal("12.50") }`',
+    "a string is needed, this is": "`${ text(x) }`",
+    "a timestamp is needed": "`${ order.due }` or `${ now + hours(2) }`",
+}
 _FOREIGN = re.compile(r"\{\{?\s*[a-z][a-z0-9_]*(\.[a-z0-9_]+)+\s*\}?\}|\$[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 _WHOLE = re.compile(r"\s*\$\{([\s\S]*)\}\s*\Z")
+
+
+def written_as(why: str) -> str:
+    """The mend for what does not fit: how a value of the type that is needed is written."""
+    return next((f"write {form}" for said, form in _WRITTEN.items() if said in why), "")
 
 
 class Places:
@@ -121,7 +134,13 @@ class Places:
         """A duration, given as it is or by an expression."""
         if not (isinstance(value, str) and "${" in value) and self.duration(path, value) is None:
             return None
-        return self.template(path, value, environment)
+        template = self.template(path, value, environment)
+        if template and template.expressions and template.type not in (STRING, DURATION, DYN):
+            why = assignable(template.type, DURATION)
+            self.problem(
+                path, why or "a duration is needed", "give it a unit: `${ hours(x) }`, `${ x } hours`"
+            )
+        return template
 
     def template(
         self, path: Path, value: Any, environment: Environment, *, want: Type | None = None
@@ -154,6 +173,14 @@ class Places:
             self._wants(path, template, TIMESTAMP)
         elif problems(value, TIMESTAMP):
             self.problem(path, f"{_shown(value)} is not a time", _WANTED[TIMESTAMP])
+        return template
+
+    def time_or_length(self, path: Path, value: str, environment: Environment) -> Template | None:
+        """An expression that gives a time or a duration."""
+        template = self.template(path, value, environment)
+        if template is not None and template.type not in (TIMESTAMP, DURATION, STRING, DYN):
+            why = assignable(template.type, TIMESTAMP)
+            self.problem(path, why or "a time is needed", "give a time, or a duration as `${ hours(x) }`")
         return template
 
     def expression(

@@ -43,9 +43,16 @@ class NotAProcess(Refused):
 def nearest(word: str, known: Iterable[str]) -> str:
     """A mend that names the nearest known word, or the known ones where they are few."""
     options = sorted(known)
-    close = difflib.get_close_matches(word, options, 1, 0.6)
+    close = difflib.get_close_matches(word, options, 1, 0.75)
+    # a slip seldom changes the first letter: `email` is not meant to be `fail`
+    alike = [
+        option
+        for option in options
+        if option[:1].lower() == word[:1].lower() or (len(option) > 3 and option in word)
+    ]
+    close = close or difflib.get_close_matches(word, alike, 1, 0.65)
     if close:
         return f"did you mean `{close[0]}`?"
     if not options:
         return ""
-    return "known: " + ", ".join(options) if len(options) <= 25 else ""
+    return "known: " + ", ".join(options) if len(options) <= 40 else ""

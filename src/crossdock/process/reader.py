@@ -20,6 +20,7 @@ from crossdock.process.definition import (
     Deadline,
     ExceptionKind,
     Measure,
+    PersonWork,
     Process,
     RunWork,
     Start,
@@ -291,10 +292,10 @@ class Reader(Names):
                         (*path, "by", "before"), "business time cannot be counted back", "give plain time"
                     )
                     before = None
-            if not cut_off and time is None:
-                self.problem(
-                    (*path, "by"), "`by` names no time", "give `cut_off:` a name, or `time:` an expression"
-                )
+            if bool(cut_off) == (time is not None):
+                said = "`by` names two times" if cut_off else "`by` names no time"
+                mend = "keep one of them" if cut_off else "give `cut_off:` a name, or `time:` an expression"
+                self.problem((*path, "by"), said, mend)
         calendar = value.get("calendar")
         return Deadline(
             at=self.source.at((*path, "within" if within is not None else "by")),
@@ -322,6 +323,8 @@ class Reader(Names):
             return None
         self.mapping(path, value, "undo")
         operation = self.operation(path, called)
+        if isinstance(work, CallWork) and called == f"{work.system}.{work.operation}":
+            self.problem(path, "it would do it once more", "name the operation that takes it back")
         after = self._after(self.step, work) if "with" in value or value.get("via") else Environment({})
         system, _, name = called.partition(".")
         given = self.template((*path, "with"), value["with"], after) if "with" in value else None
@@ -336,10 +339,20 @@ class Reader(Names):
 
     def _undo_fits(self, path: Path, undo: OperationShape, work: Work) -> None:
         """Without `with:`, an undo is given what it asks for from the call's output and input."""
-        if not isinstance(work, CallWork) or not isinstance(undo.input, Record):
+        if not isinstance(undo.input, Record) or isinstance(work, RunWork):
             return
         known: dict[str, Type] = {}
-        for part in (work.input.type, self._scope.types[self.step].fields.get("output", Field(DYN)).type):
+        given = (
+            work.input
+            if isinstance(work, CallWork)
+            else work.content
+            if isinstance(work, PersonWork)
+            else None
+        )
+        for part in (
+            given.type if given is not None else Record("", {}),
+            self._scope.types[self.step].fields.get("output", Field(DYN)).type,
+        ):
             if not isinstance(part, Record):
                 return
             known.update({name: field.type for name, field in part.fields.items()})
@@ -347,7 +360,7 @@ class Reader(Names):
             if name not in known and not field.optional:
                 self.problem(
                     path,
-                    f"{undo.name} needs `{name}`, which neither the call's output nor its input has",
+                    f"{undo.name} needs `{name}`, which neither its output nor its input has",
                     f"write undo: {{ call: {undo.name}, with: {{ {name}: ... }} }}",
                 )
 

@@ -137,6 +137,8 @@ def _explained(text: str, error: yaml.MarkedYAMLError, line: int) -> tuple[str, 
         return "a second document begins here (`---`)", "write one process in a file"
     if "undefined alias" in said:
         return "no anchor has this name", "put a text that begins with `*` in quotes"
+    if "mapping values" in said and "${" in here:
+        return said, 'put an expression that has a colon in it in quotes: "${ ... }"'
     if _UNQUOTED.search(here):
         return said, 'within { } and [ ] put an expression in quotes: "${ ... }"'
     return said, "look at indentation, colons followed by a space, and quotes, here and a line before"

@@ -346,7 +346,14 @@ class Turn:
                 repeat.holds = repeat.holds or holds
                 repeat.late = repeat.late and late
                 exceptions[id_] = repeat
-                self.record("exception.repeated", step, exception=id_, count=repeat.count, message=message)
+                self.record(
+                    "exception.repeated",
+                    step,
+                    exception=id_,
+                    count=repeat.count,
+                    severity=severity,  # a repeat may be graver; the desk keeps the gravest
+                    message=message,
+                )
                 return id_
         id_ = self.name_exception(type_, step)
         exceptions[id_] = OpenException(type=type_, step=step, raised=self.now, holds=holds, late=late)

@@ -89,11 +89,15 @@ class WorkReader:
         backoff = self._in.choice(
             (*path, "backoff"), value.get("backoff", "exponential"), ("exponential", "fixed")
         )
+        first = self._exact((*path, "first"), value.get("first"), Retry().first)
+        most = self._exact((*path, "most"), value.get("most"), max(first, Retry().most))
+        if first > most:
+            self._in.problem((*path, "most"), "it is less than the first wait", "give it at least `first`")
         return Retry(
             attempts=attempts,
             exponential=backoff == "exponential",
-            first=self._exact((*path, "first"), value.get("first"), Retry().first),
-            most=self._exact((*path, "most"), value.get("most"), Retry().most),
+            first=first,
+            most=most,
         )
 
     def _exact(self, path: Path, raw: Any, default: timedelta) -> timedelta:
@@ -154,7 +158,7 @@ class WorkReader:
         environment = self._scope.environment()
         at: Path = (*path, "wait")
         if isinstance(raw, str) and raw.strip().startswith("${"):
-            return WaitWork(until=self._in.template(at, raw, environment))
+            return WaitWork(until=self._in.time_or_length(at, raw, environment))
         if not isinstance(raw, dict):
             return WaitWork(duration=self._in.length(at, raw, environment))
         given = {key: raw[key] for key in ("for", "until", "cut_off") if raw.get(key)}

@@ -18,6 +18,7 @@ _FIELD = re.compile(r"undefined field '([^']+)' not found in struct '([^']+)'")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _OPERAND = re.compile(r"expression of type '([^']+)' cannot be the operand of a select operation")
 _RANGE = re.compile(r"expression of type '([^']+)' cannot be the range of a comprehension")
+_RESERVED = re.compile(r"reserved identifier: (\w+)")
 _SYNTAX = re.compile(r"Syntax error: (.*)")
 _RUNTIME = re.compile(r"No matching overloads found : (?:\(([^()]*)\)\.)?([^ (]+)(?:\((.*)\))?$")
 _UNBOUND = re.compile(r'No value with name "([^"]+)" found in Activation')
@@ -58,6 +59,55 @@ _WORDS = {
     "google.protobuf.Duration": "duration",
     "google.protobuf.Value": "any",
 }
+# What other languages call it.
+_ELSEWHERE = {
+    "len": "size(x)",
+    "length": "size(x)",
+    "count": "size(x)",
+    "any": "x.exists(i, i > 1)",
+    "lower": "x.lowerAscii()",
+    "upper": "x.upperAscii()",
+    "str": "string(x), or text(x) of money and quantities",
+    "float": "decimal(x), which is exact",
+    "coalesce": "default(x, y)",
+    "isnull": "x == null",
+    "date_add": "now + hours(2)",
+    "None": "null",
+    "nil": "null",
+    "undefined": "null",
+    "True": "true",
+    "False": "false",
+    "today": 'date(now, "Europe/Berlin")',
+}
+_PLAIN_WORDS = {
+    "and": "write &&",
+    "or": "write ||",
+    "not": "write !",
+    "is": "write ==",
+    "if": "write condition ? this : else_that",
+    "then": "write condition ? this : else_that",
+}
+_FIELDLESS = {
+    "list(": "name one item, as x[0], or go over them: x.map(i, i.id), x.exists(i, i.n > 1)",
+    "Timestamp": "ask x.getHours(), x.getDayOfWeek(), or date(x, zone)",
+}
+_MEASURED = {"money": 'write money("5000", "EUR")', "quantity": 'write quantity(10, "EA")'}
+# What stands before and at the place where the syntax breaks, and what is written instead.
+_SLIPS = (
+    (
+        r"[0-9]\s*",
+        r"(ms|s|sec|m|min|h|d|w|hours?|minutes?|days?)\b",
+        "write hours(2), minutes(30) or days(1)",
+    ),
+    (r"\bnot\s+", r"[\w(]", "write !"),
+    (r"", r"not\s+in\b", "write !(x in y)"),
+    (r"\bin\s*\([^()]*", r",", "write a list: ['a', 'b']"),
+    (r"<", r">", "write !="),
+    (r"", r"=>|->", "to go over a list, write x.map(i, i.id)"),
+    (r"\?", r"[.?]", "write default(x, y)"),
+    (r"", r"\?\?", "write default(x, y)"),
+    (r"", r"\$", "leave ${ } out: it is an expression already"),
+)
 _FORMS = {
     "timestamp": "an instant such as 2026-11-23T10:00:00Z",
     "duration": "a duration such as 3600s",
@@ -127,17 +177,28 @@ def _worded(raw: str, names: Names, text: str, offset: int) -> tuple[str, str]:
     if found := _UNDECLARED.search(raw):
         name = found.group(1).split(".")[0]
         if text[offset : offset + 1] == "(" or name.startswith("op_"):
+            if name in names.variables:
+                return f"{name!r} is no function", f"write {name}"
+            if name in names.functions:
+                return f"{name!r} is no function of what stands before it", f"write {name}(...)"
             return _unknown(f"function {name!r}", name, names.functions)
+        if re.search(rf"\(([^(),]*,)?\s*{re.escape(name)}\s*(,|=>|->)", text):
+            return f"unknown name {name!r}", "to go over a list, write x.exists(i, ...), all, filter or map"
         return _unknown(f"name {name!r}", name, names.variables)
     if found := _OVERLOAD.search(raw):
         return _overload(found.group(1), _split(found.group(2)), names.messages)
     if found := _OPERAND.search(raw):
-        return f"{_article(_word(found.group(1), names.messages))} has no fields", ""
+        said = f"{_article(_word(found.group(1), names.messages))} has no fields"
+        if re.match(r"\s*\.?\s*(length|count|size)\b(?!\s*\()", text[offset:]):
+            return said, "write size(x)"
+        return said, next((mend for kind, mend in _FIELDLESS.items() if kind in found.group(1)), "")
     if found := _RANGE.search(raw):
         kind = _article(_word(found.group(1), names.messages))
         return f"{kind} is no list", "use all, exists, filter and map on lists and maps"
     if found := _SYNTAX.search(raw):
-        return _syntax(found.group(1))
+        return _syntax(found.group(1), text, offset)
+    if found := _RESERVED.search(raw):
+        return f"{found.group(1)!r} does not belong here", _PLAIN_WORDS.get(found.group(1), "")
     if "has() argument" in raw:
         return "has() asks for a field", "write has(a.b)"
     if "invalid int literal" in raw:
@@ -147,7 +208,9 @@ def _worded(raw: str, names: Names, text: str, offset: int) -> tuple[str, str]:
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
     known = [other for other in known if not other.startswith("@")]
-    close = difflib.get_close_matches(name, known, 1, 0.6)
+    if name in _ELSEWHERE:
+        return f"unknown {what}", f"write {_ELSEWHERE[name]}"
+    close = difflib.get_close_matches(name, known, 1, 0.7)
     if close:
         return f"unknown {what}; did you mean {close[0]!r}?", f"write {close[0]}"
     listed = ", ".join(sorted(known)[:20])
@@ -165,7 +228,9 @@ def _overload(function: str, types: list[str], messages: Messages) -> tuple[str,
         wrong = next((word for word in words if word not in ("bool", "any")), words[0])
         return f"{function.strip('_')} needs bools, this is {_article(wrong)}", "compare it with something"
     if function == "_[_]":
-        return f"cannot look up {_article(words[1])} in {_article(words[0])}", ""
+        record = isinstance(messages.types.get(types[0]), Record)
+        mend = "name the field after a dot" if record and words[1] == "string" else ""
+        return f"cannot look up {_article(words[1])} in {_article(words[0])}", mend
     if function == "@in":
         return f"cannot look for {_article(words[0])} in {_article(words[1])}", ""
     if operator is not None:
@@ -182,14 +247,27 @@ def _operation(operator: str, words: list[str]) -> tuple[str, str]:
     exact = {"money", "quantity", "decimal"} & set(words)
     if "nothing" in words and verb == "compare":
         return f"{message}: it is always there", "leave the comparison out"
-    if exact and "double" in words:
-        return message, 'write the number exactly: decimal("0.19")'
     if verb == "divide" and exact:
         return message, "write divide(a, b, digits): it says how to round"
-    if "money" in words and verb == "compare":
-        return message, 'write money("5000", "EUR"), or compare its amount'
-    if "quantity" in words and verb == "compare":
-        return message, 'write quantity(10, "EA"), or compare its value'
+    numbers = {"int", "double", "decimal"} & set(words)
+    for kind, mend in _MEASURED.items():
+        if kind in words and numbers and verb in ("compare", "add", "subtract"):
+            return (
+                message,
+                f"{mend}, or compare its {'amount' if kind == 'money' else 'value'}"
+                if verb == "compare"
+                else mend,
+            )
+    if exact and "double" in words:
+        return message, 'write the number exactly: decimal("0.19")'
+    if verb == "add" and all(word.startswith("list of ") for word in words):
+        return message, "make them alike: x.map(i, i.id) + y.map(i, i.id), or dyn(x) + y"
+    if "decimal" in words and "string" in words:
+        return message, 'write decimal("0")'
+    if "timestamp" in words and numbers:
+        return message, "write hours(2), minutes(30) or days(1)"
+    if verb == "add" and "string" in words and numbers:
+        return message, "write string(x)"
     if set(words) == {"int", "double"}:
         return message, "write the int as a double: 3.0, or double(x)"
     return message, ""
@@ -200,7 +278,16 @@ def _operator(function: str) -> str | None:
     return plain if plain in _VERBS else None
 
 
-def _syntax(raw: str) -> tuple[str, str]:
+def _syntax(raw: str, text: str, offset: int) -> tuple[str, str]:
+    message, mend = _broken(raw)
+    before, after = text[:offset], text[offset:]
+    for earlier, here, other in _SLIPS:
+        if re.search(f"(?:{earlier})$", before) and re.match(here, after):
+            return message, other
+    return message, mend
+
+
+def _broken(raw: str) -> tuple[str, str]:
     if "<EOF>' expecting" in raw or "input '<EOF>'" in raw:
         return "the expression ends too early", ""
     if found := re.search(r"token recognition error at: '(.*)'", raw):
@@ -212,7 +299,7 @@ def _syntax(raw: str) -> tuple[str, str]:
         return f"{token!r} means nothing here", mend
     if found := re.search(r"(?:mismatched|extraneous|no viable alternative at) input '(.*?)'", raw):
         token = found.group(1)
-        mend = {"and": "write &&", "or": "write ||", "not": "write !"}.get(token, "")
+        mend = _PLAIN_WORDS.get(token, "")
         return f"{token!r} does not belong here", mend
     return "this is not an expression", ""
 
