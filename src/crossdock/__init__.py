@@ -8,11 +8,12 @@ One direction, which `make test` holds:
     leaves                  engine       the outbox: leased, in lanes, at most one try at a time
     called                  connect      with an idempotency key; found out where in doubt; connectors say how
     comes back              engine       an outcome is an event like any other
+    people decide           desk         each deed once, for every door: who may, and the audit of it
     seen and decided        tower, api   for eyes and for programs: read the history, act by putting events in
 
 Who may do what, and who did it: access.
 
 Layers, low to high; each imports only those before it:
-errors, model, expressions, process, store, access, engine, connect, gateway | connectors, api | tower,
+errors, model, expressions, process, store, access, engine, connect, gateway | connectors, desk, api | tower,
 installed, assemble, demo, cli. The sandbox stands apart: it imports nothing of ours.
 """

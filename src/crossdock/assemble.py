@@ -22,7 +22,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Mount
 
-from crossdock.access import Principal, Resource
+from crossdock.access import Policies, Principal, Resource
 from crossdock.access.audit import Audit
 from crossdock.access.audit_signer import Signer
 from crossdock.access.headers import Headers
@@ -33,6 +33,7 @@ from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
 from crossdock.connect import Calls, Lines, SealedKeeper, Wire
 from crossdock.connect.lines import settled
+from crossdock.desk import Acts
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
 from crossdock.gateway import Poller, Quarantine, webhooks
@@ -64,6 +65,8 @@ class System:
     tenant: Tenant
     audit: Audit
     identity: Identity
+    policies: Policies
+    acts: Acts
     sealing: Sealing
     secrets: ConnectionSecrets
     keeper: SealedKeeper
@@ -277,19 +280,30 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
     audit = Audit(database, Signer(settings.data / "audit", key=settings.audit_key))
     secrets = ConnectionSecrets(database, sealing, audit, redaction)
     keeper = SealedKeeper(secrets)
+    policies = Policies(database, audit)
+    inbox, repairs = Inbox(database, library), Repairs(database, library)
     system = System(
         settings=settings,
         database=database,
         clock=Clock(database),
         installed=installed,
         library=library,
-        inbox=Inbox(database, library),
+        inbox=inbox,
         history=History(database),
-        repairs=Repairs(database, library),
+        repairs=repairs,
         connections=Connections(database),
         tenant=await _tenant(database, settings.tenant, make=set_up),
         audit=audit,
         identity=Identity(database, audit),
+        policies=policies,
+        acts=Acts(
+            database=database,
+            policies=policies,
+            audit=audit,
+            inbox=inbox,
+            library=library,
+            repairs=repairs,
+        ),
         sealing=sealing,
         secrets=secrets,
         keeper=keeper,

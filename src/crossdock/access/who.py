@@ -8,6 +8,10 @@ from typing import Literal
 from crossdock.process.messages import Actor
 
 Kind = Literal["human", "key", "assistant", "system"]
+EVERY_ROLE = "*"
+"""Each role that a task asks for: of whoever sits at the machine. It is never given to anybody."""
+PARTNER = "partner:"
+"""`partner:quayline` is the role of those at Quayline: what is of this partner or connection is their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,4 +41,9 @@ class Principal:
 
     def actor(self) -> Actor:
         """As the kernel hears of it."""
-        return Actor(id=self.id, kind=self.kind, roles=tuple(sorted(self.roles)))
+        return Actor(
+            id=self.id,
+            kind=self.kind,
+            roles=tuple(sorted(self.roles - {EVERY_ROLE})),
+            behind="" if self.kind == "human" else self.behind,
+        )

@@ -15,7 +15,7 @@ from typing import Any, LiteralString
 import msgspec
 
 from crossdock.errors import NotFound, Refused
-from crossdock.store import Database, Tenant
+from crossdock.store import Database, Last, Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,7 @@ class Connections:
         settings: Mapping[str, Any] | None = None,
         concurrency: int | None = None,
         rate: float | None = None,
+        last: Last | None = None,
     ) -> None:
         """Set a connection, new or not. Settings hold no secrets."""
         async with self._database.engine() as transaction:
@@ -106,10 +107,12 @@ class Connections:
                 concurrency,
                 rate,
             )
+            if last is not None:
+                await last(transaction)
 
     async def stop(
         self, tenant: Tenant | None, name: str | None = None, *, system: str | None = None, by: str = "",
-        deadlines_run: bool = True,
+        deadlines_run: bool = True, last: Last | None = None,
     ) -> int:  # fmt: skip
         """Let no call leave: of one connection, of a system, of one tenant or (None) of all. Gives how many.
 
@@ -119,8 +122,10 @@ class Connections:
             done = await transaction.execute(
                 _STOP, tenant.id if tenant else None, name, by, not deadlines_run, system
             )
-        if not done:
-            raise NotFound(f"there is no connection {name or system}", mend="see the connections")
+            if not done:
+                raise NotFound(f"there is no connection {name or system}", mend="see the connections")
+            if last is not None:
+                await last(transaction)
         return done
 
     async def start(
@@ -130,6 +135,7 @@ class Connections:
         *,
         system: str | None = None,
         drain_rate: float | None = None,
+        last: Last | None = None,
     ) -> int:
         """Let calls leave again, those that waited in their order, `drain_rate` a second. Gives how many.
 
@@ -138,7 +144,10 @@ class Connections:
         if drain_rate is not None and not 0 < drain_rate < inf:
             raise Refused(f"{drain_rate} is no rate", mend="give calls a second, such as 5")
         async with self._database.engine() as transaction:
-            return await transaction.execute(_START, tenant.id if tenant else None, name, drain_rate, system)
+            done = await transaction.execute(_START, tenant.id if tenant else None, name, drain_rate, system)
+            if done and last is not None:
+                await last(transaction)
+        return done
 
     async def of(self, tenant: Tenant) -> list[Connection]:
         """All connections of a tenant, with their calls counted."""

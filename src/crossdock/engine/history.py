@@ -276,6 +276,18 @@ class History:
             aside=[(one["error"], decode_event(one["event"])) for one in aside],
         )
 
+    async def decided(self, tenant: Tenant, run: int, after: int, *, most: int = 50) -> list[Line]:
+        """What a run has decided since its decision number `after`, oldest first."""
+        async with self._database.of(tenant) as transaction:
+            rows = await transaction.fetch(
+                "select seq, at, event, records from crossdock.history "
+                "where tenant = crossdock.tenant() and run = $1 and seq > $2 order by seq limit $3",
+                run,
+                after,
+                most,
+            )
+            return [await _line(transaction, row) for row in rows]
+
     async def tasks(
         self,
         tenant: Tenant,

@@ -20,7 +20,7 @@ from crossdock.engine.correlate import Routing, RunRef, decode_event
 from crossdock.engine.library import Library, Shelf
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process.messages import Actor, Event
-from crossdock.store import Database, EngineTransaction, Tenant, Together
+from crossdock.store import Database, EngineTransaction, Last, Tenant, Together
 
 LARGEST_EVENT = 4 * 2**20  # bytes of JSON
 MOST_KEYS = 200  # business keys that one event names
@@ -73,6 +73,7 @@ class _Delivery:
     tenant: int
     arrivals: Sequence[Arrival]
     run: int | None
+    last: Last | None = None
 
 
 @dataclass(slots=True)
@@ -88,21 +89,24 @@ class Inbox:
         """Deliveries of all tenants are kept together, in turn."""
         self._together = Together(self._keep, most=_BATCH, weigh=lambda delivery: len(delivery.arrivals))
 
-    async def put(self, tenant: Tenant, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    async def put(
+        self, tenant: Tenant, arrivals: Sequence[Arrival], *, last: Last | None = None
+    ) -> list[Receipt]:
         """Keep events for whatever runs they concern; a receipt for each, after the commit.
 
+        `last` is done in the same transaction, unless all of them were accepted before.
         Raises `Refused` for an event that is too large or names too much, `Suspended` when the tenant takes
         nothing in, `Unreachable` when the database does not answer: then nothing was acknowledged, and the
         same events may be put again.
         """
         for arrival in arrivals:
             _refuse_excess(arrival)
-        return await self._deliver(tenant, arrivals, None)
+        return await self._deliver(tenant, arrivals, None, last)
 
-    async def tell(self, tenant: Tenant, run: int, arrival: Arrival) -> Receipt:
+    async def tell(self, tenant: Tenant, run: int, arrival: Arrival, *, last: Last | None = None) -> Receipt:
         """Keep an event for that run alone: a decision, a repair. Raises `NotFound`, and as `put` does."""
         _refuse_excess(arrival)
-        (receipt,) = await self._deliver(tenant, [arrival], run)
+        (receipt,) = await self._deliver(tenant, [arrival], run, last)
         return receipt
 
     async def admit(self, tenant: Tenant) -> None:
@@ -110,10 +114,12 @@ class Inbox:
         await self.library.renew(tenant.id)
         _refuse_suspended(self.library.shelf_of(tenant.id))
 
-    async def _deliver(self, tenant: Tenant, arrivals: Sequence[Arrival], run: int | None) -> list[Receipt]:
+    async def _deliver(
+        self, tenant: Tenant, arrivals: Sequence[Arrival], run: int | None, last: Last | None
+    ) -> list[Receipt]:
         if not arrivals:
             return []
-        return await self._together.put(tenant.id, _Delivery(tenant.id, arrivals, run))
+        return await self._together.put(tenant.id, _Delivery(tenant.id, arrivals, run, last))
 
     async def _keep(self, batch: Sequence[_Delivery]) -> list[list[Receipt]]:
         async with self.database.engine() as transaction:
@@ -139,6 +145,11 @@ class Inbox:
                         mine.append(delivery.run)
                 items.append(mine)
             await routing.run()
+            # What is done last locks rows of its tenant: always in the same order.
+            told = sorted(zip(batch, items, strict=True), key=lambda one: one[0].tenant)
+            for delivery, mine in told:
+                if delivery.last is not None and any(item is not None for item in mine):
+                    await delivery.last(transaction)
         if self.hear is not None:
             self.hear(routing.touched)
         return [[_receipt(item) for item in mine] for mine in items]
@@ -162,7 +173,7 @@ class Inbox:
             reference=shelf.reference,
         )
 
-    async def dismiss(self, tenant: Tenant, parked: int) -> None:
+    async def dismiss(self, tenant: Tenant, parked: int, *, last: Last | None = None) -> None:
         """Say that a parked event needs no run; it stays visible as dismissed. Raises `NotFound`."""
         async with self.database.engine() as transaction:
             done = await transaction.execute(
@@ -172,10 +183,12 @@ class Inbox:
                 tenant.id,
                 parked,
             )
-        if not done:
-            raise NotFound(f"there is no parked event {parked}", mend="see the parked events")
+            if not done:
+                raise NotFound(f"there is no parked event {parked}", mend="see the parked events")
+            if last is not None:
+                await last(transaction)
 
-    async def attach(self, tenant: Tenant, parked: int, run: int) -> None:
+    async def attach(self, tenant: Tenant, parked: int, run: int, *, last: Last | None = None) -> None:
         """Give a parked event to a run by hand. Raises `NotFound`."""
         async with self.database.engine() as transaction:
             stopped = await _is_stopped(transaction, tenant.id, run)
@@ -191,10 +204,12 @@ class Inbox:
             routing = Routing(transaction, self.library, now)
             routing.tell(tenant.id, run, decode_event(event), stopped=stopped)
             await routing.run()
+            if last is not None:
+                await last(transaction)
         if self.hear is not None:
             self.hear(routing.touched)
 
-    async def release(self, tenant: Tenant, quarantined: int) -> Receipt:
+    async def release(self, tenant: Tenant, quarantined: int, *, last: Last | None = None) -> Receipt:
         """Route a quarantined event again, after what stood against it was mended. Raises `NotFound`."""
         async with self.database.engine() as transaction:
             data = await transaction.value(
@@ -209,6 +224,8 @@ class Inbox:
             routing = Routing(transaction, self.library, now)
             item = await routing.add(tenant.id, decode_event(data))
             await routing.run()
+            if last is not None:
+                await last(transaction)
         if self.hear is not None:
             self.hear(routing.touched)
         return _receipt(item)

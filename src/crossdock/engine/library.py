@@ -18,7 +18,7 @@ from crossdock.errors import CrossdockError, NotFound
 from crossdock.process import Process
 from crossdock.process.calendar import Calendar
 from crossdock.process.turn import Plain, Reference
-from crossdock.store import Database, EngineTransaction, Tenant
+from crossdock.store import Database, EngineTransaction, Last, Tenant
 
 FRESH_SECONDS = 1.0
 _IDLE_SECONDS = 10.0  # after which a tenant is not read again with others
@@ -87,7 +87,7 @@ class Library:
         self._by_text: dict[str, Process] = {}
 
     async def publish(
-        self, tenant: Tenant, source: str, *, by: str = "", share: float = 1.0
+        self, tenant: Tenant, source: str, *, by: str = "", share: float = 1.0, last: Last | None = None
     ) -> tuple[Process, int]:
         """Make a version known and current, or current for a `share` of new runs. Publishing twice is one.
 
@@ -116,10 +116,12 @@ class Library:
                 number,
                 share,
             )
+            if last is not None:
+                await last(transaction)
         self.shelf_of(tenant.id, tenant.name).read_at = -1e9
         return process, number
 
-    async def roll_back(self, tenant: Tenant, name: str, version: str) -> None:
+    async def roll_back(self, tenant: Tenant, name: str, version: str, *, last: Last | None = None) -> None:
         """Let new runs take an older version again, all of them. Raises `NotFound`."""
         async with self._database.engine() as transaction:
             done = await transaction.execute(
@@ -130,8 +132,10 @@ class Library:
                 name,
                 version,
             )
-        if not done:
-            raise NotFound(f"{name} has no version {version}", mend="see its versions")
+            if not done:
+                raise NotFound(f"{name} has no version {version}", mend="see its versions")
+            if last is not None:
+                await last(transaction)
         self.shelf_of(tenant.id, tenant.name).read_at = -1e9
 
     async def newest(self, tenant: Tenant, name: str) -> str | None:
@@ -145,7 +149,13 @@ class Library:
         return found
 
     async def set_reference(
-        self, tenant: Tenant, *, settings: Mapping[str, Any], calendars: Mapping[str, Any], by: str = ""
+        self,
+        tenant: Tenant,
+        *,
+        settings: Mapping[str, Any],
+        calendars: Mapping[str, Any],
+        by: str = "",
+        last: Last | None = None,
     ) -> int:
         """Settings and calendars (plain data, by name) from now on; gives the number of this version."""
         for name, data in calendars.items():
@@ -159,6 +169,8 @@ class Library:
                 by,
                 msgspec.json.encode({"settings": settings, "calendars": calendars}),
             )
+            if last is not None:
+                await last(transaction)
         self.shelf_of(tenant.id, tenant.name).read_at = -1e9
         return version
 

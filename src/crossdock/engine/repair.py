@@ -40,7 +40,7 @@ from crossdock.process.messages import (
     Event,
 )
 from crossdock.process.state import ENDED_RUN, ENDED_STEP
-from crossdock.store import Database, EngineTransaction, Tenant
+from crossdock.store import Database, EngineTransaction, Last, Tenant
 
 Act = Literal["close", "retry", "supply", "skip", "redo", "move", "cancel", "release"]
 _TYPES: dict[str, str] = {
@@ -78,6 +78,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str = ""
     output: Any = None
     version: str = ""
+    actor: Actor | None = None  # who does it, as each run hears of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +237,7 @@ class Repairs:
         trial: int = 3,
         rate: float = 10.0,
         seen: int | None = None,
+        last: Last | None = None,
     ) -> Progress:
         """Freeze the set of that cause and send the first `trial`; the rest waits for `proceed`.
 
@@ -275,19 +277,23 @@ class Repairs:
                 [row["step"] for row in found],
                 [row["exception"] for row in found],
             )
+            if last is not None:
+                await last(transaction)
         return Progress(
             id=id_, status="trial" if trial else "running", counted=len(found), sent=0, outcomes={}
         )
 
-    async def proceed(self, tenant: Tenant, repair: int) -> None:
+    async def proceed(self, tenant: Tenant, repair: int, *, last: Last | None = None) -> None:
         """The trial was right: send the rest. Raises `Conflict` when it does not wait for that."""
-        await self._turn(tenant, repair, "running", ("waiting", "stopped"))
+        await self._turn(tenant, repair, "running", ("waiting", "stopped"), last)
 
-    async def stop(self, tenant: Tenant, repair: int) -> None:
+    async def stop(self, tenant: Tenant, repair: int, *, last: Last | None = None) -> None:
         """Send no more. Raises `Conflict` when it has ended."""
-        await self._turn(tenant, repair, "stopped", ("trial", "waiting", "running"))
+        await self._turn(tenant, repair, "stopped", ("trial", "waiting", "running"), last)
 
-    async def _turn(self, tenant: Tenant, repair: int, to: str, of: tuple[str, ...]) -> None:
+    async def _turn(
+        self, tenant: Tenant, repair: int, to: str, of: tuple[str, ...], last: Last | None
+    ) -> None:
         async with self._database.engine() as transaction:
             done = await transaction.execute(
                 "update crossdock.repair set status = $3, last = statement_timestamp() "
@@ -297,8 +303,10 @@ class Repairs:
                 to,
                 list(of),
             )
-        if not done:
-            raise Conflict(f"repair {repair} is not {' or '.join(of)}", mend="see its progress")
+            if not done:
+                raise Conflict(f"repair {repair} is not {' or '.join(of)}", mend="see its progress")
+            if last is not None:
+                await last(transaction)
 
     async def progress(self, tenant: Tenant, repair: int) -> Progress:
         """Where it stands. Raises `NotFound`."""
@@ -327,13 +335,17 @@ class Repairs:
             rows = await transaction.fetch(_RESULTS, repair, most)
         return [Result(**dict(row)) for row in rows]
 
-    async def release(self, tenant: Tenant, run: int, *, again: bool = True) -> None:
+    async def release(
+        self, tenant: Tenant, run: int, *, again: bool = True, last: Last | None = None
+    ) -> None:
         """Let a stopped run go on: with the event that stopped it, or without (that goes to quarantine).
 
         Raises `Conflict` when the run is not stopped.
         """
         async with self._database.engine() as transaction:
             await _release(transaction, tenant.id, run, again=again)
+            if last is not None:
+                await last(transaction)
 
     async def go_on(self) -> set[RunRef]:
         """Send what is due of the repairs that are under way, and see what became of what was sent."""
@@ -375,7 +387,7 @@ class Repairs:
                         received=now,
                         now=now,
                         data=_data(action, item["step"], item["exception"]),
-                        actor=Actor(id=repair["by"]),
+                        actor=action.actor or Actor(id=repair["by"]),
                     )
                 )
                 for item in items

@@ -15,7 +15,7 @@ from crossdock.engine import Arrival, Inbox
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.gateway.poll import exact, read_record
 from crossdock.gateway.receive import Receipt, outcome_of, translated
-from crossdock.store import Database, Tenant
+from crossdock.store import Database, Last, Tenant
 
 _LIST: LiteralString = """
 select d.id, d.at, d.connection, d.feed, d.message, d.outcome, d.reason, d.by, d.headers, null::bytea as data
@@ -77,7 +77,7 @@ class Quarantine:
             raise NotFound(f"there is no delivery {number} in quarantine", mend="see the quarantine")
         return _set_aside(row)
 
-    async def replay(self, tenant: Tenant, number: int, *, by: str = "") -> Receipt:
+    async def replay(self, tenant: Tenant, number: int, *, by: str = "", last: Last | None = None) -> Receipt:
         """Read it again, as if it came now; where that fails still, it stays, with the new reason.
 
         Raises `NotFound`, and `Conflict` where it was decided meanwhile.
@@ -88,24 +88,35 @@ class Quarantine:
             events = _read(found, line)
         except Refused as error:
             receipt = Receipt(outcome="quarantined", reason=str(error))
-            await self._decide(tenant, number, "quarantined", receipt.reason, by, 0)
+            await self._decide(tenant, number, "quarantined", receipt.reason, by, 0, last)
             return receipt
         receipt = outcome_of(await self._inbox.put(tenant, events))
-        await self._decide(tenant, number, "replayed", found.reason, by, receipt.events)
+        await self._decide(tenant, number, "replayed", found.reason, by, receipt.events, last)
         return receipt
 
-    async def dismiss(self, tenant: Tenant, number: int, *, by: str, reason: str) -> None:
+    async def dismiss(
+        self, tenant: Tenant, number: int, *, by: str, reason: str, last: Last | None = None
+    ) -> None:
         """Nobody needs it; it stays, with that reason. Raises `NotFound`, `Conflict`."""
         await self.show(tenant, number)
-        await self._decide(tenant, number, "dismissed", reason, by, 0)
+        await self._decide(tenant, number, "dismissed", reason, by, 0, last)
 
     async def _decide(
-        self, tenant: Tenant, number: int, outcome: str, reason: str, by: str, events: int
+        self,
+        tenant: Tenant,
+        number: int,
+        outcome: str,
+        reason: str,
+        by: str,
+        events: int,
+        last: Last | None,
     ) -> None:
         async with self._database.engine() as transaction:
             done = await transaction.execute(_DECIDE, tenant.id, number, outcome, reason, by, events)
-        if not done:
-            raise Conflict(f"delivery {number} is not in quarantine any more", mend="look at it again")
+            if not done:
+                raise Conflict(f"delivery {number} is not in quarantine any more", mend="look at it again")
+            if last is not None:
+                await last(transaction)
 
 
 def _read(found: SetAside, line: Line) -> list[Arrival]:

@@ -140,7 +140,7 @@ def _do(
         case "fail":
             return unwind.end_run(turn, "failed", action.word or message)
         case "redo":
-            person = turn.event.actor.id if turn.event.actor and cause == "refused" else ""
+            person = turn.event.actor.person if turn.event.actor and cause == "refused" else ""
             why = message or action.word
             if not unwind.redo(turn, action.word, why, by=person, most=action.most, asked=step):
                 return False

@@ -191,7 +191,7 @@ def _start(turn: Turn) -> None:
     state.document_received = event.received
     state.started = event.now
     state.at = turn.happened() if turn.happened() != event.now else None
-    state.started_by = event.actor.id if event.actor else ""
+    state.started_by = event.actor.person if event.actor else ""
     if process.calendar is not None:
         try:
             state.calendar = turn.text(process.calendar)

@@ -39,11 +39,20 @@ RUN_MOVE = "run.move"  # data: {"version", "note"}: go on under that version of 
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who is behind an event, as the door that let it in has established."""
+    """Who is behind an event, as the door that let it in has established.
+
+    `behind` is the person whose key or delegation it is: whoever may not decide may not by it either.
+    """
 
     id: str
     kind: Literal["human", "key", "assistant", "system"] = "human"
     roles: tuple[str, ...] = ()
+    behind: str = ""
+
+    @property
+    def person(self) -> str:
+        """Who answers for it: the person behind, else itself."""
+        return self.behind or self.id
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -304,4 +304,4 @@ def _mended(turn: Turn) -> str:
 
 
 def _by(turn: Turn) -> str:
-    return turn.event.actor.id if turn.event.actor else ""
+    return turn.event.actor.person if turn.event.actor else ""

@@ -64,7 +64,7 @@ def decided(turn: Turn) -> None:
     task = str(data.get("task", ""))
     name = next((name for name, step in turn.state.steps.items() if step.task and step.task == task), "")
     actor = turn.event.actor
-    by = actor.id if actor else ""
+    by = actor.person if actor else ""
     if not name:
         turn.record("decision.refused", task=task, by=by, reason="it was decided or withdrawn before")
         return
@@ -119,7 +119,7 @@ def may_not_skip(turn: Turn, name: str, by: str) -> str:
     actor = turn.event.actor
     if actor is None or actor.kind == "assistant":
         return "a person has to skip an approval"
-    if by in _excluded(turn, work):
+    if {actor.id, actor.person} & set(_excluded(turn, work)):
         return f"{by} is excluded here: who asks for it may not skip its approval"
     return ""
 
@@ -140,10 +140,10 @@ def _objection(turn: Turn, name: str, work: PersonWork, data: dict[str, Any]) ->
     roles = (work.role, *turn.look(name).escalated)
     if not set(roles) & set(actor.roles):
         return f"{actor.id} has not the role {' or '.join(roles)}"
-    if actor.id in _excluded(turn, work):
+    if {actor.id, actor.person} & set(_excluded(turn, work)):
         return f"{actor.id} is excluded here: who asks for it may not also decide it"
     candidates = _people(turn, work.candidates)
-    if candidates and actor.id not in candidates:
+    if candidates and not {actor.id, actor.person} & set(candidates):
         return f"{actor.id} is not one of those who may decide"
     seen = data.get("seen")
     if seen and seen != digest(turn.look(name).input):

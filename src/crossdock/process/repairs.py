@@ -183,7 +183,7 @@ def _data(turn: Turn) -> Mapping[str, Any]:
 
 
 def _by(turn: Turn) -> str:
-    return turn.event.actor.id if turn.event.actor else ""
+    return turn.event.actor.person if turn.event.actor else ""
 
 
 def _of_a_step(act: Callable[[Turn, str, Mapping[str, Any], str], None]) -> Callable[[Turn], None]:

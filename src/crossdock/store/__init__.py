@@ -1,7 +1,7 @@
 """Where it is kept: PostgreSQL, embedded or on a server. The only package that opens connections."""
 
 from crossdock.store.clock import Clock
-from crossdock.store.database import Database, EngineTransaction, Tenant, TenantTransaction
+from crossdock.store.database import Database, EngineTransaction, Last, Tenant, TenantTransaction
 from crossdock.store.embedded import EmbeddedServer
 from crossdock.store.migrate import migrate
 from crossdock.store.together import Together
@@ -11,6 +11,7 @@ __all__ = [
     "Database",
     "EmbeddedServer",
     "EngineTransaction",
+    "Last",
     "Tenant",
     "TenantTransaction",
     "Together",

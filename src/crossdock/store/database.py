@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias
 
@@ -66,6 +66,10 @@ class EngineTransaction(_Transaction):
     """A transaction that spans tenants. For the engine alone."""
 
     __slots__ = ()
+
+
+Last = Callable[[EngineTransaction], Awaitable[None]]
+"""What is done last in the transaction of an act, with it or not at all: its entry in the audit."""
 
 
 class TenantTransaction(_Transaction):

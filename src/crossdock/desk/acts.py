@@ -1,0 +1,50 @@
+"""Everything that changes anything: one method for each deed, for pages, API, commands, links and jobs alike.
+
+The rules:
+
+- Each method is given who acts, as a door has established it, and touches what is of that tenant alone.
+- It reads what is acted on, asks `Policies` about it, does it, and notes it in the audit, in the transaction
+  of the deed. A refused attempt is noted as well, and changes nothing.
+- What concerns a run is put to it as an event; its own decision says what comes of it (`Acts.outcome`).
+- A decision is about what was seen: what has changed since is refused as a conflict.
+- Who is kept from deciding is kept from it by every method, one at a time or of many.
+"""
+
+from __future__ import annotations
+
+from crossdock.access import Policies, Principal
+from crossdock.access.audit import Audit
+from crossdock.desk.exceptions import Exceptions
+from crossdock.desk.ground import Asked, Ground, Told
+from crossdock.desk.runs import Runs
+from crossdock.desk.tasks import Tasks
+from crossdock.engine import History, Inbox, Library, Repairs
+from crossdock.store import Database
+
+
+class Acts:
+    """All deeds, by what they are done to."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        policies: Policies,
+        audit: Audit,
+        inbox: Inbox,
+        library: Library,
+        repairs: Repairs,
+    ) -> None:
+        """By these."""
+        ground = Ground(
+            database=database, policies=policies, audit=audit, inbox=inbox, history=History(database)
+        )
+        self._ground = ground
+        self.policies = policies
+        self.tasks = Tasks(ground)
+        self.exceptions = Exceptions(ground)
+        self.runs = Runs(ground, library, repairs)
+
+    async def outcome(self, by: Principal, asked: Asked, *, within: float = 2.0) -> Told | None:
+        """What the run has decided about what it was asked; None where it has not within so many seconds."""
+        return await self._ground.outcome(by, asked, within=within)

@@ -1,0 +1,163 @@
+"""Runs: started by hand, cancelled, repaired at a step, moved to another version, released."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crossdock.access import Principal, Resource
+from crossdock.access.resource import Value
+from crossdock.desk.ground import Asked, Ground, Run, needs, note_of
+from crossdock.desk.tasks import excluded_from
+from crossdock.engine import Arrival, Library, Repairs
+from crossdock.engine.repair import Action, Cause, Progress
+from crossdock.errors import Conflict, Refused
+from crossdock.process.messages import (
+    RUN_CANCEL,
+    RUN_MOVE,
+    RUN_START,
+    STEP_REDO,
+    STEP_RETRY,
+    STEP_SKIP,
+    STEP_SUPPLY,
+)
+
+
+class Runs:
+    """What is done with one run."""
+
+    def __init__(self, ground: Ground, library: Library, repairs: Repairs) -> None:
+        """On that ground."""
+        self._ground = ground
+        self._library = library
+        self._repairs = repairs
+
+    async def start(self, by: Principal, process: str, document: Any, *, once: str) -> Asked:
+        """Start a run of a process with that document. `once` names the deed: the same again starts none.
+
+        Raises `Refused` where the document does not start it, or a run of its key is there.
+        """
+        resource = Resource(kind="run", attributes={"process": process})
+        await self._ground.policies.require(by, "run.start", resource)
+        arrival = Arrival(
+            id=once,
+            source=f"desk/{by.id}",
+            type=RUN_START,
+            data={"process": process, "document": document},
+            actor=by.actor(),
+        )
+        last = self._ground.noted(by, "run.start", resource, after={"event": once, "process": process})
+        tenant = await self._ground.tenant(by)
+        (receipt,) = await self._ground.inbox.put(tenant, [arrival], last=last)
+        if receipt.fate not in ("routed", "duplicate"):
+            raise Refused(
+                receipt.reason or f"nothing came of it: {receipt.fate}",
+                mend="see the processes and their documents",
+            )
+        run = receipt.runs[0] if receipt.runs else 0
+        return Asked(run=run, event=once, source=arrival.source, after=0, again=receipt.fate == "duplicate")
+
+    async def cancel(self, by: Principal, run: int, *, reason: str, once: str = "") -> Asked:
+        """Take back what was done, newest first, and end it. Raises `Conflict` where it has ended."""
+        found = await self._ground.run(by, run)
+        await self._ground.policies.require(by, "run.cancel", found.resource())
+        reason = needs(reason, "reason")
+        if found.ended:
+            raise Conflict(f"{found.name} is {found.status} already", mend="nothing is left to cancel")
+        return await self._ground.tell(by, found, "run.cancel", RUN_CANCEL, {"reason": reason}, once=once)
+
+    async def retry(
+        self, by: Principal, run: int, step: str, *, item: str = "", note: str = "", once: str = ""
+    ) -> Asked:
+        """Try again what failed at a step, or one item of it."""
+        found = await self._may_repair(by, run, step)
+        data = _at(step, item, note_of(note))
+        return await self._ground.tell(
+            by, found, "run.repair", STEP_RETRY, data, once=once and f"{step}/{item}/{once}"
+        )
+
+    async def supply(
+        self,
+        by: Principal,
+        run: int,
+        step: str,
+        output: Any,
+        *,
+        item: str = "",
+        note: str = "",
+        once: str = "",
+    ) -> Asked:
+        """Give the result of a step by hand."""
+        found = await self._may_repair(by, run, step, deciding=True)
+        data = {**_at(step, item, note_of(note)), "output": output}
+        return await self._ground.tell(
+            by, found, "run.repair", STEP_SUPPLY, data, once=once and f"{step}/{item}/{once}"
+        )
+
+    async def skip(
+        self, by: Principal, run: int, step: str, *, note: str, item: str = "", once: str = ""
+    ) -> Asked:
+        """Go on without a step."""
+        found = await self._may_repair(by, run, step, deciding=True)
+        data = _at(step, item, needs(note))
+        return await self._ground.tell(
+            by, found, "run.repair", STEP_SKIP, data, once=once and f"{step}/{item}/{once}"
+        )
+
+    async def redo(self, by: Principal, run: int, step: str, *, note: str = "", once: str = "") -> Asked:
+        """Take a step back, and what depends on it, and do it again."""
+        found = await self._may_repair(by, run, step)
+        data = _at(step, "", note_of(note))
+        return await self._ground.tell(
+            by, found, "run.repair", STEP_REDO, data, once=once and f"{step}/{once}"
+        )
+
+    async def move(
+        self, by: Principal, run: int, *, version: str = "", note: str = "", once: str = ""
+    ) -> Asked | Progress:
+        """Let it go on under another version of its process, the newest without `version`.
+
+        One that a broken decision has stopped is moved by a repair, before what stopped it. Raises `Conflict`
+        where it goes under that version already.
+        """
+        found = await self._ground.run(by, run)
+        await self._ground.policies.require(by, "run.move", found.resource())
+        tenant = await self._ground.tenant(by)
+        if found.stopped:
+            action = Action(act="move", note=note_of(note), version=version, actor=by.actor())
+            cause = Cause(runs=(found.id,), stopped=True)
+            after = {"version": version or "the newest"}
+            last = self._ground.noted(by, "run.move", found.resource(), why=action.note, after=after)
+            return await self._repairs.begin(tenant, cause, action, by=by.id, trial=1, last=last)
+        wanted = version or await self._library.newest(tenant, found.process) or ""
+        data = {"version": wanted, "note": note_of(note)}
+        return await self._ground.tell(
+            by, found, "run.move", RUN_MOVE, data, once=once and f"{wanted}/{once}"
+        )
+
+    async def release(self, by: Principal, run: int, *, again: bool = True) -> None:
+        """Let a run go on that a broken decision has stopped: with the event that stopped it, or without.
+
+        Raises `Conflict` where it is not stopped.
+        """
+        found = await self._may_repair(by, run, "")
+        last = self._ground.noted(by, "run.repair", found.resource(), after={"release": True, "again": again})
+        await self._repairs.release(await self._ground.tenant(by), found.id, again=again, last=last)
+
+    async def _may_repair(self, by: Principal, run: int, step: str, *, deciding: bool = False) -> Run:
+        """The run, where `by` may repair that step. Who may not decide there may not do without it either."""
+        found = await self._ground.run(by, run)
+        about: dict[str, Value] = {"step": step}
+        if deciding:
+            async with self._ground.look(by) as transaction:
+                about["excluded"] = await excluded_from(transaction, [found.id], step)
+        await self._ground.policies.require(by, "run.repair", found.resource(about))
+        return found
+
+
+def _at(step: str, item: str, note: str) -> dict[str, Any]:
+    data: dict[str, Any] = {"step": step}
+    if item:
+        data["item"] = item
+    if note:
+        data["note"] = note
+    return data
