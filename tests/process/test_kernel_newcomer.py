@@ -177,3 +177,8 @@ def test_a_long_process_is_checked_in_no_time():
     steps += [f"t{n}: {{ wait: 1h }}" for n in range(81)]
     process, problems = check(text_of("\n".join(steps)), CATALOGUE)
     assert [p.message for p in problems] == ["here stand 201, and 200 may"]
+
+
+def test_what_a_no_does_may_name_the_decision_itself():
+    no = 'refused: { cancel: "no: ${ steps.c.output.note } of ${ steps.c.output.by }" }'
+    assert told(("refused: { cancel: no }", no)) == []

@@ -155,7 +155,11 @@ class Scope:
         if known not in self._knowing:
             types = {name: _filled(step) if name in known else step for name, step in self.types.items()}
             self._knowing[known] = Scope(self._variable, self._base[self._variable], types)
-        return self._knowing[known]
+        found = self._knowing[known]
+        if self._there:
+            found = copy.copy(found)
+            found._there = self._there  # noqa: SLF001 - a copy of one of its own
+        return found
 
     def among(self, names: frozenset[str]) -> Scope:
         """The same for a step that names only these: small, so that a long process is checked in no time."""

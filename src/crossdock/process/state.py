@@ -101,6 +101,8 @@ class OpenException(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     type: str
     step: str = ""
+    message: str = ""
+    severity: str = ""  # the gravest that the process says; empty: as its type is
     count: int = 1
     raised: datetime
     holds: bool = False  # the step does not go on before it is closed

@@ -14,10 +14,12 @@ import msgspec
 
 from crossdock.errors import CrossdockError, Refused
 from crossdock.expressions import EvaluationError, Expression, Template
+from crossdock.model import EXCEPTIONS
 from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
 from crossdock.process.definition import Process
 from crossdock.process.durations import Duration
 from crossdock.process.messages import Claim, Command, Emit, Event, Record
+from crossdock.process.schema import SEVERITIES
 from crossdock.process.state import (
     ENDED_STEP,
     OpenException,
@@ -76,6 +78,12 @@ class Plain:
     def calendar(self, name: str) -> Calendar | None:
         """The calendar of that name, if there is one."""
         return self._calendars.get(name)
+
+
+def _severity(one: OpenException) -> str:
+    """How grave an exception is: as the process says, else as its type is."""
+    known = EXCEPTIONS.get(one.type)
+    return one.severity or (known.severity if known else "medium")
 
 
 class Turn:
@@ -345,35 +353,39 @@ class Turn:
                 repeat.count += 1
                 repeat.holds = repeat.holds or holds
                 repeat.late = repeat.late and late
+                graver = severity and SEVERITIES.index(severity) > SEVERITIES.index(_severity(open_))
+                if graver:
+                    repeat.severity = severity or ""
                 exceptions[id_] = repeat
                 self.record(
                     "exception.repeated",
                     step,
                     exception=id_,
                     count=repeat.count,
-                    severity=severity,  # a repeat may be graver; the desk keeps the gravest
+                    severity=severity if graver else None,
                     message=message,
                 )
                 return id_
         id_ = self.name_exception(type_, step)
-        exceptions[id_] = OpenException(type=type_, step=step, raised=self.now, holds=holds, late=late)
         declared = self.process.exceptions.get(type_)
-        severity = severity or (declared.severity if declared else None)
-        owner = declared.owner if declared and declared.owner else ""
+        said = severity or (declared.severity if declared else None) or ""
+        opened = exceptions[id_] = OpenException(
+            type=type_, step=step, message=message, severity=said, raised=self.now, holds=holds, late=late
+        )
         self.record(
             "exception.raised",
             step,
             exception=id_,
             type=type_,
-            severity=severity,
-            owner=owner,
+            severity=_severity(opened),
+            owner=declared.owner if declared else "",
             process_owner=self.process.owner,
             message=message,
             holds=holds,
             **data,
         )
         self.claim_exception(id_)
-        self._announce("exception.raised", id_, type_, step, message, severity)
+        self._announce("exception.raised", id_, opened)
         return id_
 
     def claim_exception(self, id_: str) -> None:
@@ -387,27 +399,29 @@ class Turn:
         open_ = exceptions.pop(id_)
         self.state.exceptions = exceptions
         self.record("exception.closed", open_.step, exception=id_, type=open_.type, note=note, by=by)
-        self._announce("exception.closed", id_, open_.type, open_.step, note, None)
+        closed = {"status": "closed", "closed": text_of(self.now), "closed_by": by, "resolution": note}
+        self._announce("exception.closed", id_, open_, **closed)
 
-    def _announce(
-        self, what: str, id_: str, type_: str, step: str, message: str, severity: str | None
-    ) -> None:
+    def _announce(self, what: str, id_: str, one: OpenException, **more: str) -> None:
         """Tell others, so that a process may start on it; not about such processes: no loops."""
         if self.process.document == "ExceptionCase":
             return
-        case = {
+        case: dict[str, Any] = {
             "id": id_,
-            "type": type_,
-            "severity": severity or "medium",
+            "type": one.type,
+            "severity": _severity(one),
             "process": self.state.process,
             "run": self.state.id,
-            "message": message or type_,
-            "raised": text_of(self.now),
+            "message": one.message or one.type,
+            "raised": text_of(one.raised),
         }
         if self.process.kind in _CASE_KEYS:
             case[self.process.kind] = self.state.key
-        if step:
-            case["step"] = step
+        if one.step:
+            case["step"] = one.step
+        if one.count > 1:
+            case["count"] = one.count
+        case |= {key: value for key, value in more.items() if value}
         self.emit(what, case, {"exception": id_})
 
     def blocked(self, name: str) -> bool:

@@ -133,6 +133,7 @@ class WorkReader:
         environment = self._scope.environment()
         actions = ActionReader(self._in)
         refused = value.get("refused")
+        decided = self._scope.knowing(frozenset({str(path[1])})).environment()
         people = {
             field: tuple(
                 template
@@ -150,7 +151,7 @@ class WorkReader:
             content=self._in.template((*path, "with"), value["with"], environment)
             if "with" in value
             else None,
-            refused=actions.many((*path, "refused"), refused, environment, self._in.step) if refused else (),
+            refused=actions.many((*path, "refused"), refused, decided, self._in.step) if refused else (),
         )
 
     def _wait(self, path: Path, value: dict[str, Any]) -> WaitWork | None:
