@@ -126,6 +126,20 @@ def test_the_doctor_finds_it_in_order_and_changes_nothing(crossdock: Command, he
     assert crossdock("runs", "--json").out == before
 
 
+def test_the_doctor_tells_no_key_of_a_trial_that_is_thrown_away(crossdock: Command, place: Path) -> None:
+    found = {one["what"]: one for one in crossdock("doctor", "--json").json["findings"]}
+    assert found["master key"]["detail"] == "none yet; the first start makes one"
+    assert list(place.iterdir()) == []
+
+
+def test_the_doctor_sees_a_directory_that_cannot_be_written(crossdock: Command, place: Path) -> None:
+    (place / "crossdock.toml").write_text('data = "/proc/nowhere"\n')  # not even root writes there
+    found = {one["what"]: one for one in crossdock("doctor", "--json").json["findings"]}
+    assert found["data directory"]["good"] is False
+    assert found["data directory"]["detail"].startswith("/proc cannot be written: ")
+    assert found["data directory"]["mend"].startswith("give a directory that this user may write")
+
+
 def test_schemas_are_named_and_printed(crossdock: Command, here: Path) -> None:
     names = crossdock("schema", "--json").json
     assert "Order/1" in names

@@ -67,7 +67,7 @@ def test_a_timeline_and_a_table_of_every_run_are_printed(
         "step status ended by or why",
         "bake succeeded Mon 5 Jan 08:00",
         "taste succeeded Mon 5 Jan 08:30 somebody",
-        "Start to tasted 0:30:02",
+        "Start to tasted 30 min",
     ]
 
 

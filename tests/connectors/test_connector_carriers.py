@@ -296,6 +296,12 @@ def test_xml_that_is_not_plain_is_refused(body: bytes) -> None:
         happened("oldbridge", body)
 
 
+def test_a_message_of_a_kind_that_is_not_known_is_not_passed_over_in_silence() -> None:
+    body = json.loads(example("farrow", "webhook_delivered.json")) | {"type": "consignment.sold"}
+    with pytest.raises(Refused, match=r"`consignment\.sold` is no event"):
+        happened("farrow", json.dumps(body).encode())
+
+
 @pytest.mark.parametrize("name", ["quayline", "farrow"])
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"null", b'{"type":"consignment.status"}', b"no"])
 def test_json_that_cannot_be_read_is_refused_or_of_no_concern(name: str, body: bytes) -> None:

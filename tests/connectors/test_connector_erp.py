@@ -275,6 +275,13 @@ def test_a_webhook_that_cannot_be_read_is_refused(body: bytes) -> None:
         happened(ERP, body)
 
 
+def test_a_word_that_the_erp_page_does_not_have_is_not_passed_over_in_silence() -> None:
+    told = {"event": "SO_EXPLODED", "at": "2026-03-02T08:00:00Z", "number": "SO-1", "revision": 1}
+    with pytest.raises(Refused, match="`SO_EXPLODED` is no event that we know of it"):
+        happened(ERP, json.dumps({**told, "document": {}}).encode())
+    assert happened(ERP, json.dumps({**told, "event": "SO_STATUS", "document": {}}).encode()) == []
+
+
 def test_a_change_that_cannot_be_read_is_refused_alone() -> None:
     (poll,) = connector(ERP).polls
     assert poll.translate is not None

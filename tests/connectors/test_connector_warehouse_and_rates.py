@@ -228,6 +228,15 @@ def test_answers_to_tenders_come_by_push_and_feed_alike() -> None:
     assert pushed.about == {"tender": "T-000001", "shipment": "SO-1-1", "order": "SO-1"}
 
 
+def test_words_that_their_pages_do_not_have_are_not_passed_over_in_silence() -> None:
+    packed = json.loads(example(WMS, "webhook_packed.json")) | {"eventType": "PICK_VANISHED"}
+    with pytest.raises(Refused, match="`PICK_VANISHED` is no event"):
+        happened(WMS, json.dumps(packed).encode())
+    declined = json.loads(example(TMS, "webhook_declined.json")) | {"event": "tender.forgotten"}
+    with pytest.raises(Refused, match=r"`tender\.forgotten` is no event"):
+        happened(TMS, json.dumps(declined).encode())
+
+
 def test_their_webhooks_are_proven() -> None:
     signed(WMS, "webhook_packed.json", "stackyard-hook-secret")
     signed(TMS, "webhook_declined.json", "waypost-hook-token")

@@ -46,8 +46,9 @@ def get(url: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def post(url: str, body: bytes) -> int:
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+def post(url: str, body: bytes, **headers: str) -> int:
+    told = {"Content-Type": "application/json", **headers}
+    request = urllib.request.Request(url, data=body, headers=told)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return int(answer.status)
@@ -93,6 +94,29 @@ def test_its_log_is_not_among_what_it_says(place: Path) -> None:
         wait_for(lambda: "webhook.not_verified" in served.err.read_text(), "the log")
         assert served.end() == 0
         assert len(lines(served.out.read_text())) == 1
+
+
+def test_what_a_partner_sent_and_nobody_could_read_is_among_the_events(place: Path) -> None:
+    connection = {"connector": "waypost_tms", "settings": {"url": "http://127.0.0.1:9"}}
+    secrets = {"key": "k", "secret": "s", "webhook_secret": "proof"}
+    (place / "connections.yaml").write_text(json.dumps({"tms": {**connection, "secrets": secrets}}))
+    deep = b"[" * 100_000 + b"]" * 100_000
+    unknown = b'{"event": "tender.forgotten", "event_id": "wp-1", "at": "2026-03-02T08:00:00Z"}'
+    with running("serve", "--port", "0", "--json", cwd=place) as served:
+        url = served.first_object()["url"]
+        for body in (deep, unknown):
+            assert post(f"{url}/hooks/default/tms", body, **{"X-Waypost-Token": "proof"}) == 200
+        found = lines(crossdock("events", "--json", cwd=place).stdout)
+        assert [(one["fate"], one["connection"], one["message"]) for one in found][1:] == [
+            ("unread", "tms", "wp-1")
+        ]
+        assert [one["reason"].splitlines()[0] for one in found] == [
+            "the body is nested too deep to be read",
+            "`tender.forgotten` is no event that we know of it",
+        ]
+        words = crossdock("events", cwd=place).stdout
+        assert all(told in words for told in ("unread", "from tms", "nested too deep"))
+        assert served.end() == 0
 
 
 def test_ended_while_it_starts_it_leaves_no_server(place: Path) -> None:

@@ -169,6 +169,14 @@ def test_what_is_no_object_is_refused(data: object):
         parse_document("Order", data)
 
 
+def test_a_number_where_a_quantity_is_needed_is_told_what_a_quantity_has():
+    with pytest.raises(Refused) as refusal:
+        parse_document("Order", {"number": "SO-1", "quantity": 10, "total": 9.5})
+    told = str(refusal.value)
+    assert "\n  quantity: is not an object (give one with value and unit)" in told
+    assert "\n  total: is not an object (give one with amount and currency)" in told
+
+
 def test_an_unknown_type_is_refused_with_the_nearest_names():
     with pytest.raises(Refused, match="did you mean Shipment"):
         parse_document("Shipmnt", {})

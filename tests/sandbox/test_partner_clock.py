@@ -184,5 +184,5 @@ async def test_a_port_in_use_ends_it_with_one_clear_line() -> None:
         assert running.stderr is not None
         text = (await running.stderr.read()).decode()
         assert text.startswith("crossdock.sandbox: ")
-        assert "--port-base" in text
+        assert "choose another --port" in text
         assert text.count("\n") == 1

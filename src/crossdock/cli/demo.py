@@ -172,6 +172,7 @@ class _Screen(contextlib.AbstractContextManager["_Screen"]):
     def __init__(self, tally: Tally, orders: list[DemoOrder], *, live: bool) -> None:
         self._tally = tally
         self._total = len(orders)
+        self._shipments = len({script["shipment"] for order in orders for script in order.carrier_scripts})
         self._live = Live(console=console, refresh_per_second=8, transient=False) if live else None
         self._told = 0.0
 
@@ -210,22 +211,20 @@ class _Screen(contextlib.AbstractContextManager["_Screen"]):
         grid.add_column(justify="right", style="bold")
         grid.add_column(width=32)
         done = len(tally.invoiced | tally.cancelled)
-        for name, number in (
-            ("orders in", len(tally.orders)),
-            ("picked and packed", len(tally.packed)),
-            ("shipments booked", len(tally.shipped)),
-            ("shipments delivered", len(tally.delivered)),
-            ("invoiced", len(tally.invoiced)),
-            ("cancelled", len(tally.cancelled)),
+        for name, number, total in (
+            ("orders in", len(tally.orders), self._total),
+            ("picked and packed", len(tally.packed), self._total),
+            ("shipments booked", len(tally.shipped), self._shipments),
+            ("shipments delivered", len(tally.delivered), self._shipments),
+            ("invoiced", len(tally.invoiced), self._total),
+            ("cancelled", len(tally.cancelled), self._total),
         ):
-            grid.add_row(
-                name, str(number), ProgressBar(total=self._total, completed=min(number, self._total))
-            )
+            grid.add_row(name, str(number), ProgressBar(total=total, completed=min(number, total)))
         people = sum(count for who, count in tally.decided_by.items() if who != NAME)
         grid.add_row("exceptions open", str(len(tally.open_exceptions)), "")
         grid.add_row("decided by people", str(people), "")
         grid.add_row(f"decided by the {NAME}", str(tally.decided_by.get(NAME, 0)), "")
-        head = Text(f"{now:%A %d %B %Y, %H:%M} UTC on the demo's clock", style="bold cyan")
+        head = Text(f"{now:%A} {now.day} {now:%B %Y, %H:%M} UTC on the demo's clock", style="bold cyan")
         foot = Text(f"{done} of {self._total} orders at their end", style="dim")
         return Group(head, grid, foot)
 

@@ -77,6 +77,13 @@ def _disk(settings: Settings, find: Any) -> None:
         place = place.parent
     free = shutil.disk_usage(place).free
     find("disk", free > _LEAST_FREE, f"{free / 2**30:.1f} GB free at {place}", "make room, or move `data`")
+    if not settings.database_url:
+        try:
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        except OSError as error:
+            mend = "give a directory that this user may write, or DATABASE_URL of a PostgreSQL server"
+            find("data directory", False, f"{place} cannot be written: {error.strerror}", mend)
 
 
 def _port(settings: Settings, find: Any) -> None:
@@ -138,7 +145,7 @@ async def _look(system: System, find: Any, *, there: bool) -> None:
         server = await transaction.value("show server_version")
     said = f"tenant {system.tenant.name}" if there else "nothing is installed here yet: crossdock serve"
     find("database", True, f"PostgreSQL {server}, {said}")
-    await _secrets(system, find)
+    await _secrets(system, find, there=there)
     for name, why in system.installed.connectors.problems.items():
         find(f"connector {name}", False, why, "mend or remove the package")
     find("connectors", True, ", ".join(sorted(system.installed.connectors.connectors)) or "none")
@@ -155,7 +162,7 @@ async def _look(system: System, find: Any, *, there: bool) -> None:
         find(f"connection {one.name}", good, detail, "see why it is stopped or failing")
 
 
-async def _secrets(system: System, find: Any) -> None:
+async def _secrets(system: System, find: Any, *, there: bool) -> None:
     masters = system.sealing.masters
     try:
         locks = await system.sealing.look()
@@ -164,7 +171,7 @@ async def _secrets(system: System, find: Any) -> None:
         return
     if masters.open_to_others():
         find("master key", False, f"others may read {masters.own_file}", f"chmod 600 {masters.own_file}")
-    elif not locks.current:
+    elif not locks.current or (not there and masters.where == str(masters.own_file)):
         find("master key", True, "none yet; the first start makes one")
     else:
         old = [name for name in locks.sealed_by if name != locks.current]

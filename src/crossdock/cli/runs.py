@@ -20,6 +20,7 @@ from crossdock.engine import replay as replay_run
 from crossdock.engine.history import RunDetail, RunRow
 from crossdock.engine.repair import Progress
 from crossdock.errors import Conflict, NotFound, Refused
+from crossdock.gateway import Quarantine
 from crossdock.process.messages import RUN_CANCEL, RUN_START, Actor
 from crossdock.process.problems import nearest
 from crossdock.process.state import RunStatus
@@ -100,7 +101,7 @@ def runs(
                 say_json(asdict(row))
             return
         table(
-            "Runs",
+            "Runs, times in UTC",
             ["process", "key", "gen", "status", "since", "next"],
             [
                 (r.process, r.key, r.generation, status(r.status), _time(r.created), _time(r.wake_at))
@@ -119,23 +120,33 @@ def events(
     directory: Directory = HERE,
     json: Json = False,
 ) -> None:
-    """Events that no run has: not claimed yet, or refused with a reason."""
+    """What no run has: events not claimed yet or refused, and what partners sent that could not be read."""
 
     async def act(system: System) -> None:
         parked = await system.history.parked(system.tenant, most=most)
         refused = await system.history.quarantine(system.tenant, most=most)
+        unread = await Quarantine(system.database, system.inbox, system.lines).list(system.tenant, most=most)
         rows = [("unclaimed", row) for row in parked] + [("quarantined", row) for row in refused]
         if json:
             for fate, row in rows:
                 say_json({"fate": fate, **asdict(row)})
+            for one in unread:
+                told = msgspec.structs.asdict(one)
+                del told["body"]  # the tower shows it
+                say_json({"fate": "unread", **told})
             return
+        found = [
+            (row.id, fate, _time(row.at), row.type, _about(row.event), row.reason or "no run names these")
+            for fate, row in rows
+        ]
+        found += [
+            (one.id, "unread", _time(one.at), f"from {one.connection}", one.message, one.reason)
+            for one in unread
+        ]
         table(
-            "Events without a run",
+            "Events without a run, times in UTC",
             ["id", "", "since", "type", "names", "why"],
-            [
-                (row.id, fate, _time(row.at), row.type, _about(row.event), row.reason or "no run names these")
-                for fate, row in rows
-            ],
+            found,
             empty="Every event has found its run.",
         )
 
@@ -250,7 +261,7 @@ def _show(detail: RunDetail) -> None:
         console.print(f"  [red]stopped by a decision that broke:[/red] {row.error}")
     steps = detail.state.steps if detail.state is not None else {}
     table(
-        "Steps",
+        "Steps, times in UTC",
         ["step", "status", "since", "due", ""],
         [
             (name, step.status, _time(step.ended or step.started), _time(step.due), step.reason)

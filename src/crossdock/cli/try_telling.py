@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rich.markup import escape
@@ -12,6 +12,7 @@ from rich.text import Text
 from crossdock.cli.output import console, status, table
 from crossdock.process import Process
 from crossdock.process.simulate import Run, Script, Simulation, Told
+from crossdock.tower.telling.times import span
 
 # Records that say nothing which others do not.
 _SILENT = frozenset(
@@ -257,8 +258,7 @@ def _tell_run(run: Run) -> None:
     if run.measures:
         titles = {measure.name: measure.title for measure in run.process.measures}
         said = ", ".join(
-            f"{titles.get(name, name)} {timedelta(seconds=round(data.get('seconds', 0)))}"
-            for name, data in run.measures.items()
+            f"{titles.get(name, name)} {span(data.get('seconds', 0))}" for name, data in run.measures.items()
         )
         console.print(f"  [dim]{escape(said)}[/dim]", highlight=False, soft_wrap=True)
 

@@ -186,7 +186,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         """The body as JSON; numbers with a fraction are `Decimal`. Raises `Refused` if it is not JSON."""
         try:
             return _exact(self.body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except RecursionError:
+            raise Refused("the body is nested too deep to be read") from None
+        except msgspec.DecodeError as error:
             raise Refused(f"the body is not JSON: {error}") from None
 
 

@@ -111,6 +111,14 @@ def told(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, "", [], {}, ())}
 
 
+def unknown_event(word: object) -> Refused:
+    """The error for an event whose word the partner's page does not have: it is kept, and somebody looks."""
+    return Refused(
+        f"`{word}` is no event that we know of it",
+        mend="see what the partner says of it: teach the connector and read this again, or dismiss it",
+    )
+
+
 @contextmanager
 def reading(what: str) -> Iterator[None]:
     """Say `Refused` where `what` lacks something or has it in another shape than we know."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -121,6 +122,6 @@ def percentiles(values: list[float]) -> dict[str, float]:
         return {"count": 0}
 
     def at(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 3600, 1)
+        return round(ordered[math.ceil(share * len(ordered)) - 1] / 3600, 1)
 
     return {"count": len(ordered), "p10_hours": at(0.1), "p50_hours": at(0.5), "p90_hours": at(0.9)}

@@ -145,7 +145,11 @@ def _problem(model: type[BaseModel], found: dict[str, Any], under: str) -> Probl
             pattern = context["pattern"]
             return Problem(path, FORMS.get(pattern, f"does not have the form {pattern}"))
         case "model_type" | "model_attributes_type" | "dict_type":
-            return Problem(path, "is not an object")
+            expected = _model_at(model, location)
+            fields = expected.model_fields if expected else {}
+            needed = [name for name, field in fields.items() if field.is_required()]
+            mend = f"give one with {' and '.join(needed)}" if needed else ""
+            return Problem(path, "is not an object", mend)
         case _:
             message: str = found["msg"]
             return Problem(path, message[0].lower() + message[1:])

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run(_serve(arguments))
     except OSError as error:
-        sys.stderr.write(f"crossdock.sandbox: {error.strerror or error}; choose another --port-base\n")
+        sys.stderr.write(f"crossdock.sandbox: {error.strerror or error}; choose another --port\n")
         return 1
     except KeyboardInterrupt:
         pass
@@ -54,7 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     names = [service.name for service in SERVICES]
     parser.add_argument(
-        "--port-base", type=int, default=9100, help="first port; 0 takes free ones (default 9100)"
+        "--port",
+        "--port-base",
+        dest="port_base",
+        type=int,
+        default=9100,
+        help="first port; 0 takes free ones (default 9100)",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--only", type=lambda text: text.split(","), default=names, help=",".join(names))

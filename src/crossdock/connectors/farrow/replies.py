@@ -8,7 +8,7 @@ from typing import Any
 from crossdock.connect.contract import Context, Happening, Notice, Page, RefusedByPartner, Request, Response
 from crossdock.connect.contract import said as _said
 from crossdock.connectors._carriers import Consignment, Proof, Scan, milestone, reported
-from crossdock.connectors._words import estimate, instant, money, reading, told, words
+from crossdock.connectors._words import estimate, instant, money, reading, told, unknown_event, words
 from crossdock.connectors.farrow import requests
 
 Json = Mapping[str, Any]
@@ -78,11 +78,12 @@ def health(_: Any, __: Context) -> Generator[Request, Response, None]:
 
 
 def told_by_webhook(notice: Notice) -> Iterator[Happening]:
-    """One event that was pushed; nothing for other messages. Raises `Refused` for one that cannot be read."""
+    """One event that was pushed. Raises `Refused` for one that cannot be read, or of a kind not known."""
     body = notice.json()
     with reading("the webhook"):
-        if body["type"] == "consignment.status":
-            yield _reported(body["data"], notice.settings)
+        if body["type"] != "consignment.status":
+            raise unknown_event(body["type"])
+        yield _reported(body["data"], notice.settings)
 
 
 def told_by_feed(event: Json, settings: Json) -> Iterator[Happening]:

@@ -13,6 +13,7 @@ from crossdock.connectors._words import (
     money,
     reading,
     told,
+    unknown_event,
     words,
 )
 from crossdock.errors import Refused, UnknownOutcome, Unreachable
@@ -100,7 +101,10 @@ def told_by_feed(change: Json, settings: Json) -> Iterator[Happening]:
 
 
 def _happened(change: Json, settings: Json) -> Iterator[Happening]:
-    """What a change means; nothing for changes of status, which are our own doing or of no concern."""
+    """What a change means; nothing for changes of status, which are our own doing or of no concern.
+
+    Raises `Refused` for a word that the ERP's own page does not have: somebody looks at what it means.
+    """
     event, document, at = change["event"], change["document"], instant(change["at"])
     # The same in the push and in the feed; a revision is told once.
     id_ = f"{event}/{change['number']}/{change['revision']}/{change['at']}"
@@ -123,6 +127,8 @@ def _happened(change: Json, settings: Json) -> Iterator[Happening]:
         yield Happening(
             type="return.authorised", time=at, data=data, id=id_, about={"authorisation": data["number"]}
         )
+    elif event not in ("SO_STATUS", "RMA_STATUS"):
+        raise unknown_event(event)
 
 
 def _order(order: Json, settings: Json) -> dict[str, Any]:

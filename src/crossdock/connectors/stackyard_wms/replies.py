@@ -8,7 +8,7 @@ from typing import Any
 
 from crossdock.connect.contract import Context, Happening, Notice, Page, RefusedByPartner, Request, Response
 from crossdock.connect.contract import said as _said
-from crossdock.connectors._words import decimal_text, instant, reading, told, words
+from crossdock.connectors._words import decimal_text, instant, reading, told, unknown_event, words
 from crossdock.connectors.stackyard_wms import requests
 from crossdock.errors import Refused
 
@@ -121,6 +121,8 @@ def _happened(event: Json, settings: Json) -> Iterator[Happening]:
         our_type = "return.inspected" if inspected else "return.received"
         # Our process knows the return by its own number, and the ERP's as the authorisation.
         yield Happening(type=our_type, time=at, data=data, id=id_, about={"authorisation": event["rma"]})
+    else:
+        raise unknown_event(type_)
 
 
 def _packed(event: Json, unit: str) -> dict[str, Any]:

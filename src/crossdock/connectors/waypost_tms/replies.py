@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from crossdock.connect.contract import Context, Happening, Notice, Page, Request, Response
-from crossdock.connectors._words import estimate, instant, minor, reading, told, words
+from crossdock.connectors._words import estimate, instant, minor, reading, told, unknown_event, words
 from crossdock.connectors.waypost_tms import requests
 
 Json = Mapping[str, Any]
@@ -55,10 +55,10 @@ def told_by_feed(event: Json, _: Json) -> Iterator[Happening]:
 
 
 def _happened(event: Json) -> Iterator[Happening]:
-    """An answer to a tender; nothing for what else it tells."""
+    """An answer to a tender. Raises `Refused` for what else it may tell."""
     row = words("crossdock.connectors.waypost_tms").get(("tender", event["event"]))
     if row is None:
-        return
+        raise unknown_event(event["event"])
     tender = event["tender"]
     data = told(
         number=tender["tender_id"],
