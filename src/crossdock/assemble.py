@@ -31,6 +31,9 @@ from crossdock.access.master import Masters
 from crossdock.access.redaction import Redaction, hidden
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
+from crossdock.access.tenants import Tenants
+from crossdock.api import Ground, NameBook
+from crossdock.api import app as rest
 from crossdock.connect import Calls, Lines, SealedKeeper, Wire
 from crossdock.connect.lines import settled
 from crossdock.desk import Acts
@@ -120,7 +123,7 @@ class System:
             await self.audit.record(transaction, by, action, Resource(kind="worker"))
 
     def site(self) -> Starlette:
-        """Pages and webhooks, to be served. Close `site.state.stream` before the server is told to end."""
+        """Pages, API and webhooks, to be served. Close `site.state.stream` before the server ends."""
         hooks = webhooks(self.database, self.inbox, self.lines)
         name = self.settings.person or user()
         person = Person(id=name, name=name, roles=frozenset({EVERY_ROLE}))
@@ -141,7 +144,25 @@ class System:
             title=self.tenant.name,
         )
 
-        site = Starlette(routes=[Mount("/hooks", hooks), Mount("/", tower)], middleware=[Middleware(Headers)])
+        api = rest(
+            Ground(
+                database=self.database,
+                names=NameBook(self.database),
+                identity=self.identity,
+                allow=self.policies.require,
+                repairs=self.repairs,
+                connections=self.connections,
+                quarantine=Quarantine(self.database, self.inbox, self.lines),
+                tenants=Tenants(self.database, self.audit),
+                audit=self.audit,
+                read=self.installed.reopen,
+                check=self.installed.check,
+            )
+        )
+        site = Starlette(
+            routes=[Mount("/hooks", hooks), Mount("/api/v1", api), Mount("/", tower)],
+            middleware=[Middleware(Headers)],
+        )
         site.state.stream = tower.state.stream
         return site
 

@@ -1,3 +1,7 @@
 """For programs: REST, GraphQL. Reads the history; acts by putting events in."""
 
-__all__: list[str] = []
+from crossdock.api.app import app
+from crossdock.api.ground import Ground
+from crossdock.api.names import NameBook
+
+__all__ = ["Ground", "NameBook", "app"]

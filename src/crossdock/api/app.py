@@ -1,0 +1,87 @@
+"""The API as one application: what is in it, and what stands around every request.
+
+A version is a path, `/api/v1`. Within it nothing that programs rely on is taken away or changes its
+meaning; what is added, they pass by. What goes away is marked first, in its description and in headers
+(`route.going`).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+import structlog
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from crossdock.api.description import describe
+from crossdock.api.ground import Ground
+from crossdock.api.problems import NotAllowed, problem
+from crossdock.api.rest import ROUTERS
+from crossdock.api.route import shown, told
+from crossdock.errors import NotFound
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
+
+
+def app(ground: Ground) -> FastAPI:
+    """The API on that ground, to be mounted at `/api/v1`."""
+    api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    api.state.ground = ground
+    for router in ROUTERS:
+        api.include_router(router)
+    api.add_exception_handler(HTTPException, _elsewhere)
+    api.add_exception_handler(Exception, _fault)
+
+    async def description(_request: Request) -> Response:
+        return Response(describe(api), media_type="application/json")
+
+    api.add_route("/openapi.json", description, methods=["GET"])
+    api.add_middleware(RequestId)
+    return api
+
+
+async def _elsewhere(request: Request, error: Exception) -> Response:
+    """What no endpoint answers: an address that is not there, a method that it does not take."""
+    path, id_ = request.url.path, request.scope.get("crossdock_request", "")
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        refused = NotAllowed(f"{request.method} is not taken here", mend=f"use {allowed}")
+        return problem(refused, path=path, request=id_)
+    missing = NotFound(f"there is nothing at {shown(path)}", mend="see /api/v1/openapi.json")
+    return problem(missing, path=path, request=id_)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    return told(request, error)
+
+
+class RequestId:
+    """Each request has an id: the asker's, where it is well-formed, else a new one.
+
+    Answers and logs have it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the wrapped application does, with the id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        text = given.decode("latin-1")
+        id_ = scope["crossdock_request"] = text if _ID.fullmatch(text) else secrets.token_hex(12)
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", id_.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request=id_):
+            await self._app(scope, receive, named)

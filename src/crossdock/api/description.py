@@ -1,0 +1,151 @@
+"""The description of the API (OpenAPI 3.1): what FastAPI knows of each endpoint, and what holds for all.
+
+Every answer that may come is in it, also those of what stands around an endpoint: who asks, what was sent,
+how often.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from crossdock.api.problems import MEDIA
+
+PREFIX = "/api/v1"
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457).",
+    "required": ["type", "title", "status", "instance", "request"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "description": "Names the problem: decide by it"},
+        "title": {"type": "string", "description": "The same in words"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What happened this time"},
+        "instance": {"type": "string", "description": "The address that was asked"},
+        "where": {"type": "string", "description": "The place in what was sent"},
+        "mend": {"type": "string", "description": "What mends it"},
+        "request": {"type": "string", "description": "The id of the request, as logs have it"},
+        "problems": {
+            "type": "array",
+            "description": "Where there are several, each of them",
+            "items": {
+                "type": "object",
+                "properties": {name: {"type": "string"} for name in ("detail", "where", "mend")},
+            },
+        },
+    },
+}
+_SAID = {
+    "400": "It cannot be read",
+    "401": "Who asks has not been shown",
+    "403": "Who asks may not do this",
+    "404": "It is not there, or not yours to see",
+    "409": "It contradicts what is; or the same is at work just now",
+    "412": "It has changed: `If-Match` does not hold",
+    "413": "Larger than is taken",
+    "415": "Of a kind that is not taken",
+    "422": "It is not taken: each place that is wrong is named",
+    "428": "A change says what it changes: `If-Match` is missing",
+    "429": "More often than is agreed: the same is taken after `Retry-After`",
+    "500": "A fault of ours",
+    "503": "Not now: the same may be sent again after `Retry-After`",
+}
+_ALWAYS = ("401", "403", "404", "422", "429", "500", "503")
+_OF_POST = ("400", "409", "413", "415")
+_OF_CHANGE = ("400", "409", "412", "413", "415", "428")
+_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same request with the same key is done once, and answered the same for a day",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": '^[!#-~]+$|^"[ !#-~]+"$'},
+}
+_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag of what was read: the change is refused where it is not that any more",
+    "schema": {"type": "string"},
+}
+_ID: dict[str, Any] = {
+    "description": "The id of the request: yours, where it is 8 to 128 letters, digits and . _ : -",
+    "schema": {"type": "string"},
+}
+_SECURITY: dict[str, Any] = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key: `Authorization: Bearer cdk_...`; or an access token that stands for one",
+    },
+}
+
+
+def describe(api: FastAPI) -> bytes:
+    """The description as JSON; made once."""
+    known: bytes | None = getattr(api.state, "description", None)
+    if known is None:
+        known = api.state.description = msgspec.json.encode(description(api))
+    return known
+
+
+def description(api: FastAPI) -> dict[str, Any]:
+    """The description of all endpoints."""
+    found = get_openapi(
+        title="Crossdock",
+        version=version("crossdock"),
+        openapi_version="3.1.0",
+        summary="Orders, shipments and the runs that carry them out",
+        routes=api.routes,
+        servers=[{"url": PREFIX}],
+    )
+    parts = found.setdefault("components", {})
+    schemas = parts.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = _PROBLEM
+    parts["securitySchemes"] = _SECURITY
+    found["security"] = [{"key": []}]
+    for path in found["paths"].values():
+        for method, operation in path.items():
+            _complete(method, operation)
+    return found
+
+
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    for status in list(responses):
+        if status == "422" or (status == "200" and not responses[status].get("content")):
+            del responses[status]
+    parameters = operation.setdefault("parameters", [])
+    names = {one["name"] for one in parameters}
+    statuses = list(_ALWAYS)
+    if method == "post":
+        statuses += _OF_POST
+        parameters.append(_KEY)
+    if operation.pop("x-changes", method in ("put", "patch", "delete")):
+        statuses += _OF_CHANGE
+        parameters.append(_MATCH)
+    for status, one in responses.items():
+        one["description"] = one.get("description") or "Done"
+        if "format" in names and status == "200":
+            one["content"]["text/csv"] = {"schema": {"type": "string"}}
+            one["content"]["application/x-ndjson"] = {"schema": {"type": "string"}}
+        if method == "get" and status == "200" and "limit" not in names:
+            one.setdefault("headers", {})["ETag"] = {"schema": {"type": "string"}}
+    if method == "get" and "limit" not in names:
+        responses["304"] = {"description": "As the `If-None-Match` that was sent says"}
+    for status in dict.fromkeys(statuses):
+        responses[status] = {
+            "description": _SAID[status],
+            "content": {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        if status in ("429", "503"):
+            responses[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    for one in responses.values():
+        one.setdefault("headers", {})["X-Request-Id"] = _ID
+    operation["responses"] = dict(sorted(responses.items()))
+    if not parameters:
+        del operation["parameters"]

@@ -1,0 +1,170 @@
+"""What every endpoint stands on: the database, who asks, what they may, and how an answer is made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Depends, Request
+from starlette.responses import Response
+
+from crossdock.access import Principal, Resource
+from crossdock.access.audit import Audit
+from crossdock.access.identity import Identity
+from crossdock.access.tenants import Tenants
+from crossdock.access.who import PARTNER
+from crossdock.api.names import NameBook, Names
+from crossdock.api.problems import Changed, Unconditional
+from crossdock.engine import Connections, Repairs
+from crossdock.errors import NotProven
+from crossdock.gateway import Quarantine
+from crossdock.process import Process
+from crossdock.process.problems import Problem
+from crossdock.store import Database, Tenant, TenantTransaction
+
+Allow = Callable[[Principal, str, Resource], Awaitable[None]]
+"""Whether somebody may do something. Raises `Forbidden`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Ground:
+    """What the API is given. Nothing here is of one tenant."""
+
+    database: Database
+    names: NameBook
+    identity: Identity
+    allow: Allow
+    repairs: Repairs
+    connections: Connections
+    quarantine: Quarantine
+    tenants: Tenants
+    audit: Audit
+    read: Callable[[str], Process]  # compiles the text of a process
+    check: Callable[[str], tuple[Process | None, list[Problem]]]  # says what is wrong with one
+
+    async def call(self, request: Request) -> Call:
+        """A request of somebody known. Raises `NotProven`."""
+        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotProven("nothing shows who asks", mend="show a key: Authorization: Bearer KEY")
+        origin = request.client.host if request.client is not None else ""
+        tenant, principal = await self.identity.by_bearer(shown.strip(), origin=origin)
+        return Call(
+            ground=self,
+            request=request,
+            tenant=tenant,
+            principal=principal,
+            names=await self.names.of(tenant),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request: of whom, for which tenant."""
+
+    ground: Ground
+    request: Request
+    tenant: Tenant
+    principal: Principal
+    names: Names
+    used: dict[str, tuple[str, int]] = field(default_factory=dict)  # names that were given: kind and number
+
+    @property
+    def partners(self) -> tuple[str, ...]:
+        """Of a partner: those whose things alone it sees; empty for everybody else."""
+        roles = self.principal.roles
+        return tuple(sorted(role.removeprefix(PARTNER) for role in roles if role.startswith(PARTNER)))
+
+    def number(self, kind: str, name: str) -> int:
+        """The number behind a name. Raises `NotFound`."""
+        number = self.names.number(kind, name)
+        self.used[name] = (kind, number)
+        return number
+
+    def once(self) -> str:
+        """What names the deed of a request with an idempotency key, for acts; "" without one."""
+        key = self.request.headers.get("idempotency-key", "").strip().strip('"')
+        return _digest(f"{self.principal.id}\n{self.request.url.path}\n{key}") if key else ""
+
+    async def allow_list(self, action: str) -> None:
+        """As `allow`, for a list: a partner may see one of what is its own. Raises `Forbidden`."""
+        await self.allow(action, **({"partner": self.partners[0]} if self.partners else {}))
+
+    async def allow(
+        self, action: str, id_: str = "", **attributes: str | int | bool | tuple[str, ...]
+    ) -> None:
+        """Let it go on only if who asks may do that. Raises `Forbidden`."""
+        kind = action.partition(".")[0]
+        await self.ground.allow(self.principal, action, Resource(kind=kind, id=id_, attributes=attributes))
+
+    def look(self) -> AbstractAsyncContextManager[TenantTransaction]:
+        """A transaction that sees the tenant's rows and no others."""
+        return self.ground.database.of(self.tenant)
+
+    def answer(
+        self,
+        value: Any,
+        status: int = 200,
+        *,
+        tag: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """JSON; with a `tag`, an ETag, and 304 where the asker has it already."""
+        sent = dict(headers or {})
+        if tag:
+            sent["etag"] = self._etag(tag)
+            if self.request.method == "GET" and _names_tag(
+                self.request.headers.get("if-none-match", ""), sent["etag"]
+            ):
+                return Response(status_code=304, headers=sent)
+        return Response(msgspec.json.encode(value), status, sent, "application/json")
+
+    def seen(self, tag: str, *, must: bool = True) -> None:
+        """See that `If-Match` names what is there now. Raises `Changed`, and `Unconditional` without one.
+
+        An ETag holds for its thing in all views: what follows the dot is the view's.
+        """
+        given = self.request.headers.get("if-match", "")
+        if not given:
+            if must:
+                raise Unconditional(
+                    "a change says what it changes",
+                    where="header.If-Match",
+                    mend="read it, and send its ETag as If-Match",
+                )
+            return
+        if given.strip() == "*":
+            return
+        known = [part.strip().strip('"').partition(".")[0] for part in given.split(",")]
+        if _digest(tag) not in known:
+            raise Changed(
+                "it is not what you have seen any more",
+                where="header.If-Match",
+                mend="read it again, and decide again",
+            )
+
+    def _etag(self, tag: str) -> str:
+        view = [self.request.query_params.get(name, "") for name in ("fields", "expand")]
+        more = "." + _digest("\n".join(view))[:6] if any(view) else ""
+        return f'"{_digest(tag)}{more}"'
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=9).hexdigest()
+
+
+def _names_tag(header: str, tag: str) -> bool:
+    return header.strip() == "*" or tag in [part.strip().removeprefix("W/") for part in header.split(",")]
+
+
+async def _asked(request: Request) -> Call:
+    call: Call = request.state.call  # put there by the route, before anything else is looked at
+    return call
+
+
+Asked = Annotated[Call, Depends(_asked)]
+Lines = AsyncIterator[bytes]

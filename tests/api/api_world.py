@@ -1,0 +1,329 @@
+"""The world of these tests: the API over a running engine, by real HTTP; only the partner systems are played."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from crossdock.access import Policies, Principal
+from crossdock.access.audit import Audit
+from crossdock.access.headers import Headers
+from crossdock.access.identity import Identity
+from crossdock.access.tenants import Tenants
+from crossdock.api import Ground, NameBook, app
+from crossdock.connect import Lines, Registry
+from crossdock.engine import (
+    Arrival,
+    Connections,
+    History,
+    Inbox,
+    LeasedCall,
+    Library,
+    Pace,
+    Repairs,
+    Worker,
+)
+from crossdock.gateway import Quarantine
+from crossdock.process import canonical, check, load
+from crossdock.process.catalogue import OperationShape, ProcessShape
+from crossdock.process.messages import CallEnded
+from crossdock.store import Clock, Database, Tenant
+
+START = datetime(2026, 5, 4, 8, tzinfo=UTC)
+
+ORDERS = """
+process: order
+title: Order to cash
+owner: order-desk
+document: Order
+key: ${ order.number }
+start:
+  - on: order.released
+on:
+  order.cancelled: { do: cancel }
+alias:
+  customer_po: ${ default(order.customer_po, "none-" + order.number) }
+steps:
+  check_credit:
+    title: Check the credit
+    call: erp.check_credit
+    with: { customer: "${ order.customer.name }", amount: "${ order.total }" }
+  approve:
+    title: Approve a large order
+    needs: check_credit
+    if: ${ order.total >= money("1000", "EUR") }
+    approve:
+      role: finance
+      not: ["${ order.created_by }"]
+    with: { order: "${ order.number }", amount: "${ order.total }" }
+    refused: { cancel: amount refused }
+    within: 4 business hours
+    late: { escalate: finance-lead }
+  pick:
+    needs: approve
+    call: wms.pick
+    with: { order: "${ order.number }" }
+    retry: { attempts: 1 }
+    undo: wms.unpick
+  packed:
+    needs: pick
+    await: warehouse.shipment_packed
+    within: 1 business day
+    late: { raise: pick_late, severity: medium }
+  deliver:
+    needs: packed
+    each: ${ steps.packed.events.map(e, e.shipment) }
+    run: delivery
+"""
+
+DELIVERIES = """
+process: delivery
+owner: transport-desk
+document: Shipment
+key: ${ shipment.number }
+steps:
+  book:
+    call: tms.book
+    with: { shipment: "${ shipment.number }" }
+    undo: none
+  delivered:
+    needs: book
+    await: shipment.delivered
+    within: 3 business days
+    late: { raise: delivery_late, severity: high }
+"""
+
+_BASE = canonical()
+CATALOGUE = _BASE.including(
+    operations={
+        name: OperationShape(name=name, changes=name != "erp.check_credit")
+        for name in ("erp.check_credit", "wms.pick", "wms.unpick", "tms.book")
+    },
+    processes={"delivery": ProcessShape(name="delivery", document=_BASE.documents["Shipment"])},
+)
+
+
+@functools.cache
+def read(text: str):
+    """The process in `text`, against what these tests have installed."""
+    return load(text, CATALOGUE)
+
+
+def order(number: str, total: str = "100.00", **more: Any) -> Arrival:
+    """The release of an order."""
+    document = {
+        "number": number,
+        "customer": {"id": "C-7", "name": "Müller & Söhne <Lager>"},
+        "total": {"amount": total, "currency": "EUR"},
+        "created_by": "ann",
+        **more,
+    }
+    return event("order.released", document, order=number)
+
+
+def event(type_: str, data: Any = None, *, named: str = "", **about: str) -> Arrival:
+    """A business event."""
+    name = named or f"{type_}/{'/'.join(about.values())}"
+    return Arrival(id=name, source="tests", type=type_, time=START, data=data, about=about)
+
+
+class NoSecrets:
+    """Nothing is kept: no call leaves these tests."""
+
+    async def secrets(self, tenant: int, connection: str) -> dict[str, Any]:
+        return {}
+
+
+@dataclass
+class Partners:
+    """The other side of all calls. `refuse` holds operations that say no, with the reason."""
+
+    refuse: dict[str, str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    async def call(self, leased: LeasedCall) -> CallEnded:
+        name = f"{leased.call.system}.{leased.call.operation}"
+        self.calls.append(name)
+        if name in self.refuse:
+            return CallEnded(command=leased.command, outcome="refused", reason=self.refuse[name])
+        return CallEnded(command=leased.command, outcome="done", output={"ok": True})
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Any
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class World:
+    """The API, and the engine below it."""
+
+    database: Database
+    tenant: Tenant
+    library: Library
+    inbox: Inbox
+    history: History
+    clock: Clock
+    audit: Audit
+    identity: Identity
+    partners: Partners
+    site: Starlette
+    api: Any
+    url: str = ""
+    http: Any = None
+    key: str = ""
+
+    async def key_of(self, *roles: str, tenant: Tenant | None = None, scopes: list[str] | None = None) -> str:
+        """A new key in these roles."""
+        tenant = tenant or self.tenant
+        by = Principal(
+            tenant=tenant.id, id="root", kind="human", roles=frozenset({"operator-admin", "tenant-admin"})
+        )
+        made = await self.identity.keys.create(tenant, by, roles=roles, scopes=scopes, name="tests")
+        return made.text
+
+    async def ask(
+        self, method: str, path: str, *, key: str | None = None, status: int | None = None, **more: Any
+    ) -> Answer:
+        """Ask, and see that the status is as expected."""
+        headers = {"authorization": f"Bearer {self.key if key is None else key}", **more.pop("headers", {})}
+        async with self.http.request(
+            method, f"{self.url}/api/v1{path}", headers=headers, allow_redirects=False, **more
+        ) as answer:
+            text = await answer.text()
+            found = Answer(answer.status, answer.headers, text)
+        assert status is None or found.status == status, f"{method} {path}: {found.status} {text[:2000]}"
+        return found
+
+    async def get(self, path: str, status: int = 200, **more: Any) -> Any:
+        """What is at an address."""
+        return (await self.ask("GET", path, status=status, **more)).json
+
+    async def post(self, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
+        """What comes of a post."""
+        more |= {"json": body} if body is not None else {}
+        return (await self.ask("POST", path, status=status, **more)).json
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator[Worker]:
+        """While inside, a worker decides and calls."""
+        worker = Worker(self.database, self.library, self.partners, Pace(look=0.05, tidy=0.05))
+        self.inbox.hear = worker.hear
+        task = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            await task
+
+    async def until(self, condition: Callable[[], Awaitable[Any]]) -> Any:
+        """Wait for the condition itself."""
+        async with asyncio.timeout(20):
+            while not (value := await condition()):
+                await asyncio.sleep(0.01)
+            return value
+
+    async def put(self, *arrivals: Arrival, tenant: Tenant | None = None) -> None:
+        await self.inbox.put(tenant or self.tenant, arrivals)
+
+    async def steps(self, key: str, **wanted: str) -> Any:
+        """The run of that key, once its steps stand as wanted."""
+
+        async def is_so() -> Any:
+            for row in await self.history.find(self.tenant, key):
+                detail = await self.history.run(self.tenant, row.id)
+                state = detail.state
+                if state and all(n in state.steps and state.steps[n].status == s for n, s in wanted.items()):
+                    return detail
+            return None
+
+        return await self.until(is_so)
+
+    async def neighbour(self, name: str = "zeta") -> tuple[Tenant, str]:
+        """Another tenant of the same installation, with the same processes and a key."""
+        tenant = await self.database.create_tenant(name)
+        await furnish(self.database, self.library, tenant)
+        return tenant, await self.key_of("tenant-admin", tenant=tenant)
+
+    async def sql(self, sql: str, *values: Any) -> None:
+        """Put something into the tenant's database that no call can."""
+        async with self.database.engine() as transaction:
+            await transaction.execute(sql, self.tenant.id, *values)
+
+
+async def furnish(database: Database, library: Library, tenant: Tenant) -> None:
+    """Connections and processes of a tenant."""
+    for system in ("erp", "wms", "tms"):
+        await Connections(database).put(tenant, system, system=system, connector="tests")
+    for text in (DELIVERIES, ORDERS):
+        await library.publish(tenant, text, by="tests")
+
+
+@contextlib.asynccontextmanager
+async def world_of(database: Database, tenant: Tenant) -> AsyncIterator[World]:
+    """The API of that installation, served."""
+    library = Library(database, read)
+    clock = Clock(database)
+    await clock.set(START, rate=0)
+    await furnish(database, library, tenant)
+    inbox = Inbox(database, library)
+    audit = Audit(database)
+    identity = Identity(database, audit)
+
+    ground = Ground(
+        database=database,
+        names=NameBook(database),
+        identity=identity,
+        allow=Policies(database, audit).require,
+        repairs=Repairs(database, library),
+        connections=Connections(database),
+        quarantine=Quarantine(database, inbox, Lines(database, Registry.of([]), NoSecrets())),
+        tenants=Tenants(database, audit),
+        audit=audit,
+        read=read,
+        check=lambda text: check(text, CATALOGUE),
+    )
+    api = app(ground)
+    site = Starlette(routes=[Mount("/api/v1", api)], middleware=[(Headers, (), {})])  # type: ignore[list-item]
+    world = World(
+        database, tenant, library, inbox, History(database), clock, audit, identity, Partners(), site, api
+    )
+    world.key = await world.key_of("tenant-admin")
+    async with serving(site) as url, aiohttp.ClientSession() as http:
+        world.url, world.http = url, http
+        yield world
+
+
+@contextlib.asynccontextmanager
+async def serving(site: Any, port: int = 0) -> AsyncIterator[str]:
+    """A real server on a free port; gives its address."""
+    config = uvicorn.Config(site, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[method-assign] # tests keep their own
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,16 @@
+"""The API over a running engine: a real database, a real worker, real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from api_world import World, world_of
+
+from crossdock.store import Database, Tenant
+
+
+@pytest.fixture
+async def world(database: Database, tenant: Tenant) -> AsyncIterator[World]:
+    async with world_of(database, tenant) as world:
+        yield world
