@@ -20,7 +20,7 @@ from crossdock.errors import Refused
 FILE = "crossdock.toml"
 _PREFIX = "CROSSDOCK_"
 _LAST_PORT = 65_535
-_SECRET = frozenset({"database_url", "master_key", "vault_token", "audit_key"})  # never shown
+_SECRET = frozenset({"database_url", "master_key", "vault_token", "audit_key", "throttle_url"})  # never shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,10 @@ class Settings:
     tls_certificate: Path | None
     tls_key: Path | None
     proxies: tuple[str, ...]
+    throttle_key: tuple[str, ...]
+    throttle_tenant: tuple[str, ...]
+    throttle_address: str
+    throttle_url: str = field(repr=False)
 
     @classmethod
     def read(cls, directory: Path, environment: Mapping[str, str], **given: Any) -> Settings:
@@ -85,8 +89,8 @@ class Settings:
             values[name] = (directory / values[name]).resolve()
         for name in ("master_key_file", "vault_token_file", "tls_certificate", "tls_key"):
             values[name] = (directory / values[name]).resolve() if values[name] else None
-        values["packs"] = tuple(values["packs"])
-        values["proxies"] = tuple(values["proxies"])
+        for name in ("packs", "proxies", "throttle_key", "throttle_tenant"):
+            values[name] = tuple(values[name])
         try:
             ZoneInfo(values["zone"])
         except (KeyError, ValueError, OSError):
