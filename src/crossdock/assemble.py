@@ -34,6 +34,7 @@ from crossdock.access.secrets import ConnectionSecrets
 from crossdock.access.tenants import Tenants
 from crossdock.api import Ground, NameBook
 from crossdock.api import app as rest
+from crossdock.api.limits import Bounds, Limits
 from crossdock.connect import Calls, Lines, SealedKeeper, Wire
 from crossdock.connect.lines import settled
 from crossdock.desk import Acts
@@ -161,10 +162,23 @@ class System:
         )
         site = Starlette(
             routes=[Mount("/hooks", hooks), Mount("/api/v1", api), Mount("/", tower)],
-            middleware=[Middleware(Headers)],
+            middleware=[Middleware(Headers), self._limits()],
         )
         site.state.stream = tower.state.stream
         return site
+
+    def _limits(self) -> Middleware:
+        """What the site takes at most, and at once."""
+        given = self.settings
+        bounds = Bounds(
+            body=given.largest_body,
+            imported=given.largest_import,
+            answer_within=given.answer_seconds,
+            reads=given.reads_at_once,
+            changes=given.changes_at_once,
+            hooks=given.webhooks_at_once,
+        )
+        return Middleware(Limits, bounds=bounds)
 
     def texts(self) -> dict[str, str]:
         """The processes of this installation: of its packs, and its own, which come after them."""

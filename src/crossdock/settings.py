@@ -22,6 +22,15 @@ _PREFIX = "CROSSDOCK_"
 _LAST_PORT = 65_535
 _SECRET = frozenset({"database_url", "master_key", "vault_token", "audit_key", "throttle_url"})  # never shown
 
+_ABOVE_NOTHING = (
+    "largest_body",
+    "largest_import",
+    "answer_seconds",
+    "reads_at_once",
+    "changes_at_once",
+    "webhooks_at_once",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -52,6 +61,12 @@ class Settings:
     throttle_tenant: tuple[str, ...]
     throttle_address: str
     throttle_url: str = field(repr=False)
+    largest_body: int
+    largest_import: int
+    answer_seconds: float
+    reads_at_once: int
+    changes_at_once: int
+    webhooks_at_once: int
 
     @classmethod
     def read(cls, directory: Path, environment: Mapping[str, str], **given: Any) -> Settings:
@@ -101,6 +116,9 @@ class Settings:
             ) from None
         if not 0 <= values["port"] <= _LAST_PORT:
             raise Refused(f"there is no port {values['port']}", where="port", mend=f"give 1 to {_LAST_PORT}")
+        for name in _ABOVE_NOTHING:
+            if values[name] <= 0:
+                raise Refused(f"`{name}` is {values[name]}", where=name, mend="give a number above 0")
         if values["lease"] <= 0:
             raise Refused(f"a lease lasts {values['lease']} seconds", where="lease", mend="e.g. 60.0")
         if bool(values["tls_certificate"]) != bool(values["tls_key"]):

@@ -30,6 +30,7 @@ from crossdock.api.places import Full, Gate, Places, Pulse
 from crossdock.errors import TooMany
 
 ROOM = "crossdock_room"  # in the scope: what `join` counts in
+STANDING = "crossdock_standing"  # in the scope: headers that tell how often one may ask
 _HOOKS_WAIT = 32  # for each place
 _PROBLEMS = "https://schemas.crossdock.dev/problem/"
 
@@ -70,7 +71,10 @@ class _Refusal(Exception):
 class _Answered:
     """Sends for an application until something else had to be answered: then what it sends is dropped."""
 
-    def __init__(self, send: Send, places: Places, clock: asyncio.Timeout, bounds: Bounds) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, places: Places, clock: asyncio.Timeout, bounds: Bounds
+    ) -> None:
+        self._scope = scope
         self._send = send
         self._places = places
         self._clock = clock
@@ -94,6 +98,9 @@ class _Answered:
                     return
                 self._ends = float("inf")
             self.begun = True
+            standing = self._scope.get(STANDING, {})
+            told = [(name.lower().encode(), value.encode()) for name, value in standing.items()]
+            message["headers"] = [*message.get("headers", ()), *told]
         within = min(self._bounds.part_within, max(0.0, self._ends - time.monotonic()))
         self._clock.reschedule(self._now() + within)
         await self._send(message)
@@ -246,7 +253,7 @@ class Limits:
         try:
             # A body that goes through has its own time; the answer's begins after it.
             async with asyncio.timeout_at(first if body is not None else None) as clock:
-                answered = _Answered(send, places, clock, bounds)
+                answered = _Answered(scope, send, places, clock, bounds)
                 given = _given(body, receive) if body is not None else self._counted(receive, answered, clock)
                 await self._app(scope, given, answered.send)
         except TimeoutError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from crossdock.api.slow_clients import LARGEST_HEAD, patient_protocol
 from crossdock.assemble import System, opened
 from crossdock.cli.output import console, say_json, told
 from crossdock.cli.place import HERE, Directory, Json, interrupted, run, settings_in
@@ -19,6 +21,7 @@ from crossdock.errors import Refused
 from crossdock.settings import Settings
 
 _PATIENCE = 5  # seconds for requests that are under way when the server is told to end
+_MOST_CONNECTIONS = 8000
 _BACKLOG = 2048  # connections that wait to be accepted
 
 
@@ -101,6 +104,8 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
             access_log=False,
             lifespan="off",
             ws="none",
+            http=patient_protocol(most=_most_connections()),
+            h11_max_incomplete_event_size=LARGEST_HEAD,
             timeout_graceful_shutdown=_PATIENCE,
             proxy_headers=bool(settings.proxies),
             forwarded_allow_ips=list(settings.proxies),
@@ -136,6 +141,12 @@ def _refuse_certificate(settings: Settings) -> None:
             where=f"{settings.tls_certificate}, {settings.tls_key}",
             mend="give a certificate with its chain, and its key, both PEM and readable",
         ) from None
+
+
+def _most_connections() -> int:
+    """As many as this process may hold open, besides what else it needs."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(64, min(_MOST_CONNECTIONS, soft - 200)) if soft > 0 else _MOST_CONNECTIONS
 
 
 class _Server(uvicorn.Server):

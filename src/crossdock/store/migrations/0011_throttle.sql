@@ -21,6 +21,7 @@ create unlogged table crossdock.throttle (
   primary key (tenant, name)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 call crossdock.protect('crossdock.throttle', app => '');
+grant select (tenant, full_at, name) on crossdock.throttle to crossdock_app;
 
 create table crossdock.throttle_limit (
   tenant  integer not null,

@@ -1,0 +1,96 @@
+"""The limits before the whole site, as `crossdock serve` puts them there: pages, API and webhooks."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from crossdock.assemble import System, opened
+from crossdock.cli.serving import pages
+from crossdock.errors import Refused
+from crossdock.settings import Settings
+
+SECRET = "whsec-of-quayline"
+SCAN = json.loads(
+    (
+        Path(__file__).parents[2] / "src/crossdock/connectors/quayline/examples/webhook_delivered.json"
+    ).read_text()
+)
+
+
+@pytest.fixture
+async def site(tmp_path: Path, url: str) -> AsyncIterator[tuple[System, str, aiohttp.ClientSession]]:
+    given = {"DATABASE_URL": url, "CROSSDOCK_PACKS": "", "CROSSDOCK_READS_AT_ONCE": "8"}
+    given["CROSSDOCK_LARGEST_BODY"] = "100_000"
+    async with opened(Settings.read(tmp_path, given), set_up=True) as system:
+        await system.connect(
+            {
+                "parcels": {
+                    "connector": "quayline",
+                    "settings": {"url": "http://127.0.0.1:9"},
+                    "secrets": {"key": "k", "webhook_secret": SECRET},
+                }
+            }
+        )
+        connector = aiohttp.TCPConnector(limit=0)
+        async with pages(system, port=0) as address, aiohttp.ClientSession(connector=connector) as http:
+            yield system, address, http
+
+
+def signed(body: bytes) -> dict[str, str]:
+    at = str(int(time.time()))
+    mac = hmac.new(SECRET.encode(), f"{at}.".encode() + body, "sha256").hexdigest()
+    return {"Quayline-Signature": f"t={at},v1={mac}"}
+
+
+async def webhook(http: aiohttp.ClientSession, address: str, body: bytes) -> tuple[int, Any]:
+    async with http.post(f"{address}/hooks/default/parcels", data=body, headers=signed(body)) as reply:
+        return reply.status, await reply.json()
+
+
+async def test_webhooks_are_acknowledged_under_a_flood_of_reads(site):
+    system, address, http = site
+    told: list[int] = []
+    over = asyncio.Event()
+
+    async def read(n: int) -> None:
+        while not over.is_set():
+            async with http.get(f"{address}/runs", headers={"Authorization": f"Bearer {n}"}) as reply:
+                told.append(reply.status)
+                if reply.status == 503:
+                    assert int(reply.headers["Retry-After"]) >= 1
+                    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+    flood = [asyncio.create_task(read(n)) for n in range(150)]
+    async with asyncio.timeout(30):
+        while 503 not in told:
+            await asyncio.sleep(0.01)
+    answers = [await webhook(http, address, json.dumps({**SCAN, "n": n}).encode()) for n in range(20)]
+    over.set()
+    await asyncio.gather(*flood)
+    assert {status for status, _ in answers} == {200}
+    kept = await system.database.at_once("select count(*) as n from crossdock.delivery")
+    assert kept[0]["n"] == 20
+    assert set(told) == {200, 503}
+
+
+async def test_a_webhook_that_is_too_deep_is_kept_with_the_reason(site):
+    system, address, http = site
+    assert await webhook(http, address, b"[" * 10_000) == (200, {"outcome": "quarantined", "events": 0})
+    rows = await system.database.at_once("select outcome from crossdock.delivery")
+    assert [row["outcome"] for row in rows] == ["quarantined"]
+    assert (await webhook(http, address, b"x" * 100_001))[0] == 413
+
+
+@pytest.mark.parametrize("name", ["READS_AT_ONCE", "LARGEST_BODY", "ANSWER_SECONDS"])
+def test_a_limit_of_nothing_is_refused(tmp_path, name):
+    with pytest.raises(Refused, match="is 0"):
+        Settings.read(tmp_path, {f"CROSSDOCK_{name}": "0"})
