@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import platform
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -28,25 +29,24 @@ from crossdock.access.audit_signer import Signer
 from crossdock.access.headers import Headers
 from crossdock.access.identity import Identity
 from crossdock.access.master import Masters
-from crossdock.access.redaction import Redaction, hidden
+from crossdock.access.redaction import Redaction
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
-from crossdock.access.tenants import Tenants
+from crossdock.access.tenants import OPERATOR, Tenants
+from crossdock.access.who import EVERY_ROLE
 from crossdock.api import Ground, NameBook
 from crossdock.api import app as rest
 from crossdock.api.limits import Bounds, Limits
 from crossdock.connect import Calls, Lines, SealedKeeper, Wire
-from crossdock.connect.lines import settled
 from crossdock.desk import Acts
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
 from crossdock.gateway import Poller, Quarantine, webhooks
 from crossdock.installed import Installed, pack, read_text, texts_in
-from crossdock.process import Process
-from crossdock.process.problems import NotAProcess, Problem, nearest
+from crossdock.process.problems import Problem
 from crossdock.settings import Settings, user
 from crossdock.store import Clock, Database, EmbeddedServer, Tenant, migrate
-from crossdock.tower import EVERY_ROLE, Person, app
+from crossdock.tower import Person, app
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +90,26 @@ class System:
         """The installation, where it does something by itself."""
         return Principal(tenant=self.tenant.id, id="crossdock", kind="system", origin=origin)
 
+    def whoever(self, origin: str) -> Principal:
+        """Whoever sits at the machine: they have the database, so they may what its tenant may."""
+        return Principal(
+            tenant=self.tenant.id,
+            id=self.settings.person or user(),
+            kind="human",
+            name=self.settings.person or user(),
+            roles=frozenset({"operator-admin", "tenant-admin", EVERY_ROLE}),
+            origin=origin,
+        )
+
+    async def operator(self, origin: str) -> Principal:
+        """The same, for all tenants: of the operator, whose tenant is made when it is first needed."""
+        try:
+            operator = await self.database.tenant(OPERATOR)
+        except NotFound:
+            operator = await self.database.create_tenant(OPERATOR, title="Those who run this installation")
+            self.policies.fresh(operator.id)
+        return replace(self.whoever(origin), tenant=operator.id, roles=frozenset({"operator-admin"}))
+
     @contextlib.asynccontextmanager
     async def worker(self, pace: Pace | None = None) -> AsyncIterator[Worker]:
         """A worker and a reader of feeds that run meanwhile; they take hints from this process's inbox.
@@ -126,8 +146,7 @@ class System:
     def site(self) -> Starlette:
         """Pages, API and webhooks, to be served. Close `site.state.stream` before the server ends."""
         hooks = webhooks(self.database, self.inbox, self.lines)
-        name = self.settings.person or user()
-        person = Person(id=name, name=name, roles=frozenset({EVERY_ROLE}))
+        person = Person(principal=self.whoever("pages"))
 
         async def who(_request: Request) -> Person:
             return person
@@ -135,10 +154,9 @@ class System:
         tower = app(
             database=self.database,
             tenant=self.tenant,
-            inbox=self.inbox,
-            repairs=self.repairs,
+            acts=self.acts,
             connections=self.connections,
-            quarantine=Quarantine(self.database, self.inbox, self.lines),
+            repairs=self.repairs,
             read=self.installed.reopen,
             who=who,
             zone=self.settings.zone,
@@ -189,31 +207,13 @@ class System:
 
     def problems(self, texts: Mapping[str, str]) -> list[Problem]:
         """Why processes that may run each other may not be published; warnings are none of that."""
-        self.installed.learn(texts)
-        found = [problem for file, text in texts.items() for problem in self.installed.check(text, file)[1]]
-        return [problem for problem in found if problem.severity == "error"]
-
-    async def publish(self, texts: Mapping[str, str], *, by: str = "") -> list[Process]:
-        """Publish processes that may run each other, all or none. Raises `NotAProcess`."""
-        found = self.problems(texts)
-        if found:
-            raise NotAProcess(found)
-        # Of two with one name the later one counts: an own process replaces a packaged one.
-        current = {self.installed.reopen(text).name: text for text in texts.values()}
-        return [(await self.library.publish(self.tenant, text, by=by))[0] for text in current.values()]
-
-    async def connect(self, connections: Mapping[str, Any], *, where: str = "") -> None:
-        """Set connections as `connections.yaml` describes them, all or none of them. Raises `Refused`."""
-        for values, secrets in await self.wanted(connections, where=where):
-            await self.connections.put(self.tenant, **values)
-            if secrets:
-                by = self.itself(where or "connections")
-                await self.secrets.put(self.tenant.id, values["name"], secrets, by=by)
+        return _problems(self.installed, texts)
 
     async def connect_those_named(self) -> None:
         """Set the connections that the installation's file names, where there is one. Raises `Refused`."""
         await self.unlock()
-        await self.connect(_yaml(self.settings.connections), where=str(self.settings.connections))
+        path = self.settings.connections
+        await self.acts.connections.put(self.whoever(path.name), _yaml(path), where=str(path))
 
     async def connectors_by_connection(self) -> dict[str, str]:
         """The connector of each connection: of those that are set, and of those that the file names."""
@@ -225,19 +225,10 @@ class System:
         }
         return found | {one.name: one.connector for one in await self.connections.of(self.tenant)}
 
-    async def wanted(
-        self, connections: Mapping[str, Any] | None = None, *, where: str = ""
-    ) -> list[tuple[dict[str, Any], dict[str, list[str]]]]:
-        """What `connect` would set, of these or of those named. Raises `Refused` for what will not do."""
-        if connections is None:
-            where = str(self.settings.connections)
-            connections = _yaml(self.settings.connections)
-        found = []
-        for name, given in connections.items():
-            kept = set(await self.keeper.secrets(self.tenant.id, str(name)))
-            place = f"{where}: {name}" if where else str(name)
-            found.append(_wanted(self.installed, str(name), given, kept=kept, where=place))
-        return found
+    async def wanted(self) -> list[tuple[dict[str, Any], dict[str, list[str]]]]:
+        """What the installation's file would set. Raises `Refused` for what will not do."""
+        path = self.settings.connections
+        return await self.acts.connections.checked(self.tenant, _yaml(path), where=str(path))
 
 
 @contextlib.asynccontextmanager
@@ -316,7 +307,10 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
     secrets = ConnectionSecrets(database, sealing, audit, redaction)
     keeper = SealedKeeper(secrets)
     policies = Policies(database, audit)
-    inbox, repairs = Inbox(database, library), Repairs(database, library)
+    inbox, repairs, connections = Inbox(database, library), Repairs(database, library), Connections(database)
+    lines = Lines(database, installed.connectors, keeper)
+    quarantine = Quarantine(database, inbox, lines)
+    identity = Identity(database, audit)
     system = System(
         settings=settings,
         database=database,
@@ -326,10 +320,10 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         inbox=inbox,
         history=History(database),
         repairs=repairs,
-        connections=Connections(database),
+        connections=connections,
         tenant=await _tenant(database, settings.tenant, make=set_up),
         audit=audit,
-        identity=Identity(database, audit),
+        identity=identity,
         policies=policies,
         acts=Acts(
             database=database,
@@ -338,15 +332,23 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
             inbox=inbox,
             library=library,
             repairs=repairs,
+            connections=connections,
+            quarantine=quarantine,
+            registry=installed.connectors,
+            secrets=secrets,
+            sealing=sealing,
+            keys=identity.keys,
+            read=installed.reopen,
+            problems=functools.partial(_problems, installed),
         ),
         sealing=sealing,
         secrets=secrets,
         keeper=keeper,
-        lines=Lines(database, installed.connectors, keeper),
+        lines=lines,
     )
     if set_up:
         await system.unlock()
-        await system.publish(system.texts())
+        await system.acts.processes.publish(system.whoever("serve"), system.texts())
         await system.connect_those_named()
     else:
         try:
@@ -369,66 +371,10 @@ async def _tenant(database: Database, name: str, *, make: bool) -> Tenant:
         return await database.tenant(name)
 
 
-_FIELDS = ("connector", "system", "settings", "secrets", "concurrency", "rate")
-
-
-def _wanted(
-    installed: Installed, name: str, given: Any, *, kept: set[str], where: str
-) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """What to set for one connection, and its secrets. `kept` are the secrets that are there already."""
-    if not isinstance(given, Mapping):
-        raise Refused("a connection has fields", where=where, mend="write `connector:` and `settings:`")
-    for field in given:
-        if field not in _FIELDS:
-            raise Refused(f"unknown field `{field}`", where=where, mend=nearest(str(field), _FIELDS))
-    known = installed.connectors.connectors
-    if given.get("connector") not in known:
-        mend = nearest(str(given.get("connector", "")), known) or "see `crossdock doctor`"
-        said = f"there is no connector `{given['connector']}`" if "connector" in given else "no connector"
-        raise Refused(said, where=where, mend=mend)
-    connector = known[given["connector"]]
-    system = given.get("system") or connector.serves[0]
-    if system not in connector.serves:
-        raise Refused(
-            f"{connector.name} does not serve `{system}`",
-            where=where,
-            mend=f"it serves: {', '.join(connector.serves)}",
-        )
-    for field in ("settings", "secrets"):
-        if not isinstance(given.get(field) or {}, Mapping):
-            raise Refused(f"`{field}` are named values", where=where, mend="write `name: value` below it")
-    settings, secrets = given.get("settings") or {}, given.get("secrets") or {}
-    settled(connector, settings, where=where)
-    for setting, value in settings.items():
-        if isinstance(value, str) and hidden(value) != value:
-            raise Refused(
-                f"a secret stands in the setting `{setting}`", where=where, mend="give it below `secrets:`"
-            )
-    for secret in secrets:
-        if secret not in connector.secrets:
-            mend = nearest(str(secret), connector.secrets)
-            raise Refused(f"{connector.name} has no secret `{secret}`", where=where, mend=mend)
-    for secret, what in connector.secrets.items():
-        webhook = connector.webhook is not None and connector.webhook.secret == secret
-        if secret not in secrets and secret not in kept and not webhook:
-            mend = f"{what or 'give it'}; `crossdock secrets set {name} {secret}` reads it"
-            raise Refused(f"the secret `{secret}` is missing", where=where, mend=mend)
-    limits = {}
-    for field, least in (("concurrency", 1), ("rate", 0)):
-        limit = given.get(field, getattr(connector.limits, field))
-        whole = field == "concurrency"
-        good = isinstance(limit, int if whole else int | float) and not isinstance(limit, bool)
-        if limit is not None and (not good or limit < least or not limit):
-            raise Refused(
-                f"`{field}` is {limit!r}", where=where, mend="give a number above 0, or leave it out"
-            )
-        limits[field] = limit
-    values = {"name": name, "system": system, "connector": connector.name, "settings": settings, **limits}
-    return values, {key: [str(one) for one in _listed(value)] for key, value in secrets.items()}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _problems(installed: Installed, texts: Mapping[str, str]) -> list[Problem]:
+    installed.learn(texts)
+    found = [problem for file, text in texts.items() for problem in installed.check(text, file)[1]]
+    return [problem for problem in found if problem.severity == "error"]
 
 
 def _yaml(path: Path) -> Mapping[str, Any]:

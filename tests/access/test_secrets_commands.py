@@ -17,6 +17,7 @@ from crossdock.cli import main
 from crossdock.cli.place import settings_in
 from crossdock.connect import Keeper
 from crossdock.errors import CrossdockError
+from crossdock.settings import user
 
 SECRETS = {"key": "canary-key-1", "webhook_secret": "canary-hook-1"}
 
@@ -81,7 +82,7 @@ def test_secrets_of_the_file_are_kept_when_it_names_them_no_longer(place):
     status, listed = place("secrets", "list")
     assert (status, [(one["name"], one["set_by"], one["place"]) for one in listed]) == (
         0,
-        [("key", "crossdock", 0), ("webhook_secret", "crossdock", 0)],
+        [("key", user(), 0), ("webhook_secret", user(), 0)],
     )
 
 

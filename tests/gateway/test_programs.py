@@ -28,7 +28,11 @@ def event(number=1, **changed):
 
 async def take(doors, value, headers=JSON):
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return await take_events(doors.inbox, doors.tenant, headers, body, actor=SHOP)
+
+    async def put(arrivals):
+        return await doors.inbox.put(doors.tenant, arrivals)
+
+    return await take_events(put, headers, body, actor=SHOP)
 
 
 async def test_one_event_is_taken_with_its_keys_and_who_sent_it(doors):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -10,15 +12,16 @@ import pytest
 from starlette.applications import Starlette
 from tower_world import DELIVERIES, ORDERS, READS, START, NoSecrets, Partners, Tower, read, serving
 
-from crossdock.connect import Lines, Registry
+from acting import acts_of
+from crossdock.access.audit import Audit
+from crossdock.connect import Registry
 from crossdock.engine import Connections, History, Inbox, Library, Repairs
-from crossdock.gateway import Quarantine
 from crossdock.store import Clock, Database, Tenant
 from crossdock.tower import Person, app
 
 
 @pytest.fixture
-async def tower(database: Database, tenant: Tenant) -> AsyncIterator[Tower]:
+async def tower(database: Database, tenant: Tenant, tmp_path: Path) -> AsyncIterator[Tower]:
     library = Library(database, read)
     clock = Clock(database)
     await clock.set(START, rate=0)
@@ -27,19 +30,30 @@ async def tower(database: Database, tenant: Tenant) -> AsyncIterator[Tower]:
     for text in (DELIVERIES, ORDERS):
         await library.publish(tenant, text, by="tests")
     inbox = Inbox(database, library)
-    tower = Tower(database, tenant, library, inbox, History(database), clock, Partners())
-
-    async def who(_request: Any) -> Person:
-        return tower.person
+    audit = Audit(database)
+    acts = acts_of(
+        database,
+        inbox,
+        library,
+        read=read,
+        registry=Registry.of([READS]),
+        keys=tmp_path,
+        keeper=NoSecrets(),
+        audit=audit,
+    )
+    tower = Tower(database, tenant, library, inbox, History(database), clock, Partners(), acts, audit)
+    tower.seen_by("you")
 
     def make(of: Tenant) -> Starlette:
+        async def who(_request: Any) -> Person:
+            return Person(principal=replace(tower.person.principal, tenant=of.id))
+
         return app(
             database=database,
             tenant=of,
-            inbox=inbox,
+            acts=acts,
             repairs=Repairs(database, library),
             connections=Connections(database),
-            quarantine=Quarantine(database, inbox, Lines(database, Registry.of([READS]), NoSecrets())),
             read=read,
             who=who,
             zone="Europe/Berlin",

@@ -8,7 +8,6 @@ import re
 from tower_world import order
 
 from crossdock.engine import Connections
-from crossdock.tower import Person
 
 
 def text(page: str) -> str:
@@ -63,8 +62,8 @@ async def test_bad_input_changes_nothing(tower):
     assert "is nothing that a connection takes" in html.unescape(
         await tower.post("/connections", 400, page="/connections", act="paint", connection="erp")
     )
-    tower.person = Person(id="eve", may_act=False)
-    await tower.post("/connections", 400, page="/connections", act="start", connection="wms")
+    tower.seen_by("eve", "viewer")
+    await tower.post("/connections", 403, page="/connections", act="start", connection="wms")
     assert [one.stopped is None for one in await Connections(tower.database).of(tower.tenant)] == [
         True,
         True,

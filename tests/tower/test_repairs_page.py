@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from tower_world import order
 
-from crossdock.tower import Person
-
 
 @pytest.fixture
 async def seven(tower: Any) -> Any:
@@ -158,11 +156,11 @@ async def test_runs_that_a_broken_decision_has_stopped_are_let_go_on_together(to
 
 
 async def test_who_may_only_look_begins_and_stops_nothing(seven):
-    seven.person = Person(id="eve", may_act=False)
+    seven.seen_by("eve", "viewer")
     page = await seven.get(link_to(await seven.get("/desk"), "together"))
     assert "You may look at this, not begin it." in page
     given = {"act": "retry", "trial": "1", "rate": "1", "seen": "7", "exception": "refused_by_partner"}
-    assert "may look, not act" in await seven.post("/repairs", 400, page="/repairs", **given)
+    assert "may not retry, supply" in await seven.post("/repairs", 403, page="/repairs", **given)
     assert "No repair of many runs yet." in await seven.get("/repairs")
 
 

@@ -15,15 +15,18 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from yarl import URL
 
+from acting import someone, whoever
+from crossdock.access.audit import Audit
 from crossdock.connect.contract import Connector, Happening, Webhook
 from crossdock.connect.signatures import Scheme
+from crossdock.desk import Acts
 from crossdock.engine import Arrival, History, Inbox, LeasedCall, Library, Pace, Worker
 from crossdock.errors import Refused
 from crossdock.process import canonical, load
 from crossdock.process.catalogue import OperationShape, ProcessShape
 from crossdock.process.messages import CallEnded
 from crossdock.store import Clock, Database, Tenant
-from crossdock.tower import EVERY_ROLE, Person
+from crossdock.tower import Person
 
 START = datetime(2026, 5, 4, 8, tzinfo=UTC)
 
@@ -188,11 +191,18 @@ class Tower:
     history: History
     clock: Clock
     partners: Partners
+    acts: Acts
+    audit: Audit
     url: str = ""
     site: Any = None
     make: Any = None  # the pages of a tenant
-    person: Person = field(default_factory=lambda: Person(id="you", roles=frozenset({EVERY_ROLE})))
+    person: Person | None = None
     http: Any = None
+
+    def seen_by(self, id_: str, *roles: str) -> None:
+        """From now on, pages are seen by that person, in these roles; without any, in all."""
+        who = someone(self.tenant, *roles, id=id_) if roles else whoever(self.tenant, id_)
+        self.person = Person(principal=who)
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[Worker]:

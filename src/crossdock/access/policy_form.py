@@ -29,6 +29,11 @@ ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 FIXED = frozenset({"operator-admin", "tenant-admin", "partner", "assistant"})
 """Shipped roles that a tenant cannot define anew: what others count on would be gone."""
 
+SHIPPED = FIXED | frozenset(
+    {"operations-lead", "order-desk", "finance-controller", "integration-engineer", "auditor", "viewer"}
+)
+"""All shipped roles; any other is one of the tenant, or one that processes name."""
+
 _FILES = ("roles.cedar", "tasks.cedar", "limits.cedar")
 _TEXTS = frozenset(
     {"connection", "owner", "partner", "process", "severity", "status", "step", "system", "type"}

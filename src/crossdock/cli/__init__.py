@@ -9,6 +9,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from crossdock.cli.access import access
 from crossdock.cli.audit import audit
 from crossdock.cli.check import check
 from crossdock.cli.connections import connections
@@ -59,6 +60,7 @@ _app.add_typer(secrets, name="secrets")
 _app.command()(schema)
 _app.command()(sandbox)
 _app.command()(doctor)
+_app.add_typer(access, name="access")
 _app.add_typer(audit, name="audit")
 _app.add_typer(tenant, name="tenant")
 _app.add_typer(key, name="key")

@@ -5,24 +5,23 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from crossdock.access import Principal, Resource
+from crossdock.access import Resource
 from crossdock.access.audit import Filter
 from crossdock.access.audit_export import entry_values, verify_lines
 from crossdock.access.audit_signer import key_name
 from crossdock.access.audit_verify import Report
 from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table, told
-from crossdock.cli.place import HERE, Directory, Json, with_system
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
 from crossdock.cli.tenant import write_lines
 from crossdock.errors import Refused
-from crossdock.settings import user
 from crossdock.store import Tenant
 
 audit = typer.Typer(help="Who did what, and whether that is still what was recorded.", no_args_is_help=True)
@@ -127,7 +126,8 @@ def export(
 
     async def act(system: System) -> None:
         of = await _of(system, tenant)
-        who = Principal(tenant=of.id, id=user(), kind="human", origin="command line")
+        who = replace(system.whoever(ORIGIN), tenant=of.id)
+        await system.policies.require(who, "audit.read", Resource(kind="audit"))
         async with system.database.of(of) as transaction:
             await system.audit.record(transaction, who, "audit.read", Resource(kind="audit"), why="export")
         await system.audit.settle()

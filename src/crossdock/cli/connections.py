@@ -9,11 +9,8 @@ import typer
 
 from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, Directory, Json, with_system
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
 from crossdock.engine.connections import Connection
-from crossdock.errors import NotFound
-from crossdock.process.problems import nearest
-from crossdock.settings import user
 
 
 def connections(
@@ -33,14 +30,11 @@ def connections(
     """List connections with what waits for them, or stop and start one."""
 
     async def act(system: System) -> None:
+        by = system.whoever(ORIGIN)
         if stop is not None:
-            by = user()
-            await system.connections.stop(system.tenant, stop, by=by, deadlines_run=not stand_still)
+            await system.acts.connections.stop(by, stop, deadlines_run=not stand_still)
         if start is not None:
-            known = [one.name for one in await system.connections.of(system.tenant)]
-            if start not in known:
-                raise NotFound(f"there is no connection {start}", mend=nearest(start, known))
-            await system.connections.start(system.tenant, start, drain_rate=rate)
+            await system.acts.connections.start(by, start, drain_rate=rate)
         found = await system.connections.of(system.tenant)
         if json:
             for one in found:

@@ -9,13 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from crossdock.access import Principal
 from crossdock.access.keys import Key
 from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, Directory, Json, with_system
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
 from crossdock.errors import Refused
-from crossdock.settings import user
 
 key = typer.Typer(help="Keys, by which programs show who they are.", no_args_is_help=True)
 
@@ -37,9 +35,8 @@ def create(
     """Make a key. Its text is shown this once."""
 
     async def act(system: System) -> None:
-        made = await system.identity.keys.create(
-            system.tenant,
-            _whoever(system),
+        made = await system.acts.keys.create(
+            system.whoever(ORIGIN),
             roles=role,
             scopes=scope or None,
             name=name,
@@ -101,7 +98,7 @@ def revoke(
 
     async def act(system: System) -> None:
         named = id_.split("_")[2] if id_.startswith("cdk_") and id_.count("_") >= 3 else id_
-        gone = await system.identity.keys.revoke(system.tenant, _whoever(system), named, why=why)
+        gone = await system.acts.keys.revoke(system.whoever(ORIGIN), named, note=why)
         if json:
             say_json(_told(gone))
         else:
@@ -129,14 +126,3 @@ def _until(text: str) -> datetime | None:
     if found is None:
         raise Refused(f"{text!r} is no length of time", where="--expires", mend="write 90d, 12h, 2w or never")
     return datetime.now(UTC) + timedelta(seconds=int(found[1]) * _LENGTHS[found[2]])
-
-
-def _whoever(system: System) -> Principal:
-    """Whoever sits at the server's machine may give any role: they have the database."""
-    return Principal(
-        tenant=system.tenant.id,
-        id=user(),
-        kind="human",
-        roles=frozenset({"operator-admin"}),
-        origin="command line",
-    )

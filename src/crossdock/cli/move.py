@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,13 +9,10 @@ import typer
 
 from crossdock.assemble import System
 from crossdock.cli.output import console, say_json
-from crossdock.cli.place import HERE, Directory, Json, with_system
-from crossdock.cli.runs import done, find_run, stands, tell_run
-from crossdock.engine.history import RunRow
-from crossdock.engine.repair import Action, Cause
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.runs import done, find_run, stands
+from crossdock.engine.repair import Action, Cause, Progress
 from crossdock.errors import Conflict, Refused
-from crossdock.process.messages import RUN_MOVE, Record
-from crossdock.settings import user
 
 _PATIENCE = 5.0  # seconds for a worker to decide it
 
@@ -48,7 +43,7 @@ def move(
         if name is not None:
             return await _one(system, name, version, note, json=json)
         if proceed is not None:
-            await system.repairs.proceed(system.tenant, proceed)
+            await system.acts.repairs.proceed(system.whoever(ORIGIN), proceed)
             stands(json, await system.repairs.progress(system.tenant, proceed), "move")
         elif progress is not None:
             await _progress(system, progress, json=json)
@@ -62,18 +57,12 @@ def move(
             )
             action = Action(act="move", note=note, version=version or "")
             if not yes:
-                count = await system.repairs.count(system.tenant, cause, action)
+                count = await system.acts.repairs.preview(system.whoever(ORIGIN), cause, action)
                 words = f"{count} runs have this cause and go under another version. Add --yes to move them."
                 done(json, {"runs": count}, words)
                 return True
-            begun = await system.repairs.begin(
-                system.tenant,
-                cause,
-                action,
-                by=user(),
-                trial=trial,
-                rate=rate,
-            )
+            by = system.whoever(ORIGIN)
+            begun = await system.acts.repairs.begin(by, cause, action, trial=trial, rate=rate)
             stands(json, begun, "move")
         else:
             raise Refused("nothing is named", mend="name a run, or what they share: --type, --process ...")
@@ -91,13 +80,13 @@ async def _one(system: System, name: str, version: str | None, note: str, *, jso
             f"{row.process}/{row.key} goes under version {row.version[:10]} already, the newest",
             mend="mend its process and publish it: crossdock serve does at its start",
         )
-    if row.error:  # what stopped it would be decided before the move
-        cause, action = Cause(runs=(row.id,), stopped=True), Action(act="move", note=note, version=newest)
-        begun = await system.repairs.begin(system.tenant, cause, action, by=user(), trial=1)
-        stands(json, begun, "move")
+    by = system.whoever(ORIGIN)
+    asked = await system.acts.runs.move(by, row.id, version=newest, note=note)
+    if isinstance(asked, Progress):
+        stands(json, asked, "move")
         return True
-    id_ = await tell_run(system, row, RUN_MOVE, {"version": newest, "note": note})
-    told = await _told(system, row, id_)
+    outcome = await system.acts.outcome(by, asked, within=_PATIENCE)
+    told = outcome.line.records if outcome is not None else []
     value: dict[str, Any] = {"run": row.id, "version": newest}
     words = f"asked {row.process}/{row.key} to go on under version {newest[:10]}; no worker has decided yet"
     reasons = [
@@ -114,17 +103,6 @@ async def _one(system: System, name: str, version: str | None, note: str, *, jso
         words = f"{row.process}/{row.key} goes on under version {newest[:10]}"
     done(json, value, words)
     return not reasons
-
-
-async def _told(system: System, row: RunRow, event: str) -> list[Record]:
-    """What the decision of that event told, if it comes in time."""
-    until = time.monotonic() + _PATIENCE
-    while time.monotonic() < until:
-        for line in reversed((await system.history.run(system.tenant, row.id)).lines):
-            if line.event.id == event:
-                return line.records
-        await asyncio.sleep(0.1)
-    return []
 
 
 async def _progress(system: System, number: int, *, json: bool) -> None:

@@ -24,6 +24,8 @@ Directory = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts: an object a line")]
 HERE = Path()
+ORIGIN = "command line"
+"""Where whoever gives a command acts from, as the audit says it."""
 
 
 def settings_in(directory: Path, **given: Any) -> Settings:

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from crossdock.assemble import System
 from crossdock.cli.given import read_json
-from crossdock.cli.place import HERE, Directory, Json, with_system
-from crossdock.cli.runs import done, find_run, stands, tell_run
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.runs import done, find_run, stands
 from crossdock.engine.history import RunRow
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Refused
-from crossdock.process.messages import (
-    EXCEPTION_CLOSE,
-    RUN_CANCEL,
-    STEP_REDO,
-    STEP_RETRY,
-    STEP_SKIP,
-    STEP_SUPPLY,
-)
 from crossdock.process.problems import nearest
-from crossdock.settings import user
 
-_STEP = {"retry": STEP_RETRY, "supply": STEP_SUPPLY, "skip": STEP_SKIP, "redo": STEP_REDO}
-_ACTS = (*_STEP, "close", "cancel", "release")
+_ACTS = ("retry", "supply", "skip", "redo", "close", "cancel", "release")
 _WORDS = {
     "retry": "to try {step} again",
     "supply": "to take the given result for {step}",
@@ -145,14 +135,15 @@ def _action(act: str, output: Path | None, note: str) -> Action:
 async def _one(system: System, name: str, action: Action, step: str | None, *, json: bool) -> None:
     row = await find_run(system, name)
     known = f"{row.process}/{row.key}"
+    acts, by = system.acts, system.whoever(ORIGIN)
     if action.act == "release":
-        await system.repairs.release(system.tenant, row.id)
+        await acts.runs.release(by, row.id)
         done(json, {"run": row.id}, f"{known} tries again what stopped it")
         return
     if action.act == "cancel":
         if row.ended is not None:
             raise Conflict(f"{known} is {row.status} already", mend="nothing is left to cancel")
-        await tell_run(system, row, RUN_CANCEL, {"reason": action.note or "cancelled by hand"})
+        await acts.runs.cancel(by, row.id, reason=action.note or "cancelled by hand")
         done(json, {"run": row.id}, f"asked {known} to cancel")
         return
     at = step or await _held(system, row)
@@ -161,13 +152,15 @@ async def _one(system: System, name: str, action: Action, step: str | None, *, j
         if not found:
             raise Conflict(f"nothing is open at {at} of {known}", mend=f"look at it: crossdock runs {name}")
         for one in found:
-            data = {"exception": one.id, "action": "close", "note": action.note}
-            await tell_run(system, row, EXCEPTION_CLOSE, data)
+            await acts.exceptions.close(by, one.id, note=action.note)
+    elif action.act == "supply":
+        await acts.runs.supply(by, row.id, at, action.output, note=action.note)
+    elif action.act == "skip":
+        await acts.runs.skip(by, row.id, at, note=action.note or "skipped by hand")
+    elif action.act == "redo":
+        await acts.runs.redo(by, row.id, at, note=action.note)
     else:
-        told: dict[str, Any] = {"step": at, "note": action.note}
-        if action.act == "supply":
-            told["output"] = action.output
-        await tell_run(system, row, _STEP[action.act], told)
+        await acts.runs.retry(by, row.id, at, note=action.note)
     done(json, {"run": row.id, "step": at}, f"asked {known} {_WORDS[action.act].format(step=at)}")
 
 
@@ -176,7 +169,7 @@ async def _under_way(
 ) -> bool:
     """Whether it was about a repair of many that has begun; then it is told where that stands."""
     if proceed is not None:
-        await system.repairs.proceed(system.tenant, proceed)
+        await system.acts.repairs.proceed(system.whoever(ORIGIN), proceed)
     number = proceed if proceed is not None else progress
     if number is None:
         return False
@@ -200,11 +193,12 @@ async def _many(
     if action.act == "release" and not cause.stopped:
         raise Refused("only a run that was stopped is released", mend="add --stopped")
     if not yes:
-        count = await system.repairs.count(system.tenant, cause)
+        count = await system.acts.repairs.preview(system.whoever(ORIGIN), cause, action)
         words = f"{count} runs have this cause. Add --yes to {_MANY[action.act]}."
         done(json, {"runs": count}, words)
         return
-    begun = await system.repairs.begin(system.tenant, cause, action, by=user(), trial=trial, rate=rate)
+    by = system.whoever(ORIGIN)
+    begun = await system.acts.repairs.begin(by, cause, action, trial=trial, rate=rate)
     stands(json, begun, command)
 
 

@@ -14,17 +14,14 @@ import typer
 from crossdock.assemble import System
 from crossdock.cli.given import read_document
 from crossdock.cli.output import console, say_json, status, table
-from crossdock.cli.place import HERE, Directory, Json, with_system
-from crossdock.engine import Arrival
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
 from crossdock.engine import replay as replay_run
 from crossdock.engine.history import RunDetail, RunRow
 from crossdock.engine.repair import Progress
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.gateway import Quarantine
-from crossdock.process.messages import RUN_CANCEL, RUN_START, Actor
 from crossdock.process.problems import nearest
 from crossdock.process.state import RunStatus
-from crossdock.settings import user
 
 Name = Annotated[str, typer.Argument(help="The run: its key, an alias (tracking number ...), or process/key")]
 
@@ -50,20 +47,9 @@ def run(
                     where=str(document),
                     mend=f"look at it: crossdock runs {key}",
                 )
-        arrival = Arrival(
-            id=str(uuid4()),
-            source="cli",
-            type=RUN_START,
-            data={"process": process, "document": value},
-            actor=_actor(),
-        )
-        (receipt,) = await system.inbox.put(system.tenant, [arrival])
-        if receipt.fate != "routed":
-            raise Refused(
-                receipt.reason or f"nothing came of it: {receipt.fate}", mend="see crossdock events"
-            )
+        asked = await system.acts.runs.start(system.whoever(ORIGIN), process, value, once=str(uuid4()))
         if json:
-            say_json({"process": process, "key": key, "run": receipt.runs[0]})
+            say_json({"process": process, "key": key, "run": asked.run})
         else:
             console.print(f"started [bold]{process}/{key}[/bold]; a worker goes on with it (crossdock serve)")
 
@@ -178,7 +164,7 @@ def cancel(
             raise Conflict(
                 f"{row.process}/{row.key} is {row.status} already", mend="nothing is left to cancel"
             )
-        await tell_run(system, row, RUN_CANCEL, {"reason": reason})
+        await system.acts.runs.cancel(system.whoever(ORIGIN), row.id, reason=reason)
         done(json, {"run": row.id}, f"asked {row.process}/{row.key} to cancel")
 
     with_system(directory, act, json=json)
@@ -241,17 +227,6 @@ async def find_run(system: System, name: str) -> RunRow:
         names = ", ".join(f"{row.process}/{row.key}" for row in live)
         raise Conflict(f"{name} names several runs", mend=f"say which: {names}")
     return live[0]
-
-
-async def tell_run(system: System, row: RunRow, type_: str, data: dict[str, Any]) -> str:
-    """Put an event for one run, from whoever gives the command; gives its id."""
-    arrival = Arrival(id=str(uuid4()), source="cli", type=type_, data=data, actor=_actor())
-    await system.inbox.tell(system.tenant, row.id, arrival)
-    return arrival.id
-
-
-def _actor() -> Actor:
-    return Actor(id=user(), kind="human", roles=("operator",))
 
 
 def _show(detail: RunDetail) -> None:

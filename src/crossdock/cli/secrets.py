@@ -9,13 +9,11 @@ from typing import Annotated
 
 import typer
 
-from crossdock.access import Principal
 from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, Directory, Json, with_system
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
 from crossdock.errors import NotFound, Refused
 from crossdock.process.problems import nearest
-from crossdock.settings import user
 
 secrets = typer.Typer(help="The secrets of connections, and the keys that seal them.", no_args_is_help=True)
 
@@ -78,19 +76,19 @@ def set_(
     """Set a secret. Its text is read from standard input, so that it stands in no history of a shell."""
 
     async def act(system: System) -> None:
-        await _refuse_unknown(system, connection, name)
+        connector = await _connector(system, connection, name)
         text = _text()
         await system.unlock()
-        tenant, by = system.tenant.id, _whoever(system)
-        if keep_old:
-            await system.secrets.replace(
-                tenant, connection, name, text, by=by, old_until=_utc(old_until), expires=_utc(expires)
-            )
-            changed = True
-        else:
-            changed = bool(
-                await system.secrets.put(tenant, connection, {name: text}, by=by, expires=_utc(expires))
-            )
+        changed = await system.acts.connections.set_secret(
+            system.whoever(ORIGIN),
+            connection,
+            name,
+            text,
+            connector=connector,
+            keep_old=keep_old,
+            old_until=_utc(old_until),
+            expires=_utc(expires),
+        )
         if json:
             say_json({"connection": connection, "name": name, "changed": changed})
         else:
@@ -112,9 +110,8 @@ def drop(
     """Forget a secret."""
 
     async def act(system: System) -> None:
-        gone = await system.secrets.drop(
-            system.tenant.id, connection, name, by=_whoever(system), only_old=old
-        )
+        by = system.whoever(ORIGIN)
+        gone = await system.acts.connections.drop_secret(by, connection, name, only_old=old)
         if json:
             say_json({"connection": connection, "name": name, "dropped": gone})
         else:
@@ -141,27 +138,19 @@ def rotate(
 
     async def act(system: System) -> None:
         await system.unlock()
-        if new_master:
-            system.sealing.masters.make()
-        tenants = await system.database.tenants()
-        by = _whoever(system)
-        keys = await system.secrets.rotate_master(tenants, by=by)
-        again = 0
-        if values:
-            for tenant in tenants:
-                again += await system.secrets.seal_again(tenant.id, by=by)
-        locks = await system.sealing.look()
+        by = await system.operator(ORIGIN)
+        done = await system.acts.tenants.seal_anew(by, new_master=new_master, values=values)
         if json:
-            say_json({"master": locks.current, "data_keys": keys, "values": again})
+            say_json({"master": done.master, "data_keys": done.keys, "values": done.values})
         else:
-            console.print(f"{keys} data keys are sealed with {locks.current} alone.", highlight=False)
+            console.print(f"{done.keys} data keys are sealed with {done.master} alone.", highlight=False)
             if values:
-                console.print(f"{again} secrets are sealed with new data keys.")
+                console.print(f"{done.values} secrets are sealed with new data keys.")
 
     with_system(directory, act, json=json)
 
 
-async def _refuse_unknown(system: System, connection: str, name: str) -> None:
+async def _connector(system: System, connection: str, name: str) -> str:
     known = await system.connectors_by_connection()
     if connection not in known:
         raise NotFound(f"there is no connection {connection}", mend=nearest(connection, known))
@@ -172,6 +161,7 @@ async def _refuse_unknown(system: System, connection: str, name: str) -> None:
             where=connection,
             mend=nearest(name, connector.secrets),
         )
+    return connector.name
 
 
 def _text() -> str:
@@ -184,7 +174,3 @@ def _text() -> str:
 
 def _utc(at: datetime | None) -> datetime | None:
     return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
-
-
-def _whoever(system: System) -> Principal:
-    return Principal(tenant=system.tenant.id, id=user(), kind="human", origin="command line")

@@ -11,13 +11,12 @@ from typing import Annotated
 
 import typer
 
-from crossdock.access import Principal
+from crossdock.access import Resource
 from crossdock.access.tenants import OPERATOR, Tenants
 from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, Directory, Json, with_system
-from crossdock.errors import NotFound, Refused
-from crossdock.settings import user
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.errors import Refused
 from crossdock.store import Tenant
 
 tenant = typer.Typer(help="Who shares this installation.", no_args_is_help=True)
@@ -36,7 +35,7 @@ def create(
     """Make a tenant."""
 
     async def act(system: System) -> Tenant:
-        return await _tenants(system).create(name, await _by(system), title=title)
+        return await system.acts.tenants.create(await system.operator(ORIGIN), name, title=title)
 
     made = with_system(directory, act, json=json)
     if json:
@@ -50,7 +49,9 @@ def list_(directory: Directory = HERE, json: Json = False) -> None:
     """List all tenants."""
 
     async def act(system: System) -> None:
-        found = await _tenants(system).list()
+        by = await system.operator(ORIGIN)
+        await system.policies.require(by, "tenant.read", Resource(kind="tenant"))
+        found = await Tenants(system.database, system.audit).list()
         if json:
             for one in found:
                 say_json(asdict(one))
@@ -78,7 +79,7 @@ def suspend(name: _Name, why: _Why, directory: Directory = HERE, json: Json = Fa
     """Let nothing in or out and decide nothing, until it is resumed. Nothing is lost."""
 
     async def act(system: System) -> None:
-        await _tenants(system).suspend(name, await _by(system), why=why)
+        await system.acts.tenants.suspend(await system.operator(ORIGIN), name, why=why)
 
     with_system(directory, act, json=json)
     _done(json, name, "suspended", f"{name} is suspended. Let it go on: crossdock tenant resume {name}")
@@ -89,7 +90,7 @@ def resume(name: _Name, why: _Why = "", directory: Directory = HERE, json: Json 
     """Let a suspended tenant go on."""
 
     async def act(system: System) -> None:
-        await _tenants(system).resume(name, await _by(system), why=why)
+        await system.acts.tenants.resume(await system.operator(ORIGIN), name, why=why)
 
     with_system(directory, act, json=json)
     _done(json, name, "resumed", f"{name} goes on")
@@ -104,7 +105,8 @@ def export(
     """Write all rows of a tenant as lines of JSON, table by table. Secrets stay sealed."""
 
     async def act(system: System) -> None:
-        await write_lines(_tenants(system).export(name, await _by(system)), to)
+        lines = await system.acts.tenants.export(await system.operator(ORIGIN), name)
+        await write_lines(lines, to)
 
     with_system(directory, act)
 
@@ -125,7 +127,7 @@ def delete(
             raise Refused(
                 "this deletes everything of the tenant", mend=f"export it, then add --yes {tenants_name}"
             )
-        proof = await _tenants(system).delete(name, await _by(system), why=why)
+        proof = await system.acts.tenants.delete(await system.operator(ORIGIN), name, why=why)
         if json:
             say_json(asdict(proof))
             return
@@ -151,25 +153,6 @@ async def write_lines(lines: AsyncIterator[str], to: Path | None) -> None:
     with file:
         async for line in lines:
             file.write(line + "\n")
-
-
-def _tenants(system: System) -> Tenants:
-    return Tenants(system.database, system.audit)
-
-
-async def _by(system: System) -> Principal:
-    """Whoever sits at the machine acts for the operator, whose tenant is made when it is first needed."""
-    try:
-        operator = await system.database.tenant(OPERATOR)
-    except NotFound:
-        operator = await system.database.create_tenant(OPERATOR, title="Those who run this installation")
-    return Principal(
-        tenant=operator.id,
-        id=user(),
-        kind="human",
-        roles=frozenset({"operator-admin"}),
-        origin="command line",
-    )
 
 
 def _done(json: bool, name: str, what: str, words: str) -> None:

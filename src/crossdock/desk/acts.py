@@ -14,11 +14,24 @@ from __future__ import annotations
 
 from crossdock.access import Policies, Principal
 from crossdock.access.audit import Audit
+from crossdock.access.keys import Keys as KeptKeys
+from crossdock.access.sealing import Sealing
+from crossdock.access.secrets import ConnectionSecrets
+from crossdock.access.tenants import Tenants
+from crossdock.connect import Registry
+from crossdock.desk.connections import Lines
+from crossdock.desk.events import Deliveries, Events
 from crossdock.desk.exceptions import Exceptions
+from crossdock.desk.explain import Explain
 from crossdock.desk.ground import Asked, Ground, Told
+from crossdock.desk.house import Houses, Roles, Settings
+from crossdock.desk.keys import Keys
+from crossdock.desk.processes import Problems, Processes, Read
+from crossdock.desk.repairs import ManyRuns
 from crossdock.desk.runs import Runs
 from crossdock.desk.tasks import Tasks
-from crossdock.engine import History, Inbox, Library, Repairs
+from crossdock.engine import Connections, History, Inbox, Library, Repairs
+from crossdock.gateway import Quarantine
 from crossdock.store import Database
 
 
@@ -34,8 +47,16 @@ class Acts:
         inbox: Inbox,
         library: Library,
         repairs: Repairs,
+        connections: Connections,
+        quarantine: Quarantine,
+        registry: Registry,
+        secrets: ConnectionSecrets,
+        sealing: Sealing,
+        keys: KeptKeys,
+        read: Read,
+        problems: Problems,
     ) -> None:
-        """By these."""
+        """By these. `read` compiles the text of a process, `problems` says what stands against several."""
         ground = Ground(
             database=database, policies=policies, audit=audit, inbox=inbox, history=History(database)
         )
@@ -44,6 +65,16 @@ class Acts:
         self.tasks = Tasks(ground)
         self.exceptions = Exceptions(ground)
         self.runs = Runs(ground, library, repairs)
+        self.repairs = ManyRuns(ground, repairs)
+        self.events = Events(ground)
+        self.deliveries = Deliveries(ground, quarantine)
+        self.processes = Processes(ground, library, read=read, problems=problems)
+        self.connections = Lines(ground, connections, registry, secrets)
+        self.settings = Settings(ground, library)
+        self.roles = Roles(ground)
+        self.keys = Keys(ground, keys)
+        self.explain = Explain(ground, keys)
+        self.tenants = Houses(ground, Tenants(database, audit), secrets, sealing)
 
     async def outcome(self, by: Principal, asked: Asked, *, within: float = 2.0) -> Told | None:
         """What the run has decided about what it was asked; None where it has not within so many seconds."""

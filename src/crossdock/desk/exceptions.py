@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, LiteralString
+from typing import Any, Literal, LiteralString
 
 from crossdock.access import Principal, Resource
+from crossdock.access.resource import Value
 from crossdock.desk.ground import Asked, Ground, needs, note_of
 from crossdock.desk.tasks import excluded_from
 from crossdock.errors import Conflict, NotFound, Refused
@@ -27,24 +28,22 @@ class Exceptions:
         """On that ground."""
         self._ground = ground
 
+    async def find(self, by: Principal, exception: str) -> tuple[Any, Resource]:
+        """An exception of the tenant of `by`, as it stands and as a decision sees it. Raises `NotFound`."""
+        async with self._ground.look(by) as transaction:
+            row = await transaction.row(_EXCEPTION, exception)
+        if row is None:
+            raise NotFound(f"there is no exception {exception}", mend="see those that are open")
+        about: dict[str, Value] = {
+            name: row[name] for name in ("process", "step", "type", "severity", "owner", "connection")
+        }
+        return row, Resource(kind="exception", id=exception, attributes=about)
+
     async def close(
         self, by: Principal, exception: str, action: Action = "close", *, note: str = "", once: str = ""
     ) -> Asked:
         """Close it, and do that besides. `skip` and `cancel` need a note. Raises `Conflict`."""
-        async with self._ground.look(by) as transaction:
-            row = await transaction.row(_EXCEPTION, exception)
-            if row is None:
-                raise NotFound(f"there is no exception {exception}", mend="see those that are open")
-            excluded = await excluded_from(transaction, [row["run"]], row["step"])
-        about = {
-            "process": row["process"],
-            "step": row["step"],
-            "type": row["type"],
-            "severity": row["severity"],
-            "owner": row["owner"],
-            "connection": row["connection"],
-        }
-        resource = Resource(kind="exception", id=exception, attributes=about)
+        row, resource = await self.find(by, exception)
         await self._ground.policies.require(by, "exception.close", resource)
         if action not in ("close", *_BESIDES):
             raise Refused(
@@ -52,7 +51,10 @@ class Exceptions:
             )
         run = await self._ground.run(by, row["run"])
         if action in _BESIDES:
-            more = {"step": row["step"], "excluded": excluded} if action == "skip" else {"step": row["step"]}
+            more: dict[str, Value] = {"step": row["step"]}
+            if action == "skip":
+                async with self._ground.look(by) as transaction:
+                    more["excluded"] = await excluded_from(transaction, [(run.id, row["step"])])
             await self._ground.policies.require(by, _BESIDES[action], run.resource(more))
         note = needs(note) if action in ("skip", "cancel") else note_of(note)
         if row["closed"] is not None:

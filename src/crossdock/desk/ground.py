@@ -22,7 +22,7 @@ from crossdock.process.messages import Actor
 from crossdock.store import Database, EngineTransaction, Last, Tenant, TenantTransaction
 
 LONGEST_NOTE = 2000
-_REFUSALS = frozenset(
+REFUSALS = frozenset(
     {
         "decision.refused",
         "repair.refused",
@@ -200,7 +200,7 @@ class Ground:
         while True:
             for line in await self.history.decided(tenant, asked.run, asked.after):
                 if (line.event.id, line.event.source) == (asked.event, asked.source):
-                    refused = [one for one in line.records if one.what in _REFUSALS]
+                    refused = [one for one in line.records if one.what in REFUSALS]
                     reason = "; ".join(str(one.data.get("reason", "")) for one in refused)
                     return Told(line=line, refusal=reason or ("it was not taken" if refused else ""))
             if loop.time() >= until:

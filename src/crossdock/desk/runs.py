@@ -149,7 +149,7 @@ class Runs:
         about: dict[str, Value] = {"step": step}
         if deciding:
             async with self._ground.look(by) as transaction:
-                about["excluded"] = await excluded_from(transaction, [found.id], step)
+                about["excluded"] = await excluded_from(transaction, [(found.id, step)])
         await self._ground.policies.require(by, "run.repair", found.resource(about))
         return found
 

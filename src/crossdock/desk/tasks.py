@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, LiteralString
 
@@ -15,6 +15,7 @@ from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process.messages import TASK_DECIDED, Actor
 from crossdock.store import TenantTransaction
 
+_PART = 10_000  # runs that are asked about at once
 Decision = Literal["approved", "refused", "done"]
 
 _TASK: LiteralString = """
@@ -27,6 +28,7 @@ _OPEN_OF: LiteralString = """
 select t.id, t.run, t.step, t.status, t.role, t.data, r.process, r.state
 from crossdock.task t join crossdock.run r on r.tenant = t.tenant and r.id = t.run
 where t.tenant = crossdock.tenant() and t.run = any($1::bigint[]) and t.status = 'open'
+  and position('"excluded"'::bytea in t.data) > 0
 """
 
 
@@ -80,6 +82,14 @@ class Tasks:
         """On that ground."""
         self._ground = ground
 
+    async def find(self, by: Principal, task: str) -> Task:
+        """A task of the tenant of `by`, decided or not. Raises `NotFound`."""
+        async with self._ground.look(by) as transaction:
+            row = await transaction.row(_TASK, task)
+        if row is None:
+            raise NotFound(f"there is no task {task}", mend="see what is open")
+        return _task(row)
+
     async def decide(
         self,
         by: Principal,
@@ -95,11 +105,7 @@ class Tasks:
 
         Raises `Conflict` where it was decided, or is about something else by now.
         """
-        async with self._ground.look(by) as transaction:
-            row = await transaction.row(_TASK, task)
-        if row is None:
-            raise NotFound(f"there is no task {task}", mend="see what is open")
-        found = _task(row)
+        found = await self.find(by, task)
         await self._ground.policies.require(by, "task.decide", found.resource())
         if not found.open:
             raise Conflict("it was decided or withdrawn before", where=task, mend="see what is open")
@@ -135,12 +141,17 @@ class Tasks:
         )
 
 
-async def excluded_from(transaction: TenantTransaction, runs: list[int], step: str = "") -> tuple[str, ...]:
-    """Who may not decide what is open in these runs, at that step or at any."""
+async def excluded_from(
+    transaction: TenantTransaction, places: Collection[tuple[int, str]], *, step: str = ""
+) -> tuple[str, ...]:
+    """Who may not decide what is open at these steps of these runs; or at `step` of each."""
     found: set[str] = set()
-    for row in await transaction.fetch(_OPEN_OF, runs):
-        if not step or row["step"] == step:
-            found |= set(_task(row).excluded)
+    wanted = {(run, step or at) for run, at in places}
+    runs = sorted({run for run, _ in wanted})
+    for first in range(0, len(runs), _PART):
+        for row in await transaction.fetch(_OPEN_OF, runs[first : first + _PART]):
+            if (row["run"], row["step"]) in wanted:
+                found |= set(_task(row).excluded)
     return tuple(sorted(found))
 
 

@@ -227,6 +227,11 @@ class Repairs:
                 found, _ = await movable(transaction, tenant, found, action.version)
             return len(found)
 
+    async def chosen(self, tenant: Tenant, cause: Cause) -> list[tuple[int, str]]:
+        """The runs, with their steps, that a repair of that cause would touch now."""
+        async with self._database.engine() as transaction:
+            return [(row["run"], row["step"]) for row in await _select(transaction, tenant, cause)]
+
     async def begin(
         self,
         tenant: Tenant,

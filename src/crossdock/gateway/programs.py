@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from crossdock.engine import Arrival, Inbox, Receipt
+from crossdock.engine import Arrival, Receipt
 from crossdock.errors import Refused
 from crossdock.model import CloudEvent, about
 from crossdock.model.limits import check_limits
 from crossdock.process.messages import Actor
-from crossdock.store import Tenant
 
 MOST_BYTES = 1 * 2**20  # of one event
 MOST_DEPTH = 40
 MOST_EVENTS = 500  # in one batch
-_OURS = ("connection/", "call/", "run/", "engine", "crossdock/")  # sources that only we speak for
+Put = Callable[[Sequence[Arrival]], Awaitable[Sequence[Receipt]]]
+_OURS = ("connection/", "call/", "run/", "engine", "crossdock/", "desk/")  # sources that only we speak for
 _JSON = "application/json"
 _BATCH = "application/cloudevents-batch+json"
 
@@ -32,13 +32,12 @@ class Taken:
     error: Refused | None = None
 
 
-async def take_events(
-    inbox: Inbox, tenant: Tenant, headers: Mapping[str, str], body: bytes, *, actor: Actor
-) -> list[Taken]:
+async def take_events(put: Put, headers: Mapping[str, str], body: bytes, *, actor: Actor) -> list[Taken]:
     """Take events of a program in; those that are refused stop none of the others.
 
-    `headers` have their names in lower case. Raises `Refused` when the message as a whole cannot be read, and
-    `Unreachable` when nothing could be kept: then it may be sent again.
+    `put` keeps those that can be read. `headers` have their names in lower case. Raises `Refused` when the
+    message as a whole cannot be read, and `Unreachable` when nothing could be kept: then it may be sent
+    again.
     """
     found: list[Taken | Arrival] = []
     for value in _events(headers, body):
@@ -48,7 +47,7 @@ async def take_events(
         except Refused as error:
             found.append(Taken(id=id_, error=error))
     good = [one for one in found if isinstance(one, Arrival)]
-    receipts = iter(await inbox.put(tenant, good))
+    receipts = iter(await put(good) if good else [])
     return [one if isinstance(one, Taken) else Taken(id=one.id, receipt=next(receipts)) for one in found]
 
 

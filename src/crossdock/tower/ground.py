@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,9 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from crossdock.engine import Connections, Inbox, Repairs
-from crossdock.errors import CrossdockError
-from crossdock.gateway import Quarantine
+from crossdock.access import Principal, Resource
+from crossdock.access.policy_form import SHIPPED
+from crossdock.access.who import EVERY_ROLE
+from crossdock.desk import Acts
+from crossdock.engine import Connections, Repairs
+from crossdock.errors import CrossdockError, Forbidden
 from crossdock.process import Process
 from crossdock.store import Database, Tenant, TenantTransaction
 from crossdock.tower import addresses, queries
@@ -24,29 +27,52 @@ from crossdock.tower.telling import facts, words
 from crossdock.tower.telling.times import Times, span
 
 HERE = Path(__file__).parent
-EVERY_ROLE = "*"
 _MOST_PROCESSES = 256
+# The acts that pages offer, besides what they show.
+_OFFERED = (
+    "run.cancel",
+    "run.repair",
+    "run.move",
+    "event.settle",
+    "exception.close",
+    "connection.stop",
+)
+_SHOWN = ("run.read", "task.read", "exception.read", "event.read", "process.read", "connection.read")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who looks at a page. `roles` may hold `*`: every role that is asked for. `may_act`: else reads only."""
+    """Who looks at a page. `rights` are the acts they may do where nothing else is known of the thing."""
 
-    id: str
-    name: str = ""
-    roles: frozenset[str] = frozenset()
-    may_act: bool = True
+    principal: Principal
+    signed_in: bool = False
+    rights: frozenset[str] = frozenset()
 
-    def roles_for(self, role: str) -> tuple[str, ...]:
-        """The roles in which this person decides something that asks for `role`."""
-        roles = set(self.roles - {EVERY_ROLE})
-        if EVERY_ROLE in self.roles and role:
-            roles.add(role)
-        return tuple(sorted(roles))
+    @property
+    def id(self) -> str:
+        """As the audit names them."""
+        return self.principal.id
+
+    @property
+    def name(self) -> str:
+        """As people call them."""
+        return self.principal.name
+
+    @property
+    def may_act(self) -> bool:
+        """Whether pages offer anything to them: a right, or tasks of a role of theirs."""
+        return bool(self.rights & set(_OFFERED)) or bool(self._decides())
+
+    def may(self, action: str) -> bool:
+        """Whether pages offer them that."""
+        return action in self.rights
 
     def has(self, role: str) -> bool:
-        """Whether this person has the role."""
-        return not role or role in self.roles or EVERY_ROLE in self.roles
+        """Whether they decide what asks for that role."""
+        return not role or role in self.principal.roles or EVERY_ROLE in self.principal.roles
+
+    def _decides(self) -> frozenset[str]:
+        return self.principal.roles - SHIPPED
 
 
 Who = Callable[[Request], Awaitable[Person]]
@@ -58,16 +84,30 @@ class Ground:
 
     database: Database
     tenant: Tenant
-    inbox: Inbox
-    repairs: Repairs
+    acts: Acts
     connections: Connections
-    quarantine: Quarantine
+    repairs: Repairs
     read: Callable[[str], Process]  # compiles the text of a process
     who: Who
     zone: ZoneInfo
     title: str
     templates: Environment
     _processes: dict[int, Process | None] = field(default_factory=dict)
+
+    async def person(self, request: Request) -> Person:
+        """Who looks, with what pages may offer them. Asked once for a request."""
+        found = getattr(request.state, "looking", None)
+        if not isinstance(found, Person):
+            found = await self.who(request)
+            if found.principal.tenant != self.tenant.id:
+                raise Forbidden("these pages are of another tenant", mend="go to the pages of your own")
+            rights = set()
+            for action in (*_SHOWN, *_OFFERED):
+                about = Resource(kind=action.partition(".")[0])
+                if (await self.acts.policies.decide(found.principal, action, about)).allowed:
+                    rights.add(action)
+            found = request.state.looking = replace(found, rights=frozenset(rights))
+        return found
 
     @asynccontextmanager
     async def look(self) -> AsyncIterator[tuple[TenantTransaction, Times]]:
@@ -104,7 +144,7 @@ class Ground:
         text = self.templates.get_template(template).render(
             times=times,
             waiting=waiting,
-            person=await self.who(request),
+            person=await self.person(request),
             tenant=self.title or self.tenant.name,
             root=str(request.scope.get("root_path", "")),
             here=request.url.path.removeprefix(str(request.scope.get("root_path", ""))) or "/",

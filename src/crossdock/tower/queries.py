@@ -251,13 +251,13 @@ async def told(transaction: TenantTransaction, run_: int, *, limit: int = 500) -
     )
 
 
-async def decided(transaction: TenantTransaction, run_: int, after: int) -> list[Row]:
-    """What was decided for a run after its decision number `after`, oldest first."""
-    return await transaction.fetch(
+async def decision(transaction: TenantTransaction, run_: int, seq: int) -> Row:
+    """One decision of a run."""
+    return await transaction.row(
         "select seq, at, type, event, records from crossdock.history "
-        "where tenant = crossdock.tenant() and run = $1 and seq > $2 order by seq limit 50",
+        "where tenant = crossdock.tenant() and run = $1 and seq = $2",
         run_,
-        after,
+        seq,
     )
 
 

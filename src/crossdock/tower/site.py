@@ -13,10 +13,11 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from crossdock.access import Resource
 from crossdock.access.headers import Headers
-from crossdock.engine import Connections, Inbox, Repairs
-from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
-from crossdock.gateway import Quarantine
+from crossdock.desk import Acts
+from crossdock.engine import Connections, Repairs
+from crossdock.errors import Conflict, CrossdockError, Forbidden, NotFound, Refused, Unreachable
 from crossdock.process import Process
 from crossdock.store import Database, Tenant
 from crossdock.tower.ground import HERE, Ground, Who, templates
@@ -34,6 +35,7 @@ _Handler = Callable[[Ground, Request], Awaitable[Response]]
 # What an error means to a browser. The first that fits counts.
 _STATUS: tuple[tuple[type[CrossdockError], int, str], ...] = (
     (NotFound, 404, "Not here"),
+    (Forbidden, 403, "Not for you"),
     (Conflict, 409, "That has changed"),
     (Refused, 400, "Not taken"),
     (Unreachable, 503, "Not there at the moment"),
@@ -45,10 +47,9 @@ def app(
     *,
     database: Database,
     tenant: Tenant,
-    inbox: Inbox,
-    repairs: Repairs,
+    acts: Acts,
     connections: Connections,
-    quarantine: Quarantine,
+    repairs: Repairs,
     read: Callable[[str], Process],
     who: Who,
     zone: str = "UTC",
@@ -63,10 +64,9 @@ def app(
     ground = Ground(
         database=database,
         tenant=tenant,
-        inbox=inbox,
-        repairs=repairs,
+        acts=acts,
         connections=connections,
-        quarantine=quarantine,
+        repairs=repairs,
         read=read,
         who=who,
         zone=zone_of(zone),
@@ -75,7 +75,9 @@ def app(
     )
     stream = Stream(database, tenant, ground.zone)
 
-    async def listen(_request: Request) -> Response:
+    async def listen(request: Request) -> Response:
+        if not (person := await ground.person(request)).may_act:
+            await ground.acts.policies.require(person.principal, "run.read", Resource(kind="run"))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(stream.listen(), media_type="text/event-stream", headers=headers)
 
@@ -94,10 +96,17 @@ def app(
 
 
 def _routes(ground: Ground) -> list[BaseRoute]:
-    def page(path: str, handler: _Handler, method: str = "GET") -> Route:
+    def page(path: str, handler: _Handler, method: str = "GET", *, shows: str = "") -> Route:
+        """A page. Whoever may not see what it `shows` is refused; one that does something asks by itself."""
+
         async def answer(request: Request) -> Response:
             if "\0" in unquote(str(request.url)) or "~00" in request.url.path:
                 raise NotFound("no page, and nothing on one, is named by a zero byte", mend="leave it out")
+            if shows:
+                person = await ground.person(request)
+                if not person.may(shows):
+                    about = Resource(kind=shows.partition(".")[0])
+                    await ground.acts.policies.require(person.principal, shows, about)
             return await handler(ground, request)
 
         return Route(path, answer, methods=[method])
@@ -105,24 +114,24 @@ def _routes(ground: Ground) -> list[BaseRoute]:
     a_run = "/runs/{process}/{key:path}/{generation:int}"
     return [
         page("/", overview.overview),
-        page("/runs", runs.table),
-        page("/runs.csv", runs.export),
-        page(a_run, run.run),
+        page("/runs", runs.table, shows="run.read"),
+        page("/runs.csv", runs.export, shows="run.read"),
+        page(a_run, run.run, shows="run.read"),
         page(a_run, act.repair, "POST"),
         page("/desk", desk.desk),
         page("/desk/task", act.decide, "POST"),
         page("/desk/exception", act.close, "POST"),
-        page("/repairs", many.repairs),
+        page("/repairs", many.repairs, shows="exception.read"),
         page("/repairs", many.begin, "POST"),
-        page("/repairs/new", many.choose),
-        page("/repairs/{id:int}", many.repair),
+        page("/repairs/new", many.choose, shows="exception.read"),
+        page("/repairs/{id:int}", many.repair, shows="exception.read"),
         page("/repairs/{id:int}", many.turn, "POST"),
-        page("/events", events.events),
+        page("/events", events.events, shows="event.read"),
         page("/events", events.settle, "POST"),
-        page("/connections", lines.connections),
+        page("/connections", lines.connections, shows="connection.read"),
         page("/connections", lines.turn, "POST"),
-        page("/processes", processes.processes),
-        page("/processes/{name}", processes.process),
+        page("/processes", processes.processes, shows="process.read"),
+        page("/processes/{name}", processes.process, shows="process.read"),
         Route("/favicon.ico", _icon),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]

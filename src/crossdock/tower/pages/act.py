@@ -1,79 +1,42 @@
-"""What people do on pages. Each is an event put into the inbox; the run's own decision says what comes of it.
+"""What people do on pages, by the desk; the run's own decision says what comes of it.
 
-An event is named after person, run, deed and the number of decisions that the page had seen: a button pressed
-twice is one event, and after the run has gone on the same deed is a new one. The page waits a moment for the
-decision, so that it can say what came of it, and why where it was refused.
+A deed is named after person, run, what is done and the number of decisions that the page had seen: a button
+pressed twice is done once, and after the run has gone on the same deed is a new one. The page waits a moment
+for the decision, so that it can say what came of it, and why where it was refused.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from crossdock.engine import Arrival
-from crossdock.engine.repair import Action, Cause
-from crossdock.errors import Conflict, Refused
+from crossdock.desk import REFUSALS, Asked
+from crossdock.engine.repair import Progress
+from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process.definition import PersonWork
-from crossdock.process.messages import (
-    EXCEPTION_CLOSE,
-    RUN_CANCEL,
-    RUN_MOVE,
-    STEP_REDO,
-    STEP_RETRY,
-    STEP_SKIP,
-    STEP_SUPPLY,
-    TASK_DECIDED,
-    Actor,
-)
 from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice, own_address, posted, set_notice
 from crossdock.tower.pages.desk import one_task
 from crossdock.tower.pages.forms import PREFIX, read, read_json
 from crossdock.tower.pages.run import find_run
-from crossdock.tower.telling.timeline import Entry, entry, titles_of
+from crossdock.tower.telling.timeline import entry, titles_of
 
 WAIT = 2.0  # seconds for a decision before the page goes on without it
 LONGEST_NOTE = 2000
-
-_REPAIRS = {
-    "retry": STEP_RETRY,
-    "supply": STEP_SUPPLY,
-    "skip": STEP_SKIP,
-    "redo": STEP_REDO,
-    "cancel": RUN_CANCEL,
-    "move": RUN_MOVE,
-}
-_REFUSALS = frozenset(
-    {
-        "decision.refused",
-        "repair.refused",
-        "cancel.refused",
-        "redo.refused",
-        "run.move_refused",
-        "step.retry_refused",
-        "step.skip_refused",
-        "step.supply_refused",
-    }
-)
 
 Act = Callable[[Ground, Request, Person, dict[str, str]], Awaitable[Response]]
 
 
 def doing(act: Act) -> Callable[[Ground, Request], Awaitable[Response]]:
-    """A page for posts: checks the form's token and whether the person may act at all."""
+    """A page for posts: checks the form's token, then who asks. Whether they may, each deed asks itself."""
 
     async def handle(ground: Ground, request: Request) -> Response:
         fields = await posted(request)
-        person = await ground.who(request)
-        if not person.may_act:
-            raise Refused(f"{person.id} may look, not act", mend="ask somebody who decides here")
-        return await act(ground, request, person, fields)
+        return await act(ground, request, await ground.person(request), fields)
 
     return handle
 
@@ -91,21 +54,28 @@ async def decide(ground: Ground, request: Request, person: Person, fields: dict[
         row = rows[0]
         process = await ground.process(transaction, row["version"])
     step = process.steps.get(row["step"]) if process is not None else None
-    data: dict[str, Any] = {"task": id_, "decision": decision, "note": note_of(fields)}
-    if fields.get("seen"):
-        data["seen"] = fields["seen"]
+    form: dict[str, Any] | None = None
     if step is not None and isinstance(step.work, PersonWork) and step.work.form and decision != "refused":
         form, problems = read(step.work.form, fields, ground.zone)
         if problems:
             typed = {name: value for name, value in fields.items() if name.startswith(PREFIX)}
             page = await one_task(ground, request, id_, {**typed, "note": note_of(fields)}, problems)
             return page or back(request, fields, Notice("bad", "It was decided or withdrawn before."))
-        data["form"] = form
-    roles = person.roles_for(row["role"])
-    asked = step.work.role if step is not None and isinstance(step.work, PersonWork) else ""
-    roles = tuple(sorted({*roles, *person.roles_for(asked)}))
-    notice = await _send(ground, row["run"], person, TASK_DECIDED, data, fields, roles)
-    return back(request, fields, notice)
+    return await _told(
+        ground,
+        request,
+        person,
+        fields,
+        lambda: ground.acts.tasks.decide(
+            person.principal,
+            id_,
+            decision,  # type: ignore[arg-type] # one of the three
+            seen=fields.get("seen", ""),
+            note=note_of(fields),
+            form=form,
+            once=_seq(fields, row),
+        ),
+    )
 
 
 @doing
@@ -120,101 +90,90 @@ async def close(ground: Ground, request: Request, person: Person, fields: dict[s
         rows = await queries.exceptions(transaction, id_=id_, limit=1)
     if not rows:
         return back(request, fields, Notice("wait", "It has been closed meanwhile."))
-    data = {"exception": id_, "action": action, "note": note}
-    notice = await _send(ground, rows[0]["run"], person, EXCEPTION_CLOSE, data, fields)
-    return back(request, fields, notice)
+    return await _told(
+        ground,
+        request,
+        person,
+        fields,
+        lambda: ground.acts.exceptions.close(
+            person.principal,
+            id_,
+            action,  # type: ignore[arg-type] # one of the four
+            note=note,
+            once=_seq(fields, rows[0]),
+        ),
+    )
 
 
 @doing
 async def repair(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
     """`POST` to a run's page: retry, supply, skip, redo a step; cancel, move or release the run."""
-    act, note = fields.get("act", ""), note_of(fields)
+    act, note, by, runs = fields.get("act", ""), note_of(fields), person.principal, ground.acts.runs
     async with ground.look() as (transaction, _):
         row = await find_run(transaction, request)
+    run, step, once = row["id"], fields.get("step", ""), _seq(fields, row)
     if act == "release":
         try:
-            await ground.repairs.release(ground.tenant, row["id"], again=fields.get("again") == "yes")
+            await runs.release(by, run, again=fields.get("again") == "yes")
         except Conflict as error:
             return back(request, fields, Notice("bad", sentence(error.message)))
         return back(request, fields, Notice("good", "The run goes on."))
-    if act == "move" and row["error"]:  # what stopped it would be decided before the move
-        cause, action = Cause(runs=(row["id"],), stopped=True), Action(act="move", note=note)
-        try:
-            begun = await ground.repairs.begin(ground.tenant, cause, action, by=person.id, trial=1)
-        except Refused as error:
-            return back(request, fields, Notice("bad", sentence(error.message)))
-        return back(request, {"back": f"/repairs/{begun.id}"}, Notice("good", "Asked to go on."))
-    if act not in _REPAIRS:
-        raise Refused(f"{act!r} is no repair", mend="use the buttons of the page")
     if act in ("skip", "cancel") and not note:
         return back(request, fields, Notice("bad", "Give a reason: it stays with the run."))
-    of = "version" if act == "move" else "step"
-    data: dict[str, Any] = {"reason": note} if act == "cancel" else {of: fields.get(of, "")}
-    if act != "cancel" and note:
-        data["note"] = note
     if act == "supply":
         try:
-            data["output"] = read_json(fields.get("output", "").strip() or "{}")
+            output = read_json(fields.get("output", "").strip() or "{}")
         except ValueError as error:
             return back(request, fields, Notice("bad", sentence(f"the result is not taken: {error}")))
-    return back(request, fields, await _send(ground, row["id"], person, _REPAIRS[act], data, fields))
+    deeds: dict[str, Callable[[], Awaitable[Asked | Progress]]] = {
+        "retry": lambda: runs.retry(by, run, step, note=note, once=once),
+        "supply": lambda: runs.supply(by, run, step, output, note=note, once=once),
+        "skip": lambda: runs.skip(by, run, step, note=note, once=once),
+        "redo": lambda: runs.redo(by, run, step, note=note, once=once),
+        "cancel": lambda: runs.cancel(by, run, reason=note, once=once),
+        "move": lambda: runs.move(by, run, version=fields.get("version", ""), note=note, once=once),
+    }
+    if act not in deeds:
+        raise Refused(f"{act!r} is no repair", mend="use the buttons of the page")
+    return await _told(ground, request, person, fields, deeds[act])
 
 
-async def _send(
+async def _told(
     ground: Ground,
-    run: int,
+    request: Request,
     person: Person,
-    type_: str,
-    data: Mapping[str, Any],
     fields: Mapping[str, str],
-    roles: tuple[str, ...] = (),
-) -> Notice:
-    """Put the event, and wait a moment for what comes of it."""
-    async with ground.look() as (transaction, times):
-        before = await queries.decisions(transaction, run)
-    seq = fields.get("seq", "")
-    deed = "/".join(
-        str(data.get(k, "")) for k in ("task", "exception", "step", "action", "decision", "version")
-    )
-    once = hashlib.sha256(f"{run}/{type_}/{deed}/{seq or before}".encode()).hexdigest()[:24]
-    arrival = Arrival(
-        id=once,
-        source=f"tower/{person.id}",
-        type=type_,
-        time=times.now,
-        data=dict(data),
-        actor=Actor(id=person.id, roles=roles or person.roles_for("")),
-    )
-    receipt = await ground.inbox.tell(ground.tenant, run, arrival)
-    if receipt.fate == "duplicate":
+    deed: Callable[[], Awaitable[Asked | Progress]],
+) -> Response:
+    """Do it, wait a moment for what comes of it, and go back to where that is told."""
+    try:
+        asked = await deed()
+    except (Conflict, NotFound) as error:
+        return back(request, fields, Notice("bad", sentence(error.message)))
+    if isinstance(asked, Progress):
+        return back(request, {"back": f"/repairs/{asked.id}"}, Notice("good", "Asked to go on."))
+    return back(request, fields, await _outcome(ground, person, asked))
+
+
+async def _outcome(ground: Ground, person: Person, asked: Asked) -> Notice:
+    if asked.again:
         return Notice("wait", "That was sent before; it is not done twice.")
-    told = await _outcome(ground, run, before, arrival)
+    told = await ground.acts.outcome(person.principal, asked, within=WAIT)
     if told is None:
         return Notice("wait", "Taken. The run decides it as soon as a worker is free.")
-    refusal = next((line.text for line in told.lines if line.what in _REFUSALS), "")
-    if refusal:
-        return Notice("bad", refusal)
-    return Notice("good", ". ".join(line.text for line in told.lines[:3]) + ".")
+    async with ground.look() as (transaction, times):
+        row = await queries.decision(transaction, asked.run, told.line.seq)
+        version = await queries.version_of(transaction, asked.run)
+        process = await ground.process(transaction, version)
+        lines = entry(row, titles_of(process), times).lines
+    if told.refusal:
+        return Notice("bad", next((one.text for one in lines if one.what in REFUSALS), told.refusal))
+    return Notice("good", ". ".join(line.text for line in lines[:3]) + ".")
 
 
-async def _outcome(ground: Ground, run: int, before: int, arrival: Arrival) -> Entry | None:
-    """The decision of that event, if it comes within `WAIT` seconds."""
-    loop = asyncio.get_running_loop()
-    until, pause = loop.time() + WAIT, 0.03
-    while loop.time() < until:
-        await asyncio.sleep(pause)
-        pause = min(0.25, pause * 1.5)
-        async with ground.look() as (transaction, times):
-            for row in await queries.decided(transaction, run, before):
-                told = entry(row, {}, times)
-                if told.event is not None and (told.event.id, told.event.source) == (
-                    arrival.id,
-                    arrival.source,
-                ):
-                    version = await queries.version_of(transaction, run)
-                    process = await ground.process(transaction, version)
-                    return entry(row, titles_of(process), times)
-    return None
+def _seq(fields: Mapping[str, str], row: Any) -> str:
+    """What the page had seen of the run: a button pressed twice names the same deed."""
+    return fields.get("seq", "") or str(row["seq"])
 
 
 def note_of(fields: Mapping[str, str]) -> str:

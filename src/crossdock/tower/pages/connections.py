@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from crossdock.errors import NotFound, Refused
+from crossdock.errors import Refused
 from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
@@ -40,12 +40,9 @@ async def connections(ground: Ground, request: Request) -> Response:
 async def turn(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
     """`POST /connections`: stop one, or start it."""
     act, name, where = fields.get("act", ""), fields.get("connection", ""), {"back": "/connections"}
-    known = {one.name: one for one in await ground.connections.of(ground.tenant)}
-    if name not in known:
-        raise NotFound(f"there is no connection {name}", mend="see the connections")
     if act == "stop":
         still = fields.get("stand_still", "") == "yes"
-        await ground.connections.stop(ground.tenant, name, by=person.id, deadlines_run=not still)
+        await ground.acts.connections.stop(person.principal, name, deadlines_run=not still)
         said = "Its calls wait, and deadlines that wait for it stand still." if still else "Its calls wait."
         return back(request, where, Notice("good", f"{name} is stopped. {said}"))
     if act == "start":
@@ -55,7 +52,7 @@ async def turn(ground: Ground, request: Request, person: Person, fields: dict[st
             return back(
                 request, where, Notice("bad", f"{text!r} is no rate: give calls a second, such as 5.")
             )
-        if not await ground.connections.start(ground.tenant, name, drain_rate=rate):
+        if not await ground.acts.connections.start(person.principal, name, drain_rate=rate):
             return back(request, where, Notice("wait", f"{name} was started before."))
         said = (
             f"What waited leaves in its order, {rate:g} a second."

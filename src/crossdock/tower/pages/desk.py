@@ -26,15 +26,18 @@ async def desk(ground: Ground, request: Request) -> Response:
     type_, owner, page = query.get("type", ""), query.get("owner", ""), query.get("page", "")
     view = "list" if query.get("view", "") == "list" else ""
     number = max(1, int(page)) if page.isdigit() and len(page) < 6 else 1
+    person = await ground.person(request)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
-        found = await causes.causes(transaction)
+        found = await causes.causes(transaction) if person.may("exception.read") else []
         cases: list[Case] = []
         if kind != "exception" and not type_:
             for row in await queries.tasks(transaction, limit=MOST):
                 process = await ground.process(transaction, row["version"])
                 cases.append(of_task(row, process, times))
-        if kind in ("", "exception"):
+        if not person.may("task.read"):
+            cases = [case for case in cases if person.has(case.role) or person.has(case.owner)]
+        if kind in ("", "exception") and person.may("exception.read"):
             calendars = calendars_of(await queries.calendars(transaction))
             for row in await queries.exceptions(transaction, type_=type_, limit=MOST):
                 process = await ground.process(transaction, row["version"])

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from crossdock.errors import Conflict, CrossdockError, NotFound, Refused
+from crossdock.errors import Conflict, CrossdockError, Forbidden, NotFound, Refused
 from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
@@ -82,12 +82,12 @@ async def settle(ground: Ground, request: Request, person: Person, fields: dict[
     return back(request, where, notice)
 
 
-async def _dismiss(ground: Ground, _person: Person, number: int, _fields: dict[str, str]) -> Notice:
-    await ground.inbox.dismiss(ground.tenant, number)
+async def _dismiss(ground: Ground, person: Person, number: int, _fields: dict[str, str]) -> Notice:
+    await ground.acts.events.dismiss(person.principal, number)
     return Notice("good", "Dismissed.")
 
 
-async def _attach(ground: Ground, _person: Person, number: int, fields: dict[str, str]) -> Notice:
+async def _attach(ground: Ground, person: Person, number: int, fields: dict[str, str]) -> Notice:
     """Give a parked event to the one run that a number names."""
     wanted = fields.get("number", "").replace("\0", "").strip()[:200]
     if not wanted:
@@ -102,12 +102,12 @@ async def _attach(ground: Ground, _person: Person, number: int, fields: dict[str
     if len(live) > 1:
         names = ", ".join(f"{row['process']} {row['key']}" for row in live[:5])
         return Notice("bad", f"“{wanted}” names several runs: {names}. Give a number that only one has.")
-    await ground.inbox.attach(ground.tenant, number, live[0]["id"])
+    await ground.acts.events.attach(person.principal, number, live[0]["id"])
     return Notice("good", f"Given to {live[0]['process']} {live[0]['key']}, which decides what comes of it.")
 
 
-async def _release(ground: Ground, _person: Person, number: int, _fields: dict[str, str]) -> Notice:
-    receipt = await ground.inbox.release(ground.tenant, number)
+async def _release(ground: Ground, person: Person, number: int, _fields: dict[str, str]) -> Notice:
+    receipt = await ground.acts.events.release(person.principal, number)
     said = {"routed": "It has found its run.", "parked": "No run has claimed it yet: it is kept."}
     tone = "good" if receipt.fate == "routed" else "wait"
     return Notice(tone, said.get(receipt.fate, sentence(f"{receipt.fate}: {receipt.reason}")))
@@ -116,8 +116,8 @@ async def _release(ground: Ground, _person: Person, number: int, _fields: dict[s
 async def _replay(ground: Ground, person: Person, number: int, _fields: dict[str, str]) -> Notice:
     """Read a delivery once more."""
     try:
-        receipt = await ground.quarantine.replay(ground.tenant, number, by=person.id)
-    except (NotFound, Conflict):
+        receipt = await ground.acts.deliveries.replay(person.principal, number)
+    except (NotFound, Conflict, Forbidden):
         raise
     except CrossdockError as error:
         return Notice("bad", sentence(error.message))
@@ -131,7 +131,7 @@ async def _drop(ground: Ground, person: Person, number: int, fields: dict[str, s
     """Nobody needs a delivery."""
     if not note_of(fields):
         return Notice("bad", "Give a reason: it stays with what was sent.")
-    await ground.quarantine.dismiss(ground.tenant, number, by=person.id, reason=note_of(fields))
+    await ground.acts.deliveries.dismiss(person.principal, number, reason=note_of(fields))
     return Notice("good", "Dismissed.")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from crossdock.tower import queries
 from crossdock.tower.ground import Ground
@@ -52,7 +52,9 @@ def _open(numbers: dict[str, int]) -> int:
 
 
 async def overview(ground: Ground, request: Request) -> Response:
-    """`/`."""
+    """`/`. Whoever sees no runs has the desk instead."""
+    if not (await ground.person(request)).may("run.read"):
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/desk", status_code=303)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
         counted = await queries.counts(transaction)

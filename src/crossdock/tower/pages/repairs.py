@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crossdock.engine.repair import Action, Cause
-from crossdock.errors import Conflict, NotFound, Refused
+from crossdock.errors import Conflict, Forbidden, NotFound, Refused
 from crossdock.tower import causes, queries
 from crossdock.tower.addresses import with_query
 from crossdock.tower.ground import Ground, Person
@@ -116,15 +116,16 @@ async def begin(ground: Ground, request: Request, person: Person, fields: dict[s
         return back(request, again, Notice("bad", "Give a reason: it stays with each run."))
     try:
         trial, rate = _count(fields.get("trial", "")), _rate(fields.get("rate", ""))
-        begun = await ground.repairs.begin(
-            ground.tenant,
+        begun = await ground.acts.repairs.begin(
+            person.principal,
             cause,
             Action(act=act, note=note),  # type: ignore[arg-type] # one of ACTS, or release
-            by=person.id,
             trial=trial,
             rate=rate,
             seen=_count(fields.get("seen", "")),
         )
+    except Forbidden:
+        raise
     except (Refused, Conflict) as error:
         return back(request, again, Notice("bad", sentence(f"{error.message}; {error.mend}")))
     first = min(trial, begun.counted)
@@ -157,16 +158,16 @@ async def repair(ground: Ground, request: Request) -> Response:
 
 
 @doing
-async def turn(ground: Ground, request: Request, _person: Person, fields: dict[str, str]) -> Response:
+async def turn(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
     """`POST /repairs/{id}`: send the rest, or send no more."""
     number, act = int(request.path_params["id"]), fields.get("act", "")
     where = {"back": f"/repairs/{number}"}
     try:
         if act == "proceed":
-            await ground.repairs.proceed(ground.tenant, number)
+            await ground.acts.repairs.proceed(person.principal, number)
             return back(request, where, Notice("good", "The rest follows."))
         if act == "stop":
-            await ground.repairs.stop(ground.tenant, number)
+            await ground.acts.repairs.stop(person.principal, number)
             return back(request, where, Notice("good", "No more is sent. What was sent stays sent."))
     except Conflict:
         return back(request, where, Notice("wait", "It has gone on meanwhile: look again."))

@@ -1,0 +1,132 @@
+"""`crossdock access`: who may do what, and why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from crossdock.access import ACTIONS
+from crossdock.access.policy_form import Role, Rules
+from crossdock.assemble import System
+from crossdock.cli.given import read_json
+from crossdock.cli.output import console, say_json, table
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.errors import Refused
+from crossdock.installed import read_text
+
+access = typer.Typer(help="Who may do what, and why.", no_args_is_help=True)
+
+
+@access.command()
+def explain(
+    who: Annotated[str, typer.Argument(help="A person, key:ID or role:NAME")],
+    action: Annotated[str, typer.Argument(help="An act, as run.cancel")],
+    on: Annotated[
+        str, typer.Argument(metavar="[KIND/ID]", help="On this: run/7, task/ID, connection/erp")
+    ] = "",
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Say whether somebody may do something, why, and what it would need. Status 1 where they may not."""
+
+    async def act(system: System) -> bool:
+        found = await system.acts.explain.explain(system.whoever(ORIGIN), who, action, on)
+        verdict = found.verdict
+        allowed = verdict.allowed and not found.shut_out
+        why = f"{who} is shut out; else {verdict.why}" if found.shut_out else verdict.why
+        if json:
+            value = {"allowed": allowed, "why": why, "policies": verdict.policies, "needed": verdict.needed}
+            say_json({**value, "roles": sorted(found.who.roles), "about": dict(found.resource.attributes)})
+            return allowed
+        word = "[green]allowed[/green]" if allowed else "[red]not allowed[/red]"
+        console.print(f"{word}: {why}", highlight=False)
+        if verdict.policies:
+            console.print(f"  decided by: {', '.join(verdict.policies)}", highlight=False)
+        if verdict.needed:
+            console.print(f"  it needs one of the roles: {', '.join(verdict.needed)}", highlight=False)
+        console.print(f"  {who} has: {', '.join(sorted(found.who.roles)) or 'no role'}", highlight=False)
+        return allowed
+
+    if not with_system(directory, act, json=json):
+        raise SystemExit(1)
+
+
+@access.command()
+def roles(
+    name: Annotated[str | None, typer.Argument(help="Of this role alone, each act in words")] = None,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """List roles and what each may do. Any other role decides the tasks that ask for it, and nothing else."""
+
+    async def act(system: System) -> None:
+        found = await system.acts.explain.roles(system.whoever(ORIGIN))
+        if name is not None:
+            found = [one for one in found if one.name == name]
+            if not found:
+                raise Refused(
+                    f"no policy is about the role {name}",
+                    mend="it decides the tasks that ask for it, no more",
+                )
+        if json:
+            for one in found:
+                say_json(asdict(one))
+        elif name is not None:
+            (role,) = found
+            rows = [(act_, ACTIONS[act_], "") for act_ in role.actions]
+            rows += [(act_, ACTIONS[act_], "of some things") for act_ in role.sometimes]
+            table(f"{role.name}: {role.says}", ["act", "", ""], rows, empty="It may do nothing.")
+        else:
+            rows_ = [(one.name, one.says, ", ".join(one.actions), ", ".join(one.sometimes)) for one in found]
+            table("Roles", ["role", "", "may", "of some things"], rows_, empty="There is none.")
+
+    with_system(directory, act, json=json)
+
+
+@access.command("set")
+def set_(
+    roles_: Annotated[
+        Path | None, typer.Option("--roles", help="The tenant's roles: JSON, {name: {says, actions}}")
+    ] = None,
+    policies: Annotated[Path | None, typer.Option(help="The tenant's policies: a file of Cedar")] = None,
+    why: Annotated[str, typer.Option("--why", help="Why; it stands in the audit")] = "",
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
+    """Set what this tenant adds to the shipped roles and policies, from now on. What is not given stays."""
+    if roles_ is None and policies is None:
+        raise typer.BadParameter("give --roles, --policies, or both")
+
+    async def act(system: System) -> Rules:
+        before = await system.policies.rules(system.tenant.id)
+        rules = Rules(
+            version=before.version,
+            roles=before.roles if roles_ is None else _roles(read_json(roles_), str(roles_)),
+            text=before.text if policies is None else read_text(policies),
+        )
+        return await system.acts.roles.change(system.whoever(ORIGIN), rules, note=why)
+
+    made = with_system(directory, act, json=json)
+    if json:
+        say_json({"version": made.version, "roles": sorted(made.roles)})
+    else:
+        console.print(f"version {made.version} of the rules holds", highlight=False)
+
+
+def _roles(given: Any, where: str) -> dict[str, Role]:
+    try:
+        found = msgspec.convert(given, dict[str, _Role])
+    except msgspec.ValidationError as error:
+        raise Refused(
+            f"these are no roles: {error}", where=where, mend="write {name: {says, actions}}"
+        ) from None
+    return {name: Role(says=one.says, actions=tuple(one.actions)) for name, one in found.items()}
+
+
+class _Role(msgspec.Struct, forbid_unknown_fields=True):
+    actions: list[str]
+    says: str = ""

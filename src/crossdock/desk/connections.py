@@ -1,0 +1,172 @@
+"""Connections: set, stopped, started, and their secrets. No secret is ever given back or noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, LiteralString
+
+import msgspec
+
+from crossdock.access import Principal, Resource
+from crossdock.access.secrets import ConnectionSecrets
+from crossdock.connect import Registry
+from crossdock.desk.connection_form import wanted
+from crossdock.desk.ground import Ground
+from crossdock.engine import Connections
+from crossdock.errors import NotFound, Refused
+from crossdock.process.problems import nearest
+from crossdock.store import Tenant
+
+_ONE: LiteralString = """
+select name, system, connector, settings, concurrency, rate, stopped is not null as stopped
+from crossdock.connection where tenant = crossdock.tenant() and name = $1
+"""
+_NAMES: LiteralString = "select name from crossdock.connection where tenant = crossdock.tenant() order by 1"
+
+
+class Lines:
+    """What is done with connections."""
+
+    def __init__(
+        self, ground: Ground, connections: Connections, registry: Registry, secrets: ConnectionSecrets
+    ) -> None:
+        """On that ground."""
+        self._ground = ground
+        self._connections = connections
+        self._registry = registry
+        self._secrets = secrets
+
+    async def put(self, by: Principal, connections: Mapping[str, Any], *, where: str = "") -> list[str]:
+        """Set connections as `connections.yaml` describes them, all or none; gives those that have changed.
+
+        Raises `Refused` for what will not do, with its place.
+        """
+        for name in connections:
+            await self._ground.policies.require(by, "connection.change", _resource(str(name)))
+        tenant = await self._ground.tenant(by)
+        changed = []
+        for values, secrets in await self.checked(tenant, connections, where=where):
+            name = values["name"]
+            row = await self._row(by, name)
+            before = None if row is None else _said(row)
+            after = {key: value for key, value in values.items() if key != "name"}
+            if before != after:
+                last = self._ground.noted(
+                    by,
+                    "connection.change",
+                    _resource(name, values["system"]),
+                    why=where,
+                    before=before,
+                    after=after,
+                )
+                await self._connections.put(tenant, **values, last=last)
+                changed.append(name)
+            if secrets and await self._secrets.put(tenant.id, name, secrets, by=by) and name not in changed:
+                changed.append(name)
+        return changed
+
+    async def checked(
+        self, tenant: Tenant, connections: Mapping[str, Any], *, where: str = ""
+    ) -> list[tuple[dict[str, Any], dict[str, list[str]]]]:
+        """What `put` would set, each with its secrets. Raises `Refused` for what will not do."""
+        found = []
+        for name, given in connections.items():
+            kept = {one.name for one in await self._secrets.known(tenant, str(name))}
+            place = f"{where}: {name}" if where else str(name)
+            found.append(wanted(self._registry.connectors, str(name), given, kept=kept, where=place))
+        return found
+
+    async def stop(self, by: Principal, name: str, *, deadlines_run: bool = True) -> None:
+        """Let no call of it leave; they wait. Else deadlines that wait for it stand still as well."""
+        row, resource = await self._may(by, name, "connection.stop")
+        last = self._ground.noted(
+            by,
+            "connection.stop",
+            resource,
+            before={"stopped": row["stopped"]},
+            after={"stopped": True, "deadlines_run": deadlines_run},
+        )
+        tenant = await self._ground.tenant(by)
+        await self._connections.stop(tenant, name, by=by.id, deadlines_run=deadlines_run, last=last)
+
+    async def start(self, by: Principal, name: str, *, drain_rate: float | None = None) -> bool:
+        """Let calls of it leave again, in their order, so many a second; False where it was not stopped."""
+        row, resource = await self._may(by, name, "connection.stop")
+        last = self._ground.noted(
+            by,
+            "connection.stop",
+            resource,
+            before={"stopped": row["stopped"]},
+            after={"stopped": False, "drain_rate": drain_rate},
+        )
+        tenant = await self._ground.tenant(by)
+        return bool(await self._connections.start(tenant, name, drain_rate=drain_rate, last=last))
+
+    async def set_secret(
+        self,
+        by: Principal,
+        name: str,
+        secret: str,
+        text: str,
+        *,
+        connector: str = "",
+        keep_old: bool = False,
+        old_until: datetime | None = None,
+        expires: datetime | None = None,
+    ) -> bool:
+        """Set a secret of it; with `keep_old` the one before holds still. False where it was so already.
+
+        `connector` is given for a connection that is set only later.
+        """
+        if connector:
+            await self._ground.policies.require(by, "connection.change", _resource(name))
+        else:
+            row, _ = await self._may(by, name, "connection.change")
+            connector = row["connector"]
+        known = self._registry.connector(connector)
+        if secret not in known.secrets:
+            mend = nearest(secret, known.secrets)
+            raise Refused(f"{known.name} has no secret `{secret}`", where=name, mend=mend)
+        if keep_old:
+            await self._secrets.replace(
+                by.tenant, name, secret, text, by=by, old_until=old_until, expires=expires
+            )
+            return True
+        return bool(await self._secrets.put(by.tenant, name, {secret: text}, by=by, expires=expires))
+
+    async def drop_secret(self, by: Principal, name: str, secret: str, *, only_old: bool = False) -> int:
+        """Forget a secret of it, or those alone that hold still; gives how many."""
+        await self._ground.policies.require(by, "connection.change", _resource(name))
+        return await self._secrets.drop(by.tenant, name, secret, by=by, only_old=only_old)
+
+    async def _may(self, by: Principal, name: str, action: str) -> tuple[Any, Resource]:
+        row = await self._row(by, name)
+        resource = _resource(name, "" if row is None else row["system"])
+        await self._ground.policies.require(by, action, resource)
+        if row is None:
+            async with self._ground.look(by) as transaction:
+                known = [one["name"] for one in await transaction.fetch(_NAMES)]
+            raise NotFound(
+                f"there is no connection {name}", mend=nearest(name, known) or "see the connections"
+            )
+        return row, resource
+
+    async def _row(self, by: Principal, name: str) -> Any:
+        async with self._ground.look(by) as transaction:
+            return await transaction.row(_ONE, name)
+
+
+def _resource(name: str, system: str = "") -> Resource:
+    about = {"connection": name, "system": system}
+    return Resource(kind="connection", id=name, attributes=about)
+
+
+def _said(row: Any) -> dict[str, Any]:
+    return {
+        "system": row["system"],
+        "connector": row["connector"],
+        "settings": msgspec.json.decode(row["settings"]),
+        "concurrency": row["concurrency"],
+        "rate": row["rate"],
+    }

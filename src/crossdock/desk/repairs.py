@@ -1,0 +1,151 @@
+"""Repairs of many runs with one cause: counted, begun with a few, gone on with, stopped."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+import msgspec
+
+from crossdock.access import Principal, Resource
+from crossdock.access.resource import Value
+from crossdock.desk.ground import Ground, needs, note_of
+from crossdock.desk.tasks import excluded_from
+from crossdock.engine import Repairs
+from crossdock.engine.repair import Action, Cause, Progress
+from crossdock.errors import Forbidden, NotFound, Refused
+
+# The right that each needs, the same as of one run.
+RIGHTS = {
+    "close": "exception.close",
+    "retry": "run.repair",
+    "supply": "run.repair",
+    "skip": "run.repair",
+    "redo": "run.repair",
+    "release": "run.repair",
+    "move": "run.move",
+    "cancel": "run.cancel",
+}
+_DECIDING = frozenset({"supply", "skip"})  # of an approval, it would be deciding
+_REASONED = frozenset({"skip", "cancel"})
+
+_REPAIR: LiteralString = """
+select status, action, filter from crossdock.repair where tenant = crossdock.tenant() and id = $1
+"""
+_ITEMS: LiteralString = """
+select distinct run, step from crossdock.repair_item
+where tenant = crossdock.tenant() and repair = $1 and sent is null
+"""
+
+
+class ManyRuns:
+    """What is done to many runs at once."""
+
+    def __init__(self, ground: Ground, repairs: Repairs) -> None:
+        """On that ground."""
+        self._ground = ground
+        self._repairs = repairs
+
+    async def preview(self, by: Principal, cause: Cause, action: Action | None = None) -> int:
+        """How many it would touch now. It needs the right that doing it needs; without one, `run.read`."""
+        if action is None:
+            await self._ground.policies.require(by, "run.read", _resource(cause))
+        else:
+            await self._may(by, cause, action)
+        return await self._repairs.count(await self._ground.tenant(by), cause, action)
+
+    async def begin(
+        self,
+        by: Principal,
+        cause: Cause,
+        action: Action,
+        *,
+        trial: int = 3,
+        rate: float = 10.0,
+        seen: int | None = None,
+    ) -> Progress:
+        """Freeze the set of that cause and send the first `trial`; the rest waits for `proceed`.
+
+        `seen` is the count that was shown before. Raises `Conflict` when it is not that any more, `Forbidden`
+        where somebody who may not decide one of them would.
+        """
+        resource = await self._may(by, cause, action)
+        note = needs(action.note) if action.act in _REASONED else note_of(action.note)
+        tenant = await self._ground.tenant(by)
+        if action.act in _DECIDING:
+            chosen = await self._repairs.chosen(tenant, cause)
+            await self._refuse_excluded(by, cause, action, chosen)
+        action = msgspec.structs.replace(action, note=note, actor=by.actor())
+        after = {"act": action.act, "cause": msgspec.to_builtins(cause), "trial": trial, "rate": rate}
+        last = self._ground.noted(by, RIGHTS[action.act], resource, why=note, after=after)
+        return await self._repairs.begin(
+            tenant, cause, action, by=by.id, trial=trial, rate=rate, seen=seen, last=last
+        )
+
+    async def proceed(self, by: Principal, repair: int) -> None:
+        """The trial was right, or it was stopped for a while: send the rest."""
+        cause, action, resource, status = await self._begun(by, repair)
+        if action.act in _DECIDING:
+            async with self._ground.look(by) as transaction:
+                rows = await transaction.fetch(_ITEMS, repair)
+            await self._refuse_excluded(by, cause, action, [(row["run"], row["step"]) for row in rows])
+        last = self._ground.noted(
+            by, RIGHTS[action.act], resource, before={"status": status}, after={"status": "running"}
+        )
+        await self._repairs.proceed(await self._ground.tenant(by), repair, last=last)
+
+    async def stop(self, by: Principal, repair: int) -> None:
+        """Send no more, until it is gone on with. What was sent stays sent."""
+        _, action, resource, status = await self._begun(by, repair)
+        last = self._ground.noted(
+            by, RIGHTS[action.act], resource, before={"status": status}, after={"status": "stopped"}
+        )
+        await self._repairs.stop(await self._ground.tenant(by), repair, last=last)
+
+    async def _may(self, by: Principal, cause: Cause, action: Action) -> Resource:
+        if action.act not in RIGHTS:
+            raise Refused(f"there is no repair {action.act}", mend=f"it is one of {', '.join(RIGHTS)}")
+        resource = _resource(cause)
+        await self._ground.policies.require(by, RIGHTS[action.act], resource)
+        return resource
+
+    async def _begun(self, by: Principal, repair: int) -> tuple[Cause, Action, Resource, str]:
+        row = None
+        if 0 < repair < 2**63:
+            async with self._ground.look(by) as transaction:
+                row = await transaction.row(_REPAIR, repair)
+        if row is None:
+            raise NotFound(f"there is no repair {repair}", mend="see the repairs")
+        cause = msgspec.json.decode(row["filter"], type=Cause)
+        action = msgspec.json.decode(row["action"], type=Action)
+        resource = _resource(cause, id_=str(repair))
+        await self._ground.policies.require(by, RIGHTS[action.act], resource)
+        return cause, action, resource, row["status"]
+
+    async def _refuse_excluded(
+        self, by: Principal, cause: Cause, action: Action, chosen: list[tuple[int, str]]
+    ) -> None:
+        """Who may not decide one of them may not do without its decision either, here among many."""
+        async with self._ground.look(by) as transaction:
+            excluded = await excluded_from(transaction, chosen, step=action.step)
+        if not excluded:
+            return
+        resource = _resource(cause, more={"excluded": excluded})
+        try:
+            await self._ground.policies.require(by, RIGHTS[action.act], resource)
+        except Forbidden as error:
+            raise Forbidden(
+                f"among them are some that {by.id} may not decide: {error.message}",
+                where=error.where,
+                mend="narrow the cause, or ask somebody else",
+            ) from None
+
+
+def _resource(cause: Cause, *, id_: str = "", more: dict[str, Value] | None = None) -> Resource:
+    about: dict[str, Value] = {
+        "process": cause.process,
+        "step": cause.step,
+        "type": cause.exception,
+        "connection": cause.connection,
+        **(more or {}),
+    }
+    return Resource(kind="repair", id=id_, attributes=about)
