@@ -76,13 +76,21 @@ async def _welcome(system: System, url: str) -> None:
     if known:
         return
     console.print("Nothing has happened here yet. What to do next:")
-    for what, why in (
+    connected = await system.connections.of(system.tenant)
+    steps = [
         ("crossdock demo", "see it play on real orders"),
         ("crossdock try order-to-cash", "play one order without any system"),
-        (system.settings.connections.name, "name the systems to connect, then start again"),
-        ("crossdock check processes/", "say what is wrong with processes of your own"),
-        ("crossdock run order-to-cash -d order.json", "start a run; crossdock schema Order says of what"),
-    ):
+    ]
+    if not connected:
+        steps.append((system.settings.connections.name, "name the systems to connect, then start again"))
+    steps.append(("crossdock check processes/", "say what is wrong with processes of your own"))
+    if system.settings.packs:
+        steps.append(
+            ("crossdock run order-to-cash -d order.json", "start a run; crossdock schema Order says of what")
+        )
+    else:
+        steps.append(("crossdock run PROCESS -d FILE", "start a run of one of your processes"))
+    for what, why in steps:
         console.print(f"  {what:<43}{why}", highlight=False)
 
 
