@@ -48,6 +48,7 @@ SERIES = [
     ],
     ["docs/how-to/write-a-connector-package.md"],
     ["docs/how-to/calendars.md"],
+    ["docs/how-to/take-in-events.md"],
 ]
 BLOCK = re.compile(
     r"(?:^`([\w./-]+)`(?:, (the|after the) step `(\w+)`)?:\n\n)?^```([\w ]+)\n(.*?)^```$",
@@ -252,7 +253,7 @@ class Reader:
             if not problem:
                 return
             # What only shows a state may be asked again, as a reader would.
-            shows = re.match(r"crossdock (runs|connections$|retry --progress)", command)
+            shows = re.match(r"crossdock (runs|events$|connections$|retry --progress)", command)
             assert shows and time.monotonic() < until, f"{command}\n{problem}\n{printed}"  # noqa: PT018
             time.sleep(0.1)
 
