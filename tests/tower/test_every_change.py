@@ -16,7 +16,7 @@ from starlette.routing import Route
 from tower_world import event, order
 
 import crossdock
-from acting import someone
+from acting import everything, someone
 from crossdock.access.audit import Filter
 from crossdock.access.policy_form import Role, Rules
 from crossdock.engine.repair import Action, Cause
@@ -145,25 +145,6 @@ async def world(tower):
 async def number(tower, sql: str) -> int:
     async with tower.database.engine() as transaction:
         return await transaction.value(sql)
-
-
-async def everything(database) -> dict[str, str]:
-    """All that is in all tables but the audit's, in short."""
-    found = {}
-    async with database.owner() as transaction:
-        tables = await transaction.fetch(
-            "select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace "
-            "where n.nspname = 'crossdock' and c.relkind in ('r', 'p') and not c.relispartition "
-            "and c.relname not like 'audit%' order by 1"
-        )
-        for table in tables:
-            name = table["name"]
-            await transaction.execute(f"alter table crossdock.{name} no force row level security")
-            found[name] = await transaction.value(
-                f"select md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from crossdock.{name} t"
-            )
-            await transaction.execute(f"alter table crossdock.{name} force row level security")
-    return found
 
 
 def deeds(acts) -> set[str]:

@@ -23,7 +23,7 @@ from crossdock.access.audit import Audit
 from crossdock.access.audit_form import plain
 from crossdock.access.resource import Resource
 from crossdock.access.tokens import KEY, draw
-from crossdock.access.who import Principal
+from crossdock.access.who import PARTNER, Principal
 from crossdock.errors import Conflict, Forbidden, NotFound, Refused
 from crossdock.process.problems import nearest
 from crossdock.store import Database, Tenant
@@ -192,7 +192,8 @@ def refuse_more(by: Principal, roles: Collection[str]) -> None:
 def refuse_roles(roles: Collection[str]) -> None:
     """Raises `Refused` for what is no name of a role."""
     for role in roles:
-        if not (0 < len(role) <= 63 and role.replace("-", "").replace("_", "").isalnum() and role.isascii()):
+        bare = role.removeprefix(PARTNER)
+        if not (0 < len(bare) <= 63 and bare.replace("-", "").replace("_", "").isalnum() and bare.isascii()):
             raise Refused(
                 f"{plain(role, 63)!r} is no role", where="roles", mend="give letters, digits, - and _"
             )

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from crossdock.access.keys import Key
+from crossdock.access.tenants import OPERATOR
 from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
 from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
@@ -35,15 +36,19 @@ def create(
     """Make a key. Its text is shown this once."""
 
     async def act(system: System) -> None:
+        # Who runs the installation is of the operator, and what they do is done from there.
+        operator = "operator-admin" in role
+        by = await system.operator(ORIGIN) if operator else system.whoever(ORIGIN)
         made = await system.acts.keys.create(
-            system.whoever(ORIGIN),
+            by,
             roles=role,
             scopes=scope or None,
             name=name,
             expires=_until(expires),
         )
         if json:
-            say_json({"key": made.text, "tenant": system.tenant.name, **_told(made.key)})
+            tenant = OPERATOR if operator else system.tenant.name
+            say_json({"key": made.text, "tenant": tenant, **_told(made.key)})
             return
         console.print("Keep it now, it is not shown again:\n", highlight=False)
         console.print(f"  {made.text}\n", highlight=False, soft_wrap=True)

@@ -1,0 +1,171 @@
+"""Every command that changes anything asks first: without the right it is refused, and changes nothing.
+
+The commands are found by looking: one that is added later, and not named here, fails these tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from hands import Command
+
+import crossdock.cli
+from acting import everything
+from crossdock.access.audit import Filter
+from crossdock.access.policy_form import Rules
+from crossdock.access.tenants import OPERATOR
+from crossdock.assemble import System, opened
+from crossdock.cli.place import settings_in
+from crossdock.settings import user
+
+# What only looks, or works on nothing that is kept here.
+LOOKS = {
+    "access explain",
+    "access roles",
+    "audit key",
+    "audit list",
+    "audit verify",
+    "check",
+    "demo",  # in an installation of its own
+    "doctor",
+    "events",
+    "key list",
+    "replay",
+    "runs",
+    "sandbox",
+    "schema",
+    "secrets list",
+    "tenant list",
+    "try",
+}
+CHANGES = {
+    "access set": ["--policies", "none.cedar"],
+    "audit export": [],
+    "cancel": ["C-1", "--reason", "no"],
+    "connections": ["--stop", "parcels"],
+    "key create": ["--role", "viewer"],
+    "key revoke": ["abc"],
+    "move": ["--process", "bake", "--yes"],
+    "repair": ["close", "--process", "bake", "--yes"],
+    "retry": ["--type", "late", "--yes"],
+    "run": ["bake", "--document", "cake.json"],
+    "secrets drop": ["parcels", "key"],
+    "secrets rotate": [],
+    "secrets set": ["parcels", "key"],
+    "serve": ["--port", "0"],
+    "tenant create": ["other"],
+    "tenant delete": ["acme", "--why", "no", "--yes", "acme"],
+    "tenant export": ["acme"],
+    "tenant resume": ["acme"],
+    "tenant suspend": ["acme", "--why", "no"],
+    "worker": [],
+}
+BAKE = """
+process: bake
+owner: bakery
+document: Cake
+key: ${ cake.number }
+declare:
+  documents: { Cake: { number: string } }
+steps:
+  rest: { wait: 30 days }
+"""
+NOT_EVEN = """
+@id("not-this-user") @says("{who} only looks on")
+forbid (principal, action, resource)
+when { principal.id == "USER" }
+unless { context.act == "person.read" };
+"""
+
+
+@pytest.fixture
+def here(place: Path, url: str, crossdock: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation with a run, a connection and its secret, whose user may nothing any more."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("CROSSDOCK_PACKS", "")
+    (place / "processes").mkdir()
+    (place / "processes" / "bake.yaml").write_text(BAKE)
+    (place / "none.cedar").write_text("")
+    (place / "cake.json").write_text(json.dumps({"number": "C-2"}))
+    parcels = {
+        "connector": "quayline",
+        "settings": {"url": "http://127.0.0.1:9"},
+        "secrets": {"key": "long enough", "webhook_secret": "long enough"},
+    }
+    (place / "connections.yaml").write_text(json.dumps({"parcels": parcels}))
+    (place / "cake-1.json").write_text(json.dumps({"number": "C-1"}))
+
+    async def begin(system: System) -> None:
+        operator = await system.operator("tests")
+        await system.acts.tenants.create(operator, "acme")
+
+    async def forbid(system: System) -> None:
+        rules = Rules(text=NOT_EVEN.replace("USER", user()))
+        for by in (system.whoever("tests"), await system.operator("tests")):
+            async with system.database.engine() as transaction:
+                await system.policies.put(transaction, by, rules)
+
+    within(place, begin, set_up=True)
+    assert crossdock("run", "bake", "--document", "cake-1.json").status == 0
+    within(place, forbid)
+    return place
+
+
+def within(place: Path, act: Callable[[System], Awaitable[Any]], *, set_up: bool = False) -> Any:
+    async def go() -> Any:
+        async with opened(settings_in(place), set_up=set_up) as system:
+            return await act(system)
+
+    return asyncio.run(go())
+
+
+def commands() -> set[str]:
+    """All commands, by the words that give them."""
+    found: set[str] = set()
+
+    def walk(command: Any, words: list[str]) -> None:
+        for name, one in getattr(command, "commands", {}).items():
+            walk(one, [*words, name])
+        if not hasattr(command, "commands"):
+            found.add(" ".join(words))
+
+    walk(typer.main.get_command(crossdock.cli._app), [])
+    return found
+
+
+def test_every_command_is_named_here() -> None:
+    assert commands() == set(CHANGES) | LOOKS
+
+
+def test_no_command_changes_anything_without_the_right(
+    crossdock: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sys.stdin", type("In", (), {"isatty": lambda _: False, "read": lambda *_: "x" * 9})()
+    )
+
+    async def look(system: System) -> dict[str, str]:
+        return await everything(system.database)
+
+    async def refused(system: System) -> int:
+        found = 0
+        for name in (system.tenant.name, OPERATOR):
+            tenant = await system.database.tenant(name)
+            page = await system.audit.entries(tenant, Filter(actor=user(), outcome="refused"))
+            found += sum(entry.count for entry in page.items)
+        return found
+
+    before = within(here, look)
+    for words, arguments in CHANGES.items():
+        json_too = [] if words in ("audit export", "tenant export") else ["--json"]
+        said = crossdock(*words.split(), *arguments, *json_too)
+        assert said.status == 1, (words, said)
+        assert "only looks on" in said.out + said.err, (words, said)
+        assert within(here, look) == before, words
+    assert within(here, refused) == len(CHANGES)
