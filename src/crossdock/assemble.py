@@ -34,9 +34,13 @@ from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
 from crossdock.access.tenants import OPERATOR, Tenants
 from crossdock.access.who import EVERY_ROLE
-from crossdock.api import Ground, NameBook
+from crossdock.api import Ground, Imports, NameBook
 from crossdock.api import app as rest
 from crossdock.api.limits import Bounds, Limits
+from crossdock.api.throttle import Throttle
+from crossdock.api.throttle_redis import InRedis
+from crossdock.api.throttle_rules import Limit, Rules, limits_by_kind
+from crossdock.api.throttle_store import Shared
 from crossdock.connect import Calls, Lines, SealedKeeper, Wire
 from crossdock.desk import Acts
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
@@ -71,6 +75,9 @@ class System:
     identity: Identity
     policies: Policies
     acts: Acts
+    throttle: Throttle
+    names: NameBook
+    imports: Imports
     sealing: Sealing
     secrets: ConnectionSecrets
     keeper: SealedKeeper
@@ -126,13 +133,15 @@ class System:
         await self._note("system.started")
         running = asyncio.create_task(worker.run())
         reading = asyncio.create_task(poller.run())
+        sending = asyncio.create_task(self.imports.run())
         try:
             yield worker
         finally:
             self.inbox.hear = None
             reading.cancel()
+            sending.cancel()
             worker.stop()
-            await asyncio.gather(running, reading, return_exceptions=True)
+            await asyncio.gather(running, reading, sending, return_exceptions=True)
             await wire.close()
             with contextlib.suppress(Unreachable):
                 await self._note("system.stopped")
@@ -166,12 +175,13 @@ class System:
         api = rest(
             Ground(
                 database=self.database,
-                names=NameBook(self.database),
+                names=self.names,
                 identity=self.identity,
-                allow=self.policies.require,
-                repairs=self.repairs,
+                throttle=self.throttle,
+                policies=self.policies,
+                acts=self.acts,
                 connections=self.connections,
-                quarantine=Quarantine(self.database, self.inbox, self.lines),
+                imports=self.imports,
                 tenants=Tenants(self.database, self.audit),
                 audit=self.audit,
                 read=self.installed.reopen,
@@ -311,6 +321,23 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
     lines = Lines(database, installed.connectors, keeper)
     quarantine = Quarantine(database, inbox, lines)
     identity = Identity(database, audit)
+    names = NameBook(database)
+    acts = Acts(
+        database=database,
+        policies=policies,
+        audit=audit,
+        inbox=inbox,
+        library=library,
+        repairs=repairs,
+        connections=connections,
+        quarantine=quarantine,
+        registry=installed.connectors,
+        secrets=secrets,
+        sealing=sealing,
+        keys=identity.keys,
+        read=installed.reopen,
+        problems=functools.partial(_problems, installed),
+    )
     system = System(
         settings=settings,
         database=database,
@@ -325,22 +352,10 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         audit=audit,
         identity=identity,
         policies=policies,
-        acts=Acts(
-            database=database,
-            policies=policies,
-            audit=audit,
-            inbox=inbox,
-            library=library,
-            repairs=repairs,
-            connections=connections,
-            quarantine=quarantine,
-            registry=installed.connectors,
-            secrets=secrets,
-            sealing=sealing,
-            keys=identity.keys,
-            read=installed.reopen,
-            problems=functools.partial(_problems, installed),
-        ),
+        acts=acts,
+        throttle=_throttle(settings, database),
+        names=names,
+        imports=Imports(database, names, acts, identity.keys, audit),
         sealing=sealing,
         secrets=secrets,
         keeper=keeper,
@@ -358,6 +373,17 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
             log.warning("secrets.locked", error=error.message, where=error.where, mend=error.mend)
         installed.learn(system.texts())
     return system
+
+
+def _throttle(settings: Settings, database: Database) -> Throttle:
+    """How often one may ask, as the settings say."""
+    rules = Rules(
+        key=limits_by_kind(settings.throttle_key, where="throttle_key"),
+        tenant=limits_by_kind(settings.throttle_tenant, where="throttle_tenant"),
+        address=Limit.read(settings.throttle_address) if settings.throttle_address else None,
+        database=database,
+    )
+    return Throttle(InRedis(settings.throttle_url) if settings.throttle_url else Shared(database), rules)
 
 
 async def _tenant(database: Database, name: str, *, make: bool) -> Tenant:

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,13 +17,18 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from crossdock.access import Policies, Principal
+from acting import acts_of
+from crossdock.access import Principal
 from crossdock.access.audit import Audit
 from crossdock.access.headers import Headers
 from crossdock.access.identity import Identity
 from crossdock.access.tenants import Tenants
-from crossdock.api import Ground, NameBook, app
-from crossdock.connect import Lines, Registry
+from crossdock.api import Ground, Imports, NameBook, app
+from crossdock.api.throttle import Alone, Throttle
+from crossdock.api.throttle_rules import Rules
+from crossdock.connect import Registry
+from crossdock.connect.contract import Connector, Happening, Webhook
+from crossdock.connect.signatures import Scheme
 from crossdock.engine import (
     Arrival,
     Connections,
@@ -31,10 +37,9 @@ from crossdock.engine import (
     LeasedCall,
     Library,
     Pace,
-    Repairs,
     Worker,
 )
-from crossdock.gateway import Quarantine
+from crossdock.errors import Refused
 from crossdock.process import canonical, check, load
 from crossdock.process.catalogue import OperationShape, ProcessShape
 from crossdock.process.messages import CallEnded
@@ -138,11 +143,22 @@ def event(type_: str, data: Any = None, *, named: str = "", **about: str) -> Arr
     return Arrival(id=name, source="tests", type=type_, time=START, data=data, about=about)
 
 
-class NoSecrets:
-    """Nothing is kept: no call leaves these tests."""
+def _understood(notice: Any) -> list[Happening]:
+    """What a carrier tells, where we know its words."""
+    said = notice.json()
+    if said["what"] != "delivered":
+        raise Refused(f"unknown word {said['what']!r}", mend="map it")
+    return [Happening(type="shipment.delivered", time=START, data={"shipment": said["shipment"]}, id="d1")]
 
-    async def secrets(self, tenant: int, connection: str) -> dict[str, Any]:
-        return {}
+
+READS = Connector(
+    name="tests",
+    version="1",
+    serves=("erp", "wms", "tms"),
+    secrets={"hook": "signs webhooks"},
+    events=("shipment.delivered",),
+    webhook=Webhook(signature=Scheme(kind="hmac", header="X-Sign"), translate=_understood, secret="hook"),
+)
 
 
 @dataclass
@@ -185,6 +201,7 @@ class World:
     clock: Clock
     audit: Audit
     identity: Identity
+    imports: Imports
     partners: Partners
     site: Starlette
     api: Any
@@ -279,7 +296,7 @@ async def furnish(database: Database, library: Library, tenant: Tenant) -> None:
 
 
 @contextlib.asynccontextmanager
-async def world_of(database: Database, tenant: Tenant) -> AsyncIterator[World]:
+async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncIterator[World]:
     """The API of that installation, served."""
     library = Library(database, read)
     clock = Clock(database)
@@ -288,15 +305,19 @@ async def world_of(database: Database, tenant: Tenant) -> AsyncIterator[World]:
     inbox = Inbox(database, library)
     audit = Audit(database)
     identity = Identity(database, audit)
-
+    names = NameBook(database)
+    acts = acts_of(database, inbox, library, read=read, registry=Registry.of([READS]), keys=keys, audit=audit)
+    imports = Imports(database, names, acts, identity.keys, audit)
+    rules = Rules(key={}, tenant={}, address=None)
     ground = Ground(
         database=database,
-        names=NameBook(database),
+        names=names,
         identity=identity,
-        allow=Policies(database, audit).require,
-        repairs=Repairs(database, library),
+        throttle=Throttle(Alone(), rules),
+        policies=acts.policies,
+        acts=acts,
         connections=Connections(database),
-        quarantine=Quarantine(database, inbox, Lines(database, Registry.of([]), NoSecrets())),
+        imports=imports,
         tenants=Tenants(database, audit),
         audit=audit,
         read=read,
@@ -305,7 +326,18 @@ async def world_of(database: Database, tenant: Tenant) -> AsyncIterator[World]:
     api = app(ground)
     site = Starlette(routes=[Mount("/api/v1", api)], middleware=[(Headers, (), {})])  # type: ignore[list-item]
     world = World(
-        database, tenant, library, inbox, History(database), clock, audit, identity, Partners(), site, api
+        database,
+        tenant,
+        library,
+        inbox,
+        History(database),
+        clock,
+        audit,
+        identity,
+        imports,
+        Partners(),
+        site,
+        api,
     )
     world.key = await world.key_of("tenant-admin")
     async with serving(site) as url, aiohttp.ClientSession() as http:

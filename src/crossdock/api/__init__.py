@@ -2,6 +2,7 @@
 
 from crossdock.api.app import app
 from crossdock.api.ground import Ground
+from crossdock.api.importing import Imports
 from crossdock.api.names import NameBook
 
-__all__ = ["Ground", "NameBook", "app"]
+__all__ = ["Ground", "Imports", "NameBook", "app"]

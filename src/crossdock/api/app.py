@@ -21,7 +21,8 @@ from crossdock.api.description import describe
 from crossdock.api.ground import Ground
 from crossdock.api.problems import NotAllowed, problem
 from crossdock.api.rest import ROUTERS
-from crossdock.api.route import shown, told
+from crossdock.api.route import told
+from crossdock.api.strict import shown
 from crossdock.errors import NotFound
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")

@@ -125,8 +125,9 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     if method == "post":
         statuses += _OF_POST
         parameters.append(_KEY)
-    if operation.pop("x-changes", method in ("put", "patch", "delete")):
-        statuses += _OF_CHANGE
+    changes = operation.pop("x-changes", "must" if method in ("put", "patch", "delete") else "")
+    if changes:
+        statuses += [one for one in _OF_CHANGE if one != "428" or changes == "must"]
         parameters.append(_MATCH)
     for status, one in responses.items():
         one["description"] = one.get("description") or "Done"

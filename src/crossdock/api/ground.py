@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -12,22 +12,21 @@ import msgspec
 from fastapi import Depends, Request
 from starlette.responses import Response
 
-from crossdock.access import Principal, Resource
+from crossdock.access import Policies, Principal, Resource
 from crossdock.access.audit import Audit
 from crossdock.access.identity import Identity
 from crossdock.access.tenants import Tenants
 from crossdock.access.who import PARTNER
+from crossdock.api.door import entered
+from crossdock.api.importing import Imports
 from crossdock.api.names import NameBook, Names
 from crossdock.api.problems import Changed, Unconditional
-from crossdock.engine import Connections, Repairs
-from crossdock.errors import NotProven
-from crossdock.gateway import Quarantine
+from crossdock.api.throttle import Throttle
+from crossdock.desk import Acts
+from crossdock.engine import Connections
 from crossdock.process import Process
 from crossdock.process.problems import Problem
 from crossdock.store import Database, Tenant, TenantTransaction
-
-Allow = Callable[[Principal, str, Resource], Awaitable[None]]
-"""Whether somebody may do something. Raises `Forbidden`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,10 +36,11 @@ class Ground:
     database: Database
     names: NameBook
     identity: Identity
-    allow: Allow
-    repairs: Repairs
+    throttle: Throttle
+    policies: Policies
+    acts: Acts
     connections: Connections
-    quarantine: Quarantine
+    imports: Imports
     tenants: Tenants
     audit: Audit
     read: Callable[[str], Process]  # compiles the text of a process
@@ -48,11 +48,8 @@ class Ground:
 
     async def call(self, request: Request) -> Call:
         """A request of somebody known. Raises `NotProven`."""
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise NotProven("nothing shows who asks", mend="show a key: Authorization: Bearer KEY")
-        origin = request.client.host if request.client is not None else ""
-        tenant, principal = await self.identity.by_bearer(shown.strip(), origin=origin)
+        kind = _kind(request)
+        tenant, principal = await entered(request.scope, self.identity, self.throttle, kind=kind)
         return Call(
             ground=self,
             request=request,
@@ -99,7 +96,9 @@ class Call:
     ) -> None:
         """Let it go on only if who asks may do that. Raises `Forbidden`."""
         kind = action.partition(".")[0]
-        await self.ground.allow(self.principal, action, Resource(kind=kind, id=id_, attributes=attributes))
+        await self.ground.policies.require(
+            self.principal, action, Resource(kind=kind, id=id_, attributes=attributes)
+        )
 
     def look(self) -> AbstractAsyncContextManager[TenantTransaction]:
         """A transaction that sees the tenant's rows and no others."""
@@ -151,6 +150,16 @@ class Call:
         view = [self.request.query_params.get(name, "") for name in ("fields", "expand")]
         more = "." + _digest("\n".join(view))[:6] if any(view) else ""
         return f'"{_digest(tag)}{more}"'
+
+
+def _kind(request: Request) -> str:
+    """What a request is to the throttle: much at once, a search, a change, or a look."""
+    query, path = request.query_params, request.url.path
+    if query.get("format", "json") != "json" or path.endswith(("/imports", "/export", "/exceptions/close")):
+        return "bulk" if request.method == "POST" or not path.endswith("/imports") else "read"
+    if request.method != "GET":
+        return "write"
+    return "search" if "q" in query else "read"
 
 
 def _digest(text: str) -> str:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response, StreamingResponse
 
 from crossdock.api.ground import Call
-from crossdock.api.route import near, shown
+from crossdock.api.strict import near, shown
 from crossdock.errors import Refused
 from crossdock.store import TenantTransaction
 

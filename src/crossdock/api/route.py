@@ -12,8 +12,6 @@ An endpoint that is going away says so in headers: `@going(since=..., until=...)
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +19,6 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, TypeVar, get_args
 
-import msgspec
 import structlog
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
@@ -34,12 +31,12 @@ from starlette.responses import Response
 from crossdock.api.answers import once
 from crossdock.api.ground import Call, Ground
 from crossdock.api.problems import Several, TooLarge, Unreadable, WrongMedia, problem
+from crossdock.api.strict import near, shown, strict_json
 from crossdock.errors import Broken, CrossdockError, Refused
 
 log = structlog.get_logger(__name__)
 
 MOST_BYTES = 4 * 2**20  # of a body
-MOST_DEPTH = 40
 _NOTED = "crossdock_going"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,6 +75,12 @@ def streamed(endpoint: F) -> F:
     return endpoint
 
 
+def raw(endpoint: F) -> F:
+    """Mark an endpoint that takes bodies of its own kinds: they are read up to the limit, and no more."""
+    endpoint.crossdock_raw = True  # type: ignore[attr-defined]
+    return endpoint
+
+
 class StrictRoute(APIRoute):
     """An endpoint behind all that."""
 
@@ -94,6 +97,7 @@ class StrictRoute(APIRoute):
         body = self.body_field.field_info.annotation if self.body_field is not None else None
         noted: Going | None = getattr(self.endpoint, _NOTED, None)
         own_body = getattr(self.endpoint, "crossdock_streamed", False)
+        own_kinds = getattr(self.endpoint, "crossdock_raw", False)
 
         async def answer(request: Request) -> Response:
             try:
@@ -107,7 +111,9 @@ class StrictRoute(APIRoute):
                 call = request.state.call = await ground.call(request)
                 _refuse_unknown(request, known)
                 if not own_body and request.method in ("POST", "PUT", "PATCH", "DELETE"):
-                    await _read_body(request, wanted=body is not None)
+                    sent = await _read_body(request)
+                    if not own_kinds:
+                        _refuse_body(request, sent, wanted=body is not None)
                     if request.method == "POST" and "idempotency-key" in request.headers:
                         response = await once(call, await request.body(), lambda: answer(request))
                     else:
@@ -182,8 +188,8 @@ def _refuse_unknown(request: Request, known: Mapping[str, bool]) -> None:
         seen.add(name)
 
 
-async def _read_body(request: Request, *, wanted: bool) -> None:
-    """Read the body and look through it; the endpoint finds it read."""
+async def _read_body(request: Request) -> bytes:
+    """Read the body, up to the limit; the endpoint finds it read."""
     parts: list[bytes] = []
     size = 0
     declared = request.headers.get("content-length", "")
@@ -194,7 +200,12 @@ async def _read_body(request: Request, *, wanted: bool) -> None:
         if size > MOST_BYTES:
             raise _too_large()
         parts.append(part)
-    body = request._body = b"".join(parts)  # noqa: SLF001 - where `request.body()` keeps it
+    request._body = b"".join(parts)  # noqa: SLF001 - where `request.body()` keeps it
+    return request._body  # noqa: SLF001
+
+
+def _refuse_body(request: Request, body: bytes, *, wanted: bool) -> None:
+    """Look through the body. Raises `Refused`."""
     if not body:
         return
     if not wanted:
@@ -207,40 +218,6 @@ async def _read_body(request: Request, *, wanted: bool) -> None:
             mend="send application/json",
         )
     strict_json(body)
-
-
-def strict_json(body: bytes, where: str = "body") -> Any:
-    """The value in a text of JSON that all readers read alike. Raises `Refused`."""
-    try:
-        msgspec.json.decode(body)  # which refuses lone surrogates and NaN
-        value = json.loads(body, object_pairs_hook=_each_once)  # which keeps large numbers as they are
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"this is not JSON: {error}", where=where, mend="mend this place") from None
-    waiting: list[tuple[Any, str, int]] = [(value, where, 0)]
-    while waiting:
-        part, place, depth = waiting.pop()
-        if isinstance(part, dict | list):
-            if depth >= MOST_DEPTH:
-                raise Refused(f"nested deeper than {MOST_DEPTH} levels", where=place, mend="send it flatter")
-            items = part.items() if isinstance(part, dict) else enumerate(part)
-            for name, inner in items:
-                waiting.append((inner, f"{place}.{shown(str(name))}", depth + 1))
-                if isinstance(name, str) and "\0" in name:
-                    raise Refused("a name holds a NUL character", where=place, mend="leave it out")
-        elif isinstance(part, str):
-            if "\0" in part:
-                raise Refused("a text holds a NUL character", where=place, mend="leave it out")
-        elif isinstance(part, int) and not -(2**63) <= part < 2**63:
-            raise Refused("this number is too large to be exact", where=place, mend="send it as a text")
-    return value
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{shown(next(n for n in names if names.count(n) > 1))} stands twice in an object")
-    return found
 
 
 def _too_large() -> TooLarge:
@@ -280,17 +257,3 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models(argument)
-
-
-def shown(text: str) -> str:
-    """A name that somebody sent, fit to be said back."""
-    cut = text[:80]
-    return cut if cut.isprintable() else repr(cut)
-
-
-def near(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """A mend that names the nearest name, or all where they are few."""
-    close = difflib.get_close_matches(word, list(known), 1, 0.6)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"there are: {', '.join(sorted(known))}" if known else "leave it out"

@@ -1,7 +1,7 @@
 """The doors in: webhooks, feeds that are read, events of programs; what cannot be read is set aside."""
 
 from crossdock.gateway.poll import Poller
-from crossdock.gateway.programs import Taken, take_events
+from crossdock.gateway.programs import Taken, arrival_of, take_events
 from crossdock.gateway.quarantine import Quarantine, SetAside
 from crossdock.gateway.receive import Receipt, Receiver, Unverified, Verified
 from crossdock.gateway.webhooks import webhooks
@@ -15,6 +15,7 @@ __all__ = [
     "Taken",
     "Unverified",
     "Verified",
+    "arrival_of",
     "take_events",
     "webhooks",
 ]

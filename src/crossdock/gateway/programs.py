@@ -43,7 +43,7 @@ async def take_events(put: Put, headers: Mapping[str, str], body: bytes, *, acto
     for value in _events(headers, body):
         id_ = str(value.get("id", "")) if isinstance(value, Mapping) else ""
         try:
-            found.append(_arrival(value, actor))
+            found.append(arrival_of(value, actor))
         except Refused as error:
             found.append(Taken(id=id_, error=error))
     good = [one for one in found if isinstance(one, Arrival)]
@@ -72,7 +72,8 @@ def _events(headers: Mapping[str, str], body: bytes) -> list[Any]:
     return [value]
 
 
-def _arrival(value: Any, actor: Actor) -> Arrival:
+def arrival_of(value: Any, actor: Actor) -> Arrival:
+    """The event in a CloudEvent that a program sends. Raises `Refused`."""
     check_limits(value, MOST_BYTES, MOST_DEPTH)
     event = CloudEvent.parse(value)
     if event.source.startswith(_OURS):

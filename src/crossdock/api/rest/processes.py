@@ -81,7 +81,7 @@ async def list_processes(call: Asked, query: Annotated[Paged, Query()]) -> Respo
         return await transaction.fetch(sql, *where.values)
 
     async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        return [_process(row) for row in rows]
+        return [shown(row) for row in rows]
 
     listing = Listing(fetch=fetch, place=lambda row: [row["name"]], show=show, names=NAMES)
     return await listing.answer(call, query)
@@ -92,7 +92,7 @@ async def read_process(call: Asked, process: str, query: Annotated[View, Query()
     """Read which version of a process new runs take."""
     chosen = chosen_fields(query.fields, NAMES)
     row = await found(call, process)
-    return call.answer(pick(_process(row), chosen), tag=tag_of(row))
+    return call.answer(pick(shown(row), chosen), tag=tag_of(row))
 
 
 @routes.get("/processes/{process}/versions", responses={200: {"model": VersionPage}})
@@ -169,7 +169,8 @@ def tag_of(row: Row) -> str:
     return f"{row['name']}/{row['version']}/{row['next_version']}/{row['share']}"
 
 
-def _process(row: Row) -> dict[str, Any]:
+def shown(row: Row) -> dict[str, Any]:
+    """A process as it is shown."""
     rolling = row["next_version"] is not None
     return {
         "name": row["name"],

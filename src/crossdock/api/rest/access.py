@@ -1,0 +1,418 @@
+"""Who may what: people, roles and policies, keys, and why; the settings of the tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Query
+from pydantic import Field, StringConstraints
+from starlette.responses import Response
+
+from crossdock.access import ACTIONS, Resource
+from crossdock.access.keys import Key
+from crossdock.access.policy_form import Role, Rules
+from crossdock.api.acting import Given
+from crossdock.api.description import PREFIX
+from crossdock.api.ground import Asked
+from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, Where, aware, chosen_fields, pick
+from crossdock.api.names import missing
+from crossdock.api.route import router
+from crossdock.api.strict import near, shown
+from crossdock.errors import Refused
+from crossdock.store import TenantTransaction
+
+routes = router("access")
+
+Note = Annotated[str, StringConstraints(max_length=2000)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class Person(Out):
+    """Somebody who signs in."""
+
+    id: str
+    name: str | None = None
+    email: str | None = None
+    roles: list[str]
+    made: datetime
+    made_by: str | None = None
+    seen: datetime | None = Field(None, description="Signed in last")
+    suspended: datetime | None = Field(None, description="Shut out since")
+    suspended_by: str | None = None
+    provider: str | None = Field(None, description="The identity provider that knows them")
+    two_factors: bool = Field(description="Whether a code is asked for besides the password")
+
+
+class PersonPage(Out):
+    """A page of people."""
+
+    items: list[Person]
+    next: str | None = Field(None, description="Cursor of the next page")
+
+
+class PersonQuery(Paged):
+    """Which people, by id."""
+
+    role: Text | None = Field(None, description="With this role")
+    suspended: bool | None = Field(None, description="Whether they are shut out")
+
+
+class ShownKey(Out):
+    """A key, without its text."""
+
+    id: str
+    name: str | None = None
+    roles: list[str]
+    scopes: list[str] | None = Field(
+        None, description="Acts that it is narrowed to; absent: what its roles may"
+    )
+    behind: str | None = Field(None, description="The person who answers for it")
+    made: datetime
+    made_by: str | None = None
+    expires: datetime | None = None
+    used: datetime | None = Field(None, description="Last, to a minute")
+    used_from: str | None = None
+    revoked: datetime | None = None
+    revoked_by: str | None = None
+    works: bool
+    text: str | None = Field(None, description="Given once, when it is made; never again")
+
+
+class KeyPage(Out):
+    """Keys, newest first."""
+
+    items: list[ShownKey]
+    next: str | None = None
+
+
+class KeyQuery(Paged):
+    """Which keys, newest first."""
+
+    revoked: bool = Field(False, description="With those that are revoked")
+
+
+class MakeKey(Given):
+    """A key to make."""
+
+    name: Annotated[str, StringConstraints(max_length=100)] = Field("", description="What it is for")
+    roles: list[Word] = Field(min_length=1, max_length=50, description="What it may do")
+    scopes: list[Word] | None = Field(None, max_length=100, description="Narrowed to these acts")
+    expires: datetime | None = Field(None, description="Believed until then")
+    note: Note = Field("", description="Why: it stays in the audit")
+
+
+class Revoke(Given):
+    """Why a key is revoked."""
+
+    note: Note = Field("", description="Why: it stays in the audit")
+
+
+class OwnRole(Given):
+    """A role of the tenant's own."""
+
+    says: Annotated[str, StringConstraints(max_length=500)] = Field(description="What it is for")
+    actions: list[Word] = Field(max_length=100, description="What it may do")
+
+
+class GivenRules(Given):
+    """What the tenant adds to the shipped roles and policies."""
+
+    roles: dict[str, OwnRole] = Field(default_factory=dict, description="By name")
+    policies: Annotated[str, StringConstraints(max_length=65_536)] = Field("", description="In Cedar")
+    note: Note = Field("", description="Why: it stays in the audit")
+
+
+class PolicyShown(Out):
+    """One policy that holds."""
+
+    name: str
+    says: str
+    permits: bool
+    roles: list[str]
+    actions: list[str]
+
+
+class RulesShown(Out):
+    """The roles and policies of a tenant."""
+
+    version: int = Field(description="Of what the tenant has set; 0 is before it has set anything")
+    roles: dict[str, Any] = Field(description="The tenant's own")
+    policies: str = Field(description="The tenant's own, in Cedar")
+    all: list[PolicyShown] = Field(description="All that hold, the shipped ones too")
+
+
+class Why(Out):
+    """Whether something is allowed to whoever asks, and why."""
+
+    allowed: bool
+    why: str
+    policies: list[str]
+    needed: list[str] = Field(description="Roles that would let one")
+
+
+class WhyQuery(View):
+    """What one would do."""
+
+    action: Text = Field(description="The act, as `run.cancel`")
+    process: Text | None = Field(None, description="On a thing of this process")
+    connection: Text | None = Field(None, description="About this connection")
+    role: list[Text] = Field([], max_length=20, description="Of a task: the roles that decide it")
+
+
+class SettingsShown(Out):
+    """The settings and calendars of a tenant, as expressions see them."""
+
+    version: int
+    settings: dict[str, Any]
+    calendars: dict[str, Any]
+    by: str | None = None
+    at: datetime | None = None
+
+
+class GivenSettings(Given):
+    """Settings and calendars from now on; what is left out stays."""
+
+    settings: dict[str, Any] | None = None
+    calendars: dict[str, Any] | None = None
+    note: Note = Field("", description="Why: it stays in the audit")
+
+
+PEOPLE = tuple(Person.model_fields)
+KEYS = tuple(name for name in ShownKey.model_fields if name != "text")
+_PERSON = """
+select id, name, email, roles, made, made_by, seen, suspended, suspended_by, issuer, totp_on
+from crossdock.person where tenant = crossdock.tenant()"""
+
+
+@routes.get("/people", responses={200: {"model": PersonPage}})
+async def list_people(call: Asked, query: Annotated[PersonQuery, Query()]) -> Response:
+    """List the people of the tenant, by id."""
+    await call.allow("person.read")
+
+    async def fetch(transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
+        where = Where()
+        where.maybe("{} = any(roles)", query.role)
+        if query.suspended is not None:
+            where.add(f"suspended is {'not ' if query.suspended else ''}null")
+        if place is not None:
+            where.add("id > {}", place[0])
+        return await transaction.fetch(
+            f"{_PERSON}{where.sql} order by id limit {where.next(most)}", *where.values
+        )
+
+    async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        return [_person(row) for row in rows]
+
+    listing = Listing(fetch=fetch, place=lambda row: [row["id"]], show=show, names=PEOPLE)
+    return await listing.answer(call, query)
+
+
+@routes.get("/people/{person}", responses={200: {"model": Person}})
+async def read_person(call: Asked, person: str, query: Annotated[View, Query()]) -> Response:
+    """Read one of the people."""
+    await call.allow("person.read", person)
+    chosen = chosen_fields(query.fields, PEOPLE)
+    async with call.look() as transaction:
+        row = await transaction.row(f"{_PERSON} and id = $1", person.replace("\0", ""))
+    if row is None:
+        raise missing("person", person)
+    return call.answer(pick(_person(row), chosen), tag=f"{row['id']}/{row['roles']}/{row['suspended']}")
+
+
+def _person(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "name": row["name"] or None,
+        "email": row["email"] or None,
+        "roles": list(row["roles"]),
+        "made": row["made"],
+        "made_by": row["made_by"] or None,
+        "seen": row["seen"],
+        "suspended": row["suspended"],
+        "suspended_by": row["suspended_by"] or None,
+        "provider": row["issuer"] or None,
+        "two_factors": row["totp_on"],
+    }
+
+
+@routes.get("/keys", responses={200: {"model": KeyPage}})
+async def list_keys(call: Asked, query: Annotated[KeyQuery, Query()]) -> Response:
+    """List the keys of the tenant, newest first; never their texts."""
+    await call.allow("key.read")
+    known = await call.ground.identity.keys.of(call.tenant, revoked=query.revoked)
+
+    async def fetch(_transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
+        ids = [key.id for key in known]
+        begin = ids.index(place[0]) + 1 if place is not None and place[0] in ids else 0
+        return known[begin : begin + most]
+
+    async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        return [_key(row) for row in rows]
+
+    listing = Listing(fetch=fetch, place=lambda row: [row.id], show=show, names=KEYS)
+    return await listing.answer(call, query)
+
+
+@routes.get("/keys/{key}", responses={200: {"model": ShownKey}})
+async def read_key(call: Asked, key: str, query: Annotated[View, Query()]) -> Response:
+    """Read one key; never its text."""
+    await call.allow("key.read", key)
+    chosen = chosen_fields(query.fields, KEYS)
+    found = await call.ground.identity.keys.find(call.tenant, key.replace("\0", ""))
+    return call.answer(pick(_key(found), chosen), tag=f"{found.id}/{found.revoked}/{found.expires}")
+
+
+@routes.post("/keys", status_code=201, responses={201: {"model": ShownKey, "description": "Made"}})
+async def make_key(call: Asked, given: MakeKey) -> Response:
+    """Make a key. Its text stands in this answer alone: not even the same request again gives it."""
+    made = await call.ground.acts.keys.create(
+        call.principal,
+        roles=given.roles,
+        scopes=given.scopes,
+        name=given.name,
+        expires=aware(given.expires),
+        note=given.note,
+    )
+    value = pick(_key(made.key), ())
+    response = call.answer(
+        value | {"text": made.text}, 201, headers={"location": f"{PREFIX}/keys/{made.key.id}"}
+    )
+    response.crossdock_kept = msgspec.json.encode(value)  # type: ignore[attr-defined] # what a replay gives
+    return response
+
+
+@routes.post("/keys/{key}/revoke", responses={200: {"model": ShownKey, "description": "Revoked"}})
+async def revoke_key(call: Asked, key: str, given: Revoke) -> Response:
+    """Believe a key no more, from this moment on."""
+    revoked = await call.ground.acts.keys.revoke(call.principal, key.replace("\0", ""), note=given.note)
+    return call.answer(pick(_key(revoked), ()))
+
+
+def _key(key: Key) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name or None,
+        "roles": list(key.roles),
+        "scopes": None if key.scopes is None else list(key.scopes),
+        "behind": key.behind or None,
+        "made": key.made,
+        "made_by": key.made_by or None,
+        "expires": key.expires,
+        "used": key.used,
+        "used_from": key.used_from or None,
+        "revoked": key.revoked,
+        "revoked_by": key.revoked_by or None,
+        "works": key.works,
+    }
+
+
+@routes.get("/roles", responses={200: {"model": RulesShown}})
+async def read_roles(call: Asked) -> Response:
+    """Read the roles and policies that hold, the shipped ones and the tenant's own."""
+    await call.allow("person.read")
+    compiled = await call.ground.policies.policies(call.principal.tenant)
+    return call.answer(
+        _rules(compiled.rules, list(compiled.policies.values())), tag=f"{compiled.rules.version}"
+    )
+
+
+@routes.put("/roles", responses={200: {"model": RulesShown, "description": "Changed"}})
+async def change_roles(call: Asked, given: GivenRules) -> Response:
+    """Set what the tenant adds to the shipped roles and policies."""
+    await call.allow("role.change")
+    before = await call.ground.policies.rules(call.principal.tenant)
+    call.seen(f"{before.version}")
+    wanted = Rules(
+        version=before.version,
+        roles={name: Role(says=one.says, actions=tuple(one.actions)) for name, one in given.roles.items()},
+        text=given.policies,
+    )
+    await call.ground.acts.roles.change(call.principal, wanted, note=given.note)
+    compiled = await call.ground.policies.policies(call.principal.tenant)
+    return call.answer(
+        _rules(compiled.rules, list(compiled.policies.values())), tag=f"{compiled.rules.version}"
+    )
+
+
+def _rules(rules: Rules, policies: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "version": rules.version,
+        "roles": {
+            name: {"says": role.says, "actions": list(role.actions)} for name, role in rules.roles.items()
+        },
+        "policies": rules.text,
+        "all": [
+            {
+                "name": one.name,
+                "says": one.says,
+                "permits": one.permits,
+                "roles": list(one.roles),
+                "actions": list(one.actions),
+            }
+            for one in policies
+        ],
+    }
+
+
+@routes.get("/access", responses={200: {"model": Why}})
+async def explain_access(call: Asked, query: Annotated[WhyQuery, Query()]) -> Response:
+    """Say whether you may do something, and why."""
+    if query.action not in ACTIONS:
+        raise Refused(
+            f"there is no act {shown(query.action)}", where="query.action", mend=near(query.action, ACTIONS)
+        )
+    about: dict[str, str | tuple[str, ...]] = {}
+    about |= {"process": query.process} if query.process else {}
+    about |= {"connection": query.connection} if query.connection else {}
+    about |= {"roles": tuple(query.role)} if query.role else {}
+    resource = Resource(kind=query.action.partition(".")[0], attributes=about)
+    verdict = await call.ground.policies.decide(call.principal, query.action, resource)
+    return call.answer(
+        {
+            "allowed": verdict.allowed,
+            "why": verdict.why,
+            "policies": list(verdict.policies),
+            "needed": list(verdict.needed),
+        }
+    )
+
+
+@routes.get("/settings", responses={200: {"model": SettingsShown}})
+async def read_settings(call: Asked) -> Response:
+    """Read the settings and calendars of the tenant."""
+    await call.allow("setting.read")
+    value = await _settings(call)
+    return call.answer(value, tag=f"{value['version']}")
+
+
+@routes.put("/settings", responses={200: {"model": SettingsShown, "description": "Changed"}})
+async def change_settings(call: Asked, given: GivenSettings) -> Response:
+    """Set settings, calendars, or both, from now on; decisions that were made stay on theirs."""
+    await call.allow("setting.change")
+    before = (await _settings(call))["version"]
+    call.seen(f"{before}")
+    await call.ground.acts.settings.change(
+        call.principal,
+        settings=given.settings,
+        calendars=given.calendars,
+        after=before,
+        note=given.note,
+    )
+    value = await _settings(call)
+    return call.answer(value, tag=f"{value['version']}")
+
+
+async def _settings(call: Asked) -> dict[str, Any]:
+    async with call.look() as transaction:
+        row = await transaction.row(
+            "select version, at, by, data from crossdock.reference where tenant = crossdock.tenant() "
+            "order by version desc limit 1"
+        )
+    if row is None:
+        return {"version": 0, "settings": {}, "calendars": {}}
+    data = msgspec.json.decode(row["data"])
+    value = {"version": row["version"], **data, "by": row["by"] or None, "at": row["at"]}
+    return pick(value, ())

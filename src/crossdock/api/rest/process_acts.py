@@ -1,0 +1,197 @@
+"""Processes checked, published, rolled back; connections stopped, started and set."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+from starlette.responses import Response
+
+from crossdock.api.acting import Given
+from crossdock.api.ground import Asked
+from crossdock.api.listing import Out, Text, pick
+from crossdock.api.names import missing
+from crossdock.api.rest import connections, processes
+from crossdock.api.rest.connections import Connection
+from crossdock.api.rest.processes import Process
+from crossdock.api.route import router
+from crossdock.errors import NotFound
+
+routes = router("processes")
+lines = router("connections")
+
+Source = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
+Note = Annotated[str, StringConstraints(max_length=2000)]
+
+
+class Check(Given):
+    """The text of a process."""
+
+    source: Source = Field(description="YAML, as docs/reference/process-language.md says")
+
+
+class Publish(Given):
+    """Processes to publish, all or none: those that run each other together."""
+
+    sources: list[Source] = Field(min_length=1, max_length=50, description="The texts, YAML")
+    share: float = Field(1.0, gt=0, le=1, description="The part of new runs that take them")
+    note: Note = Field("", description="Why: it stays in the audit")
+
+
+class RollBack(Given):
+    """The version that new runs take again."""
+
+    version: Text = Field(description="By its content")
+    note: Note = Field("", description="Why: it stays in the audit")
+
+
+class Found(Out):
+    """One thing that is wrong, or that its author should know."""
+
+    line: int
+    column: int
+    severity: Literal["error", "warning"]
+    message: str
+    mend: str | None = None
+    step: str | None = None
+
+
+class Checked(Out):
+    """Whether it may be published, and every problem."""
+
+    valid: bool
+    name: str | None = None
+    version: str | None = None
+    problems: list[Found]
+
+
+class Published(Out):
+    """What new runs take now."""
+
+    items: list[Process]
+
+
+class Stop(Given):
+    """How a connection is stopped."""
+
+    stand_still: bool = Field(False, description="Deadlines of runs that wait for it stand still meanwhile")
+
+
+class Begin(Given):
+    """How a connection is started."""
+
+    drain_rate: float | None = Field(
+        None, gt=0, le=10_000, description="Calls a second, until what waited has left"
+    )
+
+
+class Line(Given):
+    """A connection, as `connections.yaml` has it."""
+
+    connector: Text
+    system: Text | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    secrets: dict[str, str | list[str]] = Field(
+        default_factory=dict, description="Sealed when they come; never shown"
+    )
+    concurrency: int | None = Field(None, ge=1, le=10_000)
+    rate: float | None = Field(None, gt=0, le=10_000)
+
+
+@routes.post("/processes/check", responses={200: {"model": Checked, "description": "Checked"}})
+async def check_process(call: Asked, given: Check) -> Response:
+    """Say whether a text is a process that may be published, and what is wrong with it. Nothing is kept."""
+    await call.allow_list("process.read")
+    process, problems = call.ground.check(given.source)
+    found = [
+        pick(
+            {
+                "line": one.line,
+                "column": one.column,
+                "severity": one.severity,
+                "message": one.message,
+                "mend": one.mend or None,
+                "step": one.step or None,
+            },
+            (),
+        )
+        for one in problems
+    ]
+    value: dict[str, Any] = {"valid": process is not None, "problems": found}
+    if process is not None:
+        value |= {"name": process.name, "version": process.version}
+    return call.answer(value)
+
+
+@routes.post("/processes", responses={200: {"model": Published, "description": "Published"}})
+async def publish_processes(call: Asked, given: Publish) -> Response:
+    """Publish processes: new runs take them, all or a share; those under way stay where they are."""
+    texts = {f"body.sources.{n}": text for n, text in enumerate(given.sources)}
+    made = await call.ground.acts.processes.publish(call.principal, texts, share=given.share, note=given.note)
+    rows = [await processes.found(call, process.name) for process in made]
+    return call.answer({"items": [pick(processes.shown(row), ()) for row in rows]})
+
+
+@routes.post(
+    "/processes/{process}/roll-back",
+    responses={200: {"model": Process, "description": "Rolled back"}},
+    openapi_extra={"x-changes": "maybe"},
+)
+async def roll_back_process(call: Asked, process: str, given: RollBack) -> Response:
+    """Let new runs take an older version again, all of them."""
+    call.seen(processes.tag_of(await processes.found(call, process)), must=False)
+    await call.ground.acts.processes.roll_back(call.principal, process, given.version, note=given.note)
+    row = await processes.found(call, process)
+    return call.answer(pick(processes.shown(row), ()), tag=processes.tag_of(row))
+
+
+@lines.post(
+    "/connections/{connection}/stop",
+    responses={200: {"model": Connection, "description": "Stopped"}},
+    openapi_extra={"x-changes": "maybe"},
+)
+async def stop_connection(call: Asked, connection: str, given: Stop) -> Response:
+    """Let no call of a connection leave: they wait, in their order."""
+    call.seen(connections.tag_of(await connections.found(call, connection)), must=False)
+    await call.ground.acts.connections.stop(call.principal, connection, deadlines_run=not given.stand_still)
+    one = await connections.found(call, connection)
+    return call.answer(pick(connections.shown(one), ()), tag=connections.tag_of(one))
+
+
+@lines.post(
+    "/connections/{connection}/start",
+    responses={200: {"model": Connection, "description": "Started"}},
+    openapi_extra={"x-changes": "maybe"},
+)
+async def start_connection(call: Asked, connection: str, given: Begin) -> Response:
+    """Let its calls leave again, those that waited in their order, and so many a second."""
+    call.seen(connections.tag_of(await connections.found(call, connection)), must=False)
+    await call.ground.acts.connections.start(call.principal, connection, drain_rate=given.drain_rate)
+    one = await connections.found(call, connection)
+    return call.answer(pick(connections.shown(one), ()), tag=connections.tag_of(one))
+
+
+@lines.put(
+    "/connections/{connection}",
+    responses={
+        200: {"model": Connection, "description": "Changed"},
+        201: {"model": Connection, "description": "Made"},
+    },
+)
+async def put_connection(call: Asked, connection: str, given: Line) -> Response:
+    """Set a connection. One that is there needs its ETag as `If-Match`; a new one `If-None-Match: *`."""
+    try:
+        before = await connections.found(call, connection)
+    except NotFound:
+        if call.request.headers.get("if-none-match", "").strip() != "*":
+            raise
+        before = None
+    if before is not None:
+        call.seen(connections.tag_of(before))
+    if not connection.replace("-", "").replace("_", "").isalnum() or not connection.isascii():
+        raise missing("connection", connection)
+    said = given.model_dump(exclude_none=True, exclude_defaults=True)
+    await call.ground.acts.connections.put(call.principal, {connection: said}, where="body")
+    one = await connections.found(call, connection)
+    status = 201 if before is None else 200
+    return call.answer(pick(connections.shown(one), ()), status, tag=connections.tag_of(one))
