@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -133,6 +134,15 @@ def texts_in(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted(folder.glob("*.y*ml")) if folder.is_dir() else ():
         found[str(path)] = read_text(path)
+    return found
+
+
+def neighbours_in(folder: Path) -> dict[str, str]:
+    """The same, for what looks at one file among others: a neighbour that cannot be read is left out."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("*.y*ml")):
+        with contextlib.suppress(Refused):
+            found[str(path)] = read_text(path)
     return found
 
 

@@ -260,11 +260,40 @@ def test_a_run_that_cannot_be_started(crossdock: Command, installed: str, place:
     assert run(None)["message"] == "there is no such file"
     assert run("{", "order-to-csh")["mend"] == "did you mean `order-to-cash`?"
     assert run("{")["message"].startswith("this is not JSON: ")
-    assert run("[" * 100_000)["message"].startswith("this is not JSON: ")
+    assert run("[" * 100_000)["message"] == "this is nested too deep to be read"
     unfit = run(json.dumps({**ORDER, "nomber": "x", "number": 5}))
     assert unfit["message"].splitlines()[0] == "Order is refused for 2 reasons:"
     assert (unfit["where"], unfit["mend"]) == (str(file), "see what fits: crossdock schema Order")
     assert crossdock("runs", "--json").lines == []
+
+
+WAIT = """
+process: wait
+owner: me
+document: Doc
+key: ${ doc.number }
+declare: { documents: { Doc: { number: string } } }
+steps: { a: { wait: { for: 1 day } } }
+"""
+
+
+def test_a_neighbour_that_is_no_text_does_not_keep_a_process_from_being_checked(
+    crossdock: Command, place: Path
+) -> None:
+    (place / "wait.yaml").write_text(WAIT)
+    (place / "broken.yaml").write_bytes("process: x".encode("utf-16"))
+    assert crossdock("check", "wait.yaml").status == 0
+    assert crossdock("try", "wait.yaml").status == 0
+    said = crossdock("check", ".", "--json")
+    assert (said.status, said.json["message"]) == (1, "this is not a text in UTF-8")
+    assert said.json["where"] == "broken.yaml"
+
+
+def test_a_document_that_is_nested_without_end(crossdock: Command, place: Path) -> None:
+    (place / "wait.yaml").write_text(WAIT)
+    (place / "deep.json").write_text("[" * 100_000 + "]" * 100_000)
+    said = crossdock("try", "wait.yaml", "--document", "deep.json", "--json")
+    assert (said.status, said.json["message"]) == (1, "this is nested too deep to be read")
 
 
 def test_a_second_run_of_a_key_that_is_live(crossdock: Command, installed: str, place: Path) -> None:

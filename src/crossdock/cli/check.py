@@ -10,7 +10,7 @@ import typer
 
 from crossdock.cli.output import console, say_json, tell_problems, told
 from crossdock.errors import Refused
-from crossdock.installed import Installed, pack, read_text, texts_in
+from crossdock.installed import Installed, neighbours_in, pack, read_text
 from crossdock.process.problems import Problem
 
 
@@ -28,7 +28,7 @@ def check(
         installed = Installed.find(*dict.fromkeys([Path("connectors"), *(f / "connectors" for f in folders)]))
         installed.learn(pack("distribution"))
         for folder in folders:
-            installed.learn(texts_in(folder), also_wrong=True)
+            installed.learn(neighbours_in(folder), also_wrong=True)
         found: list[Problem] = []
         good = 0
         for path in paths:

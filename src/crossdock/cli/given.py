@@ -20,7 +20,11 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         where = f"{path}:{error.lineno}:{error.colno}"
         raise Refused(f"this is not JSON: {error.msg}", where=where, mend="mend this place") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise Refused(
+            "this is nested too deep to be read", where=str(path), mend="write it flatter"
+        ) from None
+    except ValueError as error:
         raise Refused(f"this is not JSON: {error}", where=str(path), mend="mend it") from None
 
 

@@ -15,7 +15,7 @@ from crossdock.cli.given import read_document
 from crossdock.cli.output import say_json, tell_problems, told
 from crossdock.cli.try_telling import as_object, tell_simulation
 from crossdock.errors import Refused
-from crossdock.installed import Installed, pack, read_text, texts_in
+from crossdock.installed import Installed, neighbours_in, pack, read_text
 from crossdock.process import Process
 from crossdock.process.durations import Duration
 from crossdock.process.problems import Problem
@@ -90,7 +90,7 @@ def good(simulation: Simulation) -> bool:
 def _find(file: Path) -> tuple[str, dict[str, str], Path | None]:
     """The text of the process, the texts beside it, and their folder (none for a packaged process)."""
     if file.exists() and not file.is_dir():
-        return read_text(file), texts_in(file.parent), file.parent
+        return read_text(file), neighbours_in(file.parent), file.parent
     packaged = pack(_PACK)
     name = f"{file.name.removesuffix('.yaml')}.yaml"
     if file.parent != Path() or name not in packaged:
