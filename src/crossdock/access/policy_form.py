@@ -84,9 +84,9 @@ class Compiled:
     policies: Mapping[str, Policy]
 
     def those_that_permit(self, action: str) -> list[str]:
-        """The roles that may do it, of everything or of some things."""
-        found = [one for one in self.policies.values() if one.permits and one.is_about(action)]
-        return sorted({role for one in found for role in one.roles})
+        """The roles that may do it to whatever it is."""
+        found = [one for one in self.policies.values() if one.permits and one.always and one.is_about(action)]
+        return sorted({role for one in found for role in one.roles} - {"partner"})
 
 
 @cache
