@@ -56,7 +56,7 @@ def acts_of(
         registry=registry,
         secrets=secrets,
         sealing=sealing,
-        keys=Identity(database, audit).keys,
+        identity=Identity(database, audit, sealing),
         read=read,
         problems=problems,
     )

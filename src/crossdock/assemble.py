@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import functools
 import platform
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -32,11 +33,13 @@ from crossdock.access.master import Masters
 from crossdock.access.redaction import Redaction
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
+from crossdock.access.sessions import Sessions
 from crossdock.access.tenants import OPERATOR, Tenants
 from crossdock.access.who import EVERY_ROLE
 from crossdock.api import Ground, Imports, NameBook
 from crossdock.api import app as rest
 from crossdock.api.limits import Bounds, Limits
+from crossdock.api.oauth import oauth
 from crossdock.api.throttle import Throttle
 from crossdock.api.throttle_redis import InRedis
 from crossdock.api.throttle_rules import Limit, Rules, limits_by_kind
@@ -51,6 +54,7 @@ from crossdock.process.problems import Problem
 from crossdock.settings import Settings, user
 from crossdock.store import Clock, Database, EmbeddedServer, Tenant, migrate
 from crossdock.tower import Person, app
+from crossdock.tower.doors import is_here, is_loopback, signed_in
 
 log = structlog.get_logger(__name__)
 
@@ -155,10 +159,7 @@ class System:
     def site(self) -> Starlette:
         """Pages, API and webhooks, to be served. Close `site.state.stream` before the server ends."""
         hooks = webhooks(self.database, self.inbox, self.lines)
-        person = Person(principal=self.whoever("pages"))
-
-        async def who(_request: Request) -> Person:
-            return person
+        local = Person(principal=self.whoever("pages"))
 
         tower = app(
             database=self.database,
@@ -167,7 +168,9 @@ class System:
             connections=self.connections,
             repairs=self.repairs,
             read=self.installed.reopen,
-            who=who,
+            who=signed_in(self.identity, self.tenant, self._who_is_here(local)),
+            identity=None if self.settings.sign_in == "off" else self.identity,
+            address=self.settings.address,
             zone=self.settings.zone,
             title=self.tenant.name,
         )
@@ -188,8 +191,9 @@ class System:
                 check=self.installed.check,
             )
         )
+        tokens = oauth(self.database, self.identity, self.settings.address)
         site = Starlette(
-            routes=[Mount("/hooks", hooks), Mount("/api/v1", api), Mount("/", tower)],
+            routes=[*tokens, Mount("/hooks", hooks), Mount("/api/v1", api), Mount("/", tower)],
             middleware=[Middleware(Headers), self._limits()],
         )
         site.state.stream = tower.state.stream
@@ -207,6 +211,29 @@ class System:
             hooks=given.webhooks_at_once,
         )
         return Middleware(Limits, bounds=bounds)
+
+    def _who_is_here(self, local: Person) -> Callable[[Request], Awaitable[Person | None]]:
+        """Who looks at pages where no session says so; see the setting `sign_in`."""
+
+        async def who(request: Request) -> Person | None:
+            if self.settings.sign_in == "off":
+                return local
+            return local if is_here(request) and await self.is_open() else None
+
+        return who
+
+    async def is_open(self) -> bool:
+        """Whether whoever sits here need not sign in: nobody has an account, and nobody else gets here."""
+        if self.settings.sign_in != "auto" or not is_loopback(self.settings.host):
+            return self.settings.sign_in == "off"
+        return not await self.identity.people.any(self.tenant)
+
+    async def first_link(self, url: str) -> str | None:
+        """The link that makes the first account, where one is needed; `url` is where it is served."""
+        if await self.is_open():
+            return None
+        link = await self.identity.people.first(self.tenant)
+        return None if link is None else (self.settings.address or url) + link.path
 
     def texts(self) -> dict[str, str]:
         """The processes of this installation: of its packs, and its own, which come after them."""
@@ -320,7 +347,17 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
     inbox, repairs, connections = Inbox(database, library), Repairs(database, library), Connections(database)
     lines = Lines(database, installed.connectors, keeper)
     quarantine = Quarantine(database, inbox, lines)
-    identity = Identity(database, audit)
+    identity = Identity(
+        database,
+        audit,
+        sealing,
+        sessions=Sessions(
+            database,
+            idle=timedelta(hours=settings.session_idle),
+            longest=timedelta(hours=settings.session_longest),
+        ),
+        plain=is_loopback(settings.host),
+    )
     names = NameBook(database)
     acts = Acts(
         database=database,
@@ -334,7 +371,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         registry=installed.connectors,
         secrets=secrets,
         sealing=sealing,
-        keys=identity.keys,
+        identity=identity,
         read=installed.reopen,
         problems=functools.partial(_problems, installed),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from crossdock.errors import Refused
@@ -30,6 +31,7 @@ _ABOVE_NOTHING = (
     "changes_at_once",
     "webhooks_at_once",
 )
+_LONGEST_SESSION = 24 * 90  # hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,10 @@ class Settings:
     connectors: Path
     connections: Path
     packs: tuple[str, ...]
+    address: str
+    sign_in: str
+    session_idle: float
+    session_longest: float
     person: str
     zone: str
     lease: float
@@ -121,6 +127,14 @@ class Settings:
                 raise Refused(f"`{name}` is {values[name]}", where=name, mend="give a number above 0")
         if values["lease"] <= 0:
             raise Refused(f"a lease lasts {values['lease']} seconds", where="lease", mend="e.g. 60.0")
+        if values["sign_in"] not in ("on", "off", "auto"):
+            raise Refused(f"sign_in is {values['sign_in']!r}", where="sign_in", mend="give on, off or auto")
+        values["address"] = _address(values["address"])
+        for name in ("session_idle", "session_longest"):
+            if not 0 < values[name] <= _LONGEST_SESSION:
+                raise Refused(
+                    f"a session lasts {values[name]} hours", where=name, mend=f"0 to {_LONGEST_SESSION}"
+                )
         if bool(values["tls_certificate"]) != bool(values["tls_key"]):
             raise Refused(
                 "a certificate needs its key, and a key its certificate",
@@ -141,6 +155,19 @@ def user() -> str:
 def defaults() -> str:
     """The text of `settings.default.toml`."""
     return resources.files("crossdock").joinpath("settings.default.toml").read_text()
+
+
+def _address(text: str) -> str:
+    """The address without a slash at its end. Raises `Refused` where it is none."""
+    if not text:
+        return ""
+    parts = urlsplit(text)
+    whole = parts.scheme in ("http", "https") and parts.netloc and "@" not in parts.netloc
+    if not whole or parts.query or parts.fragment:
+        raise Refused(
+            f"{text!r} is no address", where="address", mend="write it like https://crossdock.example"
+        )
+    return text.rstrip("/")
 
 
 def _parsed(text: str, default: Any) -> Any:

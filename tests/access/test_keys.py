@@ -30,13 +30,6 @@ def audit(database: Database) -> Audit:
 
 
 @pytest.fixture
-async def identity(database: Database, audit: Audit):
-    identity = Identity(database, audit)
-    yield identity
-    await identity.settle()
-
-
-@pytest.fixture
 def root(tenant: Tenant) -> Principal:
     return Principal(tenant=tenant.id, id="root", kind="human", roles=frozenset({"operator-admin"}))
 

@@ -22,6 +22,8 @@ from crossdock.access import Principal
 from crossdock.access.audit import Audit
 from crossdock.access.headers import Headers
 from crossdock.access.identity import Identity
+from crossdock.access.master import Masters
+from crossdock.access.sealing import Sealing
 from crossdock.access.tenants import Tenants
 from crossdock.api import Ground, Imports, NameBook, app
 from crossdock.api.throttle import Alone, Throttle
@@ -304,7 +306,8 @@ async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncItera
     await furnish(database, library, tenant)
     inbox = Inbox(database, library)
     audit = Audit(database)
-    identity = Identity(database, audit)
+    sealing = Sealing(database, Masters(keys / "master.key"))
+    identity = Identity(database, audit, sealing)
     names = NameBook(database)
     acts = acts_of(database, inbox, library, read=read, registry=Registry.of([READS]), keys=keys, audit=audit)
     imports = Imports(database, names, acts, identity.keys, audit)

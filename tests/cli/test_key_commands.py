@@ -1,7 +1,8 @@
-"""`crossdock key`: the first key comes from the server's machine."""
+"""`crossdock key`, `person`, `provider`: who may come, said on the server's machine."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,39 @@ def test_what_is_wrong_is_said_and_makes_no_key(installed: Command, arguments, w
     said = installed("key", "create", *arguments, "--json")
     assert (said.status, said.json["message"]) == (1, words)
     assert installed("key", "list", "--json").lines == []
+
+
+def test_people_are_invited_given_roles_shut_out_and_let_in(installed: Command) -> None:
+    assert "Nobody yet" in installed("person", "list").out
+    invited = installed("person", "invite", "Ann@acme.example", "--role", "viewer", "--json").json
+    assert invited["link"].startswith("http://127.0.0.1:8470/invitation/cdl_1_")
+    assert installed("person", "list", "--json").lines == []  # a link is no person yet
+    for command in ("suspend", "resume", "reset", "roles"):
+        more = ["--role", "viewer"] if command == "roles" else ["--why", "x"]
+        assert (
+            installed("person", command, "ann", *more, "--json").json["message"] == "there is no person ann"
+        )
+    said = installed("person", "invite", "no address", "--role", "viewer", "--json")
+    assert (said.status, said.json["message"]) == (1, "this is no e-mail address")
+
+
+def test_a_provider_is_set_listed_and_dropped_and_its_secret_is_not_shown(
+    installed: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("s3cret-of-ours\n"))
+    made = installed(
+        "provider", "set", "corp", "--issuer", "https://login.corp.example", "--client-id", "crossdock",
+        "--group", "ops=operations-lead", "--group", "ops=viewer", "--group", "*=viewer", "--json",
+    ).json  # fmt: skip
+    assert made["groups"] == {"ops": ["operations-lead", "viewer"], "*": ["viewer"]}
+    listed = installed("provider", "list", "--json")
+    assert listed.lines == [made]
+    audit = installed("audit", "list", "--json")
+    assert "s3cret" not in listed.out + audit.out
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    wrong = installed(
+        "provider", "set", "corp", "--issuer", "x", "--client-id", "c", "--group", "ops", "--json"
+    )
+    assert wrong.json["message"] == "'ops' names no role"
+    assert installed("provider", "drop", "corp", "--json").json == {"provider": "corp", "dropped": True}
+    assert installed("provider", "list", "--json").lines == []

@@ -7,6 +7,7 @@ here, fails these tests.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import html
 import inspect
 from pathlib import Path
@@ -19,6 +20,7 @@ import crossdock
 from acting import everything, someone
 from crossdock.access.audit import Filter
 from crossdock.access.policy_form import Role, Rules
+from crossdock.access.providers import Provider
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Forbidden
 
@@ -69,6 +71,13 @@ DEEDS = {
     ),
     "keys.create": lambda do, by, w: do.keys.create(by, roles=["viewer"]),
     "keys.revoke": lambda do, by, w: do.keys.revoke(by, w.key),
+    "people.invite": lambda do, by, w: do.people.invite(by, email="x@acme.example", roles=["viewer"]),
+    "people.change": lambda do, by, w: do.people.change(by, "pia", roles=["auditor"]),
+    "people.suspend": lambda do, by, w: do.people.suspend(by, "pia"),
+    "people.resume": lambda do, by, w: do.people.resume(by, "pia-2"),
+    "people.reset": lambda do, by, w: do.people.reset(by, "pia-2"),
+    "providers.put": lambda do, by, w: do.providers.put(by, CORP),
+    "providers.drop": lambda do, by, w: do.providers.drop(by, "old"),
     "tenants.create": lambda do, by, w: do.tenants.create(by, "third"),
     "tenants.suspend": lambda do, by, w: do.tenants.suspend(by, "acme", why="no"),
     "tenants.resume": lambda do, by, w: do.tenants.resume(by, "acme"),
@@ -76,6 +85,7 @@ DEEDS = {
     "tenants.delete": lambda do, by, w: do.tenants.delete(by, "acme", why="no"),
     "tenants.seal_anew": lambda do, by, w: do.tenants.seal_anew(by),
 }
+CORP = Provider(name="corp", title="", issuer="https://x.example", client_id="c", groups={})
 CLOUD_EVENT = (
     b'{"specversion":"1.0","id":"1","source":"/shop","type":"shipment.delivered",'
     b'"time":"2026-03-02T10:00:00Z","data":{"shipment":"S-1"}}'
@@ -137,6 +147,9 @@ async def world(tower):
     w.delivery = await number(tower, "select id from crossdock.delivery")
     w.newer = held.source.replace("title: Order to cash", "title: Orders")
     w.key = (await acts.keys.create(by, roles=["viewer"])).key.id
+    await tower.sql("insert into crossdock.person (tenant, id) values ($1, 'pia')")
+    await tower.sql("insert into crossdock.person (tenant, id, suspended) values ($1, 'pia-2', now())")
+    await acts.providers.put(by, dataclasses.replace(CORP, name="old"))
     w.repair = (await acts.repairs.begin(by, Cause(runs=(w.held,)), Action(act="close"), trial=0)).id
     await acts.connections.stop(by, "wms")
     return w
@@ -238,6 +251,9 @@ CHANGES = {
     "secrets": {"put", "replace", "drop", "rotate_master", "seal_again"},
     "tenants": {"create", "suspend", "resume", "export", "delete"},
     "policies": {"put"},
+    "keys": {"create", "revoke"},
+    "people": {"invite", "change", "shut_out", "let_in", "reset"},
+    "providers": {"put", "drop"},
 }
 # The demonstration plays people and partners of its own, in an installation of its own.
 PLAYED = {("demo/director.py", "inbox.put"), ("demo/stand_in.py", "inbox.tell")}

@@ -40,7 +40,7 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _SECRET_TEXT = re.compile(
-    r"cd[kt]_[0-9]+_[A-Za-z0-9]+_[A-Za-z0-9_-]+"
+    r"cd[klst]_[0-9]+_[A-Za-z0-9]+_[A-Za-z0-9_-]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
     r"|\b(?:Bearer|Basic) +[A-Za-z0-9+/=._-]{8,}"

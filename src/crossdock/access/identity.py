@@ -1,6 +1,8 @@
 """Who it is: what a program or a browser shows becomes a principal of one tenant, or is refused.
 
-    by_bearer    a key, or an access token that stands for one (`tokens`, `keys`)
+    by_bearer    a key, or an access token that stands for one (`tokens`, `keys`, `grants`)
+    by_client    a key, as a client of OAuth 2 shows it
+    by_session   the cookie of a session (`sign_in`, `sessions`)
 
 Whatever was wrong (no such key, another secret, expired, revoked, its person shut out), the same is said,
 after the same work: one statement and one comparison. What was refused is written to the audit of the tenant
@@ -17,9 +19,17 @@ from typing import Any, LiteralString, NoReturn
 
 from crossdock.access.audit import Audit
 from crossdock.access.keys import ADMINS, OPERATORS, Keys
+from crossdock.access.oidc import Oidc
+from crossdock.access.passwords import Passwords
+from crossdock.access.people import People
+from crossdock.access.providers import Providers
 from crossdock.access.refusals import Refusals
 from crossdock.access.resource import Resource
-from crossdock.access.tokens import ACCESS, Shown, shown
+from crossdock.access.sealing import Sealing
+from crossdock.access.sessions import Sessions
+from crossdock.access.sign_in import SignIn
+from crossdock.access.sign_in_elsewhere import SignInElsewhere
+from crossdock.access.tokens import ACCESS, KEY, Shown, shown
 from crossdock.access.who import Principal
 from crossdock.errors import NotProven
 from crossdock.store import Database, Tenant
@@ -57,17 +67,42 @@ where tenant = $1 and id = $2 and coalesce(used < statement_timestamp() - interv
 
 
 class Identity:
-    """Knows people and programs of all tenants. `keys` makes and revokes keys."""
+    """Knows people and programs of all tenants; `keys`, `people`, `sign_in` make and change them."""
 
-    def __init__(self, database: Database, audit: Audit) -> None:
-        """Of that database."""
+    def __init__(
+        self,
+        database: Database,
+        audit: Audit,
+        sealing: Sealing,
+        *,
+        sessions: Sessions | None = None,
+        passwords: Passwords | None = None,
+        plain: bool = False,
+    ) -> None:
+        """Of that database. What must be read again is sealed. `plain`: providers here may speak http."""
         self._database = database
         self.keys = Keys(database, audit)
+        self.people = People(database, audit)
+        self.sessions = sessions or Sessions(database)
         self.refusals = Refusals(database, audit)
+        self.providers = Providers(database, audit, sealing)
+        self.elsewhere = SignInElsewhere(
+            database,
+            audit,
+            sealing,
+            self.sessions,
+            self.people,
+            self.refusals,
+            self.providers,
+            Oidc(plain=plain),
+        )
+        self.sign_in = SignIn(database, audit, sealing, self.sessions, self.people, self.refusals, passwords)
 
     async def by_bearer(self, presented: str, *, origin: str) -> tuple[Tenant, Principal]:
         """Whose key or access token it is. Raises `NotProven`."""
         said = shown(presented if len(presented) <= _LONGEST else "")
+        if said.kind not in (KEY, ACCESS):
+            said = Shown()  # a cookie or a link is none
         which = _BY_ACCESS if said.kind == ACCESS else _BY_KEY
         rows = await self._database.at_once(which, said.tenant, said.id)
         row: Mapping[str, Any] = dict(rows[0]) if rows else _NOBODY
@@ -76,6 +111,17 @@ class Identity:
         if row["used_before"]:
             await self._database.at_once(_USED, said.tenant, row["id"], origin[:100])
         return Tenant(id=said.tenant, name=row["tenant"]), _principal(said.tenant, row, origin)
+
+    async def by_client(self, named: str, secret: str, *, origin: str) -> Principal:
+        """The key that an OAuth client shows: its id, and itself as the secret. Raises `NotProven`."""
+        said = shown(secret if len(secret) <= _LONGEST else "")
+        if said.kind != KEY or named not in (said.id, f"{KEY}_{said.tenant}_{said.id}"):
+            secret = ""  # another client's, or a token: refused as what is no key at all
+        return (await self.by_bearer(secret, origin=origin))[1]
+
+    async def by_session(self, cookie: str, *, origin: str) -> tuple[Tenant, Principal]:
+        """Whose session a cookie is. Raises `NotProven`."""
+        return await self.sessions.whose(cookie, origin=origin)
 
     async def settle(self) -> None:
         """Write what was refused; before the database is closed."""

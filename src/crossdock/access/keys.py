@@ -13,6 +13,7 @@ The rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ ADMINS = frozenset({"tenant-admin", "operator-admin"})
 OPERATORS = frozenset({"operator-admin"})
 MOST_ROLES = 50
 LONGEST_NAME = 100
+_ROLE = re.compile(rf"({PARTNER})?[A-Za-z0-9][A-Za-z0-9_-]{{0,62}}")
 
 _ADD: LiteralString = """
 insert into crossdock.key (tenant, id, name, hash, roles, scopes, behind, made_by, expires)
@@ -144,6 +146,9 @@ class Keys:
             await transaction.execute(
                 "delete from crossdock.access_token where tenant = $1 and key = $2", tenant.id, id_
             )
+            await transaction.execute(
+                "delete from crossdock.link where tenant = $1 and made_by = 'key:' || $2", tenant.id, id_
+            )
             await self._audit.record(
                 transaction,
                 by,
@@ -192,8 +197,7 @@ def refuse_more(by: Principal, roles: Collection[str]) -> None:
 def refuse_roles(roles: Collection[str]) -> None:
     """Raises `Refused` for what is no name of a role."""
     for role in roles:
-        bare = role.removeprefix(PARTNER)
-        if not (0 < len(bare) <= 63 and bare.replace("-", "").replace("_", "").isalnum() and bare.isascii()):
+        if not _ROLE.fullmatch(role):
             raise Refused(
                 f"{plain(role, 63)!r} is no role", where="roles", mend="give letters, digits, - and _"
             )

@@ -42,7 +42,7 @@ _LIKELY = tuple(
     for pattern, put, flags in (
         (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", GONE, False),
         (r"\beyJ[\w-]{8,}(?:\.[\w-]*){2,4}", GONE, False),
-        (r"\bcd([kt])_(\d{1,10})_([0-9A-Za-z]{1,32})_[\w-]{8,}", rf"cd\1_\2_\3_{GONE}", False),
+        (r"\bcd([klst])_(\d{1,10})_([0-9A-Za-z]{1,32})_[\w-]{8,}", rf"cd\1_\2_\3_{GONE}", False),
         (r"\b(?:whsec_|hvs\.|hvb\.|sk_live_|sk_test_|gh[pousr]_|xox[abprs]-)[\w+/=.-]{8,}", GONE, False),
         (r"\b([a-z][a-z0-9+.-]*://[^\s:/@'\"]*):[^\s@/'\"]+@", rf"\1:{GONE}@", True),
         (
@@ -57,7 +57,7 @@ _LIKELY = tuple(
 )
 _WHOLE = re.compile(rf"{_NAME}s?", re.IGNORECASE)  # names whose values never show
 _NEAR = re.compile(
-    r"://|[:=]|eyJ|cd[kt]_|BEGIN|whsec_|hv[sb]\.|sk_|gh[pousr]_|xox|bearer|basic|digest|negot",
+    r"://|[:=]|eyJ|cd[klst]_|BEGIN|whsec_|hv[sb]\.|sk_|gh[pousr]_|xox|bearer|basic|digest|negot",
     re.IGNORECASE,
 )
 

@@ -1,7 +1,7 @@
-"""The texts that programs show: keys, and the access tokens that stand for them for a short time.
+"""The texts that are shown to prove something: keys, access tokens, cookies of sessions, one-time links.
 
     cdk_3_7f3k2qm0x1ab_SECRET     a key:    tenant 3, its id, 256 random bits
-    cdt_3_k2q7f30x1abm_SECRET     a token
+    cdt_3_k2q7f30x1abm_SECRET     a token; cds_ is the cookie of a session, cdl_ a one-time link
 
 Each begins with what it is, so that scanners of code and logs know it. It names its tenant and its row, so
 that it is found by a key that begins with the tenant, as everything is. The secret is drawn, not chosen, so
@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 
 KEY = "cdk"
 ACCESS = "cdt"
+SESSION = "cds"
+LINK = "cdl"
 
 _LETTERS = string.ascii_lowercase + string.digits
 _ID = 12  # letters
 _SECRET = 32  # bytes
-_FORM = re.compile(r"(cd[kt])_([1-9][0-9]{0,8})_([a-z0-9]{1,32})_([A-Za-z0-9_-]{43})")
+_FORM = re.compile(r"(cd[klst])_([1-9][0-9]{0,8})_([a-z0-9]{1,32})_([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ from crossdock.cli.demo import demo
 from crossdock.cli.doctor import doctor
 from crossdock.cli.key import key
 from crossdock.cli.move import move
+from crossdock.cli.person import person
+from crossdock.cli.provider import provider
 from crossdock.cli.repair import repair, retry
 from crossdock.cli.runs import cancel, events, replay, run, runs
 from crossdock.cli.sandbox import sandbox
@@ -64,6 +66,8 @@ _app.add_typer(access, name="access")
 _app.add_typer(audit, name="audit")
 _app.add_typer(tenant, name="tenant")
 _app.add_typer(key, name="key")
+_app.add_typer(person, name="person")
+_app.add_typer(provider, name="provider")
 
 
 @_app.callback()

@@ -43,10 +43,12 @@ def serve(
             url = await stack.enter_async_context(pages(system, port=None))
             if worker:
                 await stack.enter_async_context(system.worker())
+            first = await system.first_link(url)
             if json:
-                say_json({"url": url, "tenant": system.tenant.name, "data": str(settings.data)})
+                said = {"url": url, "tenant": system.tenant.name, "data": str(settings.data)}
+                say_json(said if first is None else {**said, "first": first})
             else:
-                await _welcome(system, url)
+                await _welcome(system, url, first)
             await interrupted()
 
     with told(json=json):
@@ -70,9 +72,12 @@ def worker(directory: Directory = HERE, json: Json = False) -> None:
         run(go())
 
 
-async def _welcome(system: System, url: str) -> None:
+async def _welcome(system: System, url: str, first: str | None) -> None:
     known = await system.history.counts(system.tenant)
     console.print(f"\nCrossdock runs: [bold]{url}[/bold]   (tenant {system.tenant.name}; Ctrl-C ends)\n")
+    if first is not None:
+        console.print("Nobody has an account yet. This link makes the first one, for a day:\n")
+        console.print(f"  {first}\n", highlight=False, soft_wrap=True)
     if known:
         return
     console.print("Nothing has happened here yet. What to do next:")

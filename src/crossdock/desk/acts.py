@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from crossdock.access import Policies, Principal
 from crossdock.access.audit import Audit
-from crossdock.access.keys import Keys as KeptKeys
+from crossdock.access.identity import Identity
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
 from crossdock.access.tenants import Tenants
@@ -26,6 +26,7 @@ from crossdock.desk.explain import Explain
 from crossdock.desk.ground import Asked, Ground, Told
 from crossdock.desk.house import Houses, Roles, Settings
 from crossdock.desk.keys import Keys
+from crossdock.desk.people import People, Providers
 from crossdock.desk.processes import Problems, Processes, Read
 from crossdock.desk.repairs import ManyRuns
 from crossdock.desk.runs import Runs
@@ -52,7 +53,7 @@ class Acts:
         registry: Registry,
         secrets: ConnectionSecrets,
         sealing: Sealing,
-        keys: KeptKeys,
+        identity: Identity,
         read: Read,
         problems: Problems,
     ) -> None:
@@ -72,8 +73,10 @@ class Acts:
         self.connections = Lines(ground, connections, registry, secrets)
         self.settings = Settings(ground, library)
         self.roles = Roles(ground)
-        self.keys = Keys(ground, keys)
-        self.explain = Explain(ground, keys)
+        self.keys = Keys(ground, identity.keys)
+        self.people = People(ground, identity.people)
+        self.providers = Providers(ground, identity.providers)
+        self.explain = Explain(ground, identity.keys)
         self.tenants = Houses(ground, Tenants(database, audit), secrets, sealing)
 
     async def outcome(self, by: Principal, asked: Asked, *, within: float = 2.0) -> Told | None:

@@ -159,6 +159,20 @@ class Ground:
         take_notice(request, response)
         return response
 
+    def door(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page for those who are not signed in: it tells nothing of the tenant but its name."""
+        token = token_of(request)
+        page = self.templates.get_template(template).render(
+            tenant=self.title or self.tenant.name,
+            root=str(request.scope.get("root_path", "")),
+            token=token,
+            token_field=TOKEN_FIELD,
+            **values,
+        )
+        response = HTMLResponse(page, status_code=status)
+        keep_token(request, response, token)
+        return response
+
     def plain_page(self, request: Request, *, status: int, title: str, text: str, mend: str) -> Response:
         """A page that says one thing, without asking the database: for errors."""
         page = self.templates.get_template("error.html.jinja").render(

@@ -2,17 +2,20 @@
 bounded forms.
 
 A post is taken only with the token that stands both in the form and in a cookie which other sites can neither
-read nor have sent along (SameSite), and never when the browser says that another site asked for it.
+read nor have sent along (SameSite), and never when the browser says that another site asked for it. Of who is
+signed in, the token follows from the session: it is of no use with another, and ends with it.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 import json
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -20,6 +23,7 @@ from starlette.responses import Response
 
 from crossdock.errors import Refused
 
+SESSION_COOKIE = "crossdock_session"
 TOKEN_COOKIE = "crossdock_token"  # noqa: S105 - a name
 NOTICE_COOKIE = "crossdock_notice"
 TOKEN_FIELD = "token"  # noqa: S105 - a name
@@ -43,6 +47,8 @@ class Notice:
 
 def token_of(request: Request) -> str:
     """The token of this browser: the one it has, or a new one."""
+    if session := session_of(request):
+        return _of_session(session)
     found = request.cookies.get(TOKEN_COOKIE, "")
     return found if len(found) == 43 and found.replace("-", "").replace("_", "").isalnum() else new_token()
 
@@ -54,7 +60,7 @@ def new_token() -> str:
 
 def keep_token(request: Request, response: Response, token: str) -> None:
     """Let the browser keep its token."""
-    if request.cookies.get(TOKEN_COOKIE) != token:
+    if not session_of(request) and request.cookies.get(TOKEN_COOKIE) != token:
         _set(request, response, TOKEN_COOKIE, token, seconds=12 * 3600)
 
 
@@ -75,10 +81,51 @@ async def posted(request: Request) -> dict[str, str]:
         )
     except ValueError as error:
         raise Refused(f"the form cannot be read: {error}", mend="send the form of the page") from error
-    cookie, given = request.cookies.get(TOKEN_COOKIE, ""), fields.pop(TOKEN_FIELD, "")
+    session = session_of(request)
+    cookie = _of_session(session) if session else request.cookies.get(TOKEN_COOKIE, "")
+    given = fields.pop(TOKEN_FIELD, "")
     if not cookie or not hmac.compare_digest(cookie.encode(), given.encode()):
         raise Refused("the page was too old to act on", mend="open the page again, then decide")
     return fields
+
+
+def session_of(request: Request) -> str:
+    """The cookie of the session that the browser shows; empty for none."""
+    return request.cookies.get(_session_name(request), "")
+
+
+def keep_session(request: Request, response: Response, text: str) -> None:
+    """Let the browser keep its session. Over https it is bound to this host, and never sent without it.
+
+    Strict would leave it out of the way back from an identity provider; posts have their token.
+    """
+    response.set_cookie(
+        _session_name(request),
+        text,
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    response.delete_cookie(TOKEN_COOKIE, path=_path(request))
+
+
+def drop_session(request: Request, response: Response) -> None:
+    """Let the browser forget its session."""
+    secure = request.url.scheme == "https"
+    response.delete_cookie(_session_name(request), path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def keep(
+    request: Request, response: Response, name: str, value: str, *, seconds: int, lax: bool = False
+) -> None:
+    """Let the browser keep something that only we read. `lax`: also on the way here from another site."""
+    _set(request, response, name, value, seconds=seconds, samesite="lax" if lax else "strict")
+
+
+def drop(request: Request, response: Response, name: str) -> None:
+    """Let the browser forget it."""
+    response.delete_cookie(name, path=_path(request))
 
 
 def set_notice(request: Request, response: Response, notice: Notice) -> None:
@@ -107,7 +154,23 @@ def own_address(given: str, otherwise: str) -> str:
     return given if ours else otherwise
 
 
-def _set(request: Request, response: Response, name: str, value: str, *, seconds: int) -> None:
+def _session_name(request: Request) -> str:
+    return f"__Host-{SESSION_COOKIE}" if request.url.scheme == "https" else SESSION_COOKIE
+
+
+def _of_session(session: str) -> str:
+    return hmac.new(session.encode(errors="replace"), b"crossdock.form.1", hashlib.sha256).hexdigest()
+
+
+def _set(
+    request: Request,
+    response: Response,
+    name: str,
+    value: str,
+    *,
+    seconds: int,
+    samesite: Literal["lax", "strict"] = "strict",
+) -> None:
     response.set_cookie(
         name,
         value,
@@ -115,7 +178,7 @@ def _set(request: Request, response: Response, name: str, value: str, *, seconds
         path=_path(request),
         secure=request.url.scheme == "https",
         httponly=True,
-        samesite="strict",
+        samesite=samesite,
     )
 
 

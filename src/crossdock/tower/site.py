@@ -15,14 +15,24 @@ from starlette.staticfiles import StaticFiles
 
 from crossdock.access import Resource
 from crossdock.access.headers import Headers
+from crossdock.access.identity import Identity
 from crossdock.desk import Acts
 from crossdock.engine import Connections, Repairs
-from crossdock.errors import Conflict, CrossdockError, Forbidden, NotFound, Refused, Unreachable
+from crossdock.errors import (
+    Conflict,
+    CrossdockError,
+    Forbidden,
+    NotFound,
+    NotProven,
+    Refused,
+    Unreachable,
+)
 from crossdock.process import Process
 from crossdock.store import Database, Tenant
+from crossdock.tower.doors import Doors, as_long_as, to_sign_in
 from crossdock.tower.ground import HERE, Ground, Who, templates
 from crossdock.tower.guard import POLICY
-from crossdock.tower.pages import act, desk, events, overview, processes, run, runs
+from crossdock.tower.pages import account, act, desk, events, overview, processes, run, runs, sign_in
 from crossdock.tower.pages import connections as lines
 from crossdock.tower.pages import repairs as many
 from crossdock.tower.stream import Stream
@@ -31,10 +41,12 @@ from crossdock.tower.telling.times import zone_of
 log = structlog.get_logger(__name__)
 
 _Handler = Callable[[Ground, Request], Awaitable[Response]]
+_DoorHandler = Callable[[Ground, Doors, Request], Awaitable[Response]]
 
 # What an error means to a browser. The first that fits counts.
 _STATUS: tuple[tuple[type[CrossdockError], int, str], ...] = (
     (NotFound, 404, "Not here"),
+    (NotProven, 401, "Please sign in"),
     (Forbidden, 403, "Not for you"),
     (Conflict, 409, "That has changed"),
     (Refused, 400, "Not taken"),
@@ -54,12 +66,15 @@ def app(
     who: Who,
     zone: str = "UTC",
     title: str = "",
+    identity: Identity | None = None,
+    address: str = "",
 ) -> Starlette:
     """The pages of one tenant, to be served alone or mounted anywhere.
 
     `read` compiles the text of a process, as the engine's library does. `who` says who looks. Times are told
-    in `zone`, an IANA name; `title` is what the pages call the tenant. Open pages keep connections open:
-    `await app.state.stream.close()` before the server is told to stop. Raises `Refused` for a bad zone.
+    in `zone`, an IANA name; `title` is what the pages call the tenant. With `identity` people sign in here,
+    which is called `address` from outside. Open pages keep connections open: `await app.state.stream.close()`
+    before the server is told to stop. Raises `Refused` for a bad zone.
     """
     ground = Ground(
         database=database,
@@ -79,10 +94,15 @@ def app(
         if not (person := await ground.person(request)).may_act:
             await ground.acts.policies.require(person.principal, "run.read", Resource(kind="run"))
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(stream.listen(), media_type="text/event-stream", headers=headers)
+        heard = as_long_as(who, request, stream.listen())
+        return StreamingResponse(heard, media_type="text/event-stream", headers=headers)
+
+    doors: list[BaseRoute] = []
+    if identity is not None:
+        doors = _doors(ground, Doors(identity=identity, address=address))
 
     site = Starlette(
-        routes=[*_routes(ground), Route("/stream", listen)],
+        routes=[*doors, *_routes(ground), Route("/stream", listen)],
         middleware=[Middleware(Headers, policy=POLICY)],
         exception_handlers={
             CrossdockError: _refusal(ground),
@@ -102,11 +122,10 @@ def _routes(ground: Ground) -> list[BaseRoute]:
         async def answer(request: Request) -> Response:
             if "\0" in unquote(str(request.url)) or "~00" in request.url.path:
                 raise NotFound("no page, and nothing on one, is named by a zero byte", mend="leave it out")
-            if shows:
-                person = await ground.person(request)
-                if not person.may(shows):
-                    about = Resource(kind=shows.partition(".")[0])
-                    await ground.acts.policies.require(person.principal, shows, about)
+            person = await ground.person(request)
+            if shows and not person.may(shows):
+                about = Resource(kind=shows.partition(".")[0])
+                await ground.acts.policies.require(person.principal, shows, about)
             return await handler(ground, request)
 
         return Route(path, answer, methods=[method])
@@ -137,6 +156,29 @@ def _routes(ground: Ground) -> list[BaseRoute]:
     ]
 
 
+def _doors(ground: Ground, doors: Doors) -> list[BaseRoute]:
+    def page(path: str, handler: _DoorHandler, method: str = "GET") -> Route:
+        async def answer(request: Request) -> Response:
+            return await handler(ground, doors, request)
+
+        return Route(path, answer, methods=[method])
+
+    return [
+        page("/sign-in", sign_in.ask),
+        page("/sign-in", sign_in.password, "POST"),
+        page("/sign-in/code", sign_in.code, "POST"),
+        page("/sign-in/with/{name}", sign_in.leave),
+        page("/sign-in/back", sign_in.come_back),
+        page("/sign-in/ended/{name}", sign_in.ended, "POST"),
+        page("/sign-out", sign_in.out, "POST"),
+        page("/signed-out", sign_in.signed_out),
+        page("/invitation/{link}", sign_in.invitation),
+        page("/invitation/{link}", sign_in.accept, "POST"),
+        page("/account", account.account),
+        page("/account", account.change, "POST"),
+    ]
+
+
 async def _icon(request: Request) -> Response:
     return RedirectResponse(f"{request.scope.get('root_path', '')}/static/icon.svg")
 
@@ -144,6 +186,8 @@ async def _icon(request: Request) -> Response:
 def _refusal(ground: Ground) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handle(request: Request, error: Exception) -> Response:
         assert isinstance(error, CrossdockError)  # noqa: S101 - registered for it alone
+        if isinstance(error, NotProven) and (leads := to_sign_in(request)) is not None:
+            return leads
         status, title = next((s, t) for kind, s, t in _STATUS if isinstance(error, kind))
         if status >= 500:
             log.warning("tower.error", path=request.url.path, error=str(error))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import LiteralString
 from zoneinfo import ZoneInfo
@@ -47,7 +47,7 @@ class Stream:
         self._closed = False
         self.looks = 0  # at the database, so far
 
-    async def listen(self) -> AsyncIterator[str]:
+    async def listen(self) -> AsyncGenerator[str, None]:
         """Server-sent events for one page, until it goes away or the stream is closed."""
         queue: asyncio.Queue[str | None] = asyncio.Queue(_QUEUED)
         if self._closed:

@@ -55,6 +55,7 @@
     busy = true; wanted = false;
     try {
       const answer = await fetch(location.href, { headers: { "x-refresh": "1" }, cache: "no-store" });
+      if (answer.status === 401) { location.reload(); return; }
       if (!answer.ok) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const focus = document.activeElement;
