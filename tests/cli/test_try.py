@@ -110,7 +110,7 @@ def test_an_expectation_that_does_not_hold_ends_with_status_1(
 def test_a_run_that_waits_for_something_named_is_well(cake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     try_(cake, script=script(cake.parent, "- { call: bake, refuses: the oven is cold }"))
     printed = capsys.readouterr().out
-    assert "exception refused_by_partner: the oven is cold" in printed
+    assert "exception refused_by_partner (medium): the oven is cold" in printed
     assert "bake/CAKE-1/1 bake held by refused_by_partner: the oven is cold" in printed
 
 

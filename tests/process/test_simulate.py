@@ -247,6 +247,17 @@ def test_a_wait_that_no_made_up_event_satisfies_is_named() -> None:
     assert wait.what == "no made-up warehouse.shipment_packed satisfies `until: order.number == 'X'`"
 
 
+def test_a_made_up_event_says_what_match_asks_for() -> None:
+    text = small(
+        "  packed:\n    await: warehouse.shipment_packed\n"
+        "    match: ${ event.pick == order.number && size(event.order) > 0 }\n" + WAIT
+    )
+    (run,) = play(text).runs
+    assert run.state.status == "completed"
+    (packed,) = [event.data for event in run.events if event.type == "warehouse.shipment_packed"]
+    assert packed["pick"] == run.state.key
+
+
 def test_an_event_that_names_nobody_is_parked_until_a_run_claims_its_alias() -> None:
     text = small(
         "  first: { wait: 2h }\n"

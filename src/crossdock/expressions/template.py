@@ -155,6 +155,8 @@ def _type(node: _Node) -> Type:
 
 
 def _nullable(node: _Node) -> bool:
+    if isinstance(node, _Literal):
+        return node.value is None
     return isinstance(node, _Whole) and node.expression.nullable
 
 

@@ -28,6 +28,8 @@ _OBJECT = {
     "step": "step",
     "nothing": "reason",
 }
+# Fields that mean something for one verb only.
+_OF_VERB = {"severity": "raise", "data": "emit", "most": "redo"}
 _NEEDS_OBJECT = frozenset({"raise", "escalate", "emit", "redo", "step"})
 
 
@@ -96,6 +98,9 @@ class ActionReader:
         if verb == "skip" and not step:
             places.problem(path, "`skip` skips a step, and here is none", "use `redo`, `cancel` or `raise`")
             return None
+        for field, only in _OF_VERB.items():
+            if field in value and verb != only:
+                places.problem((*path, field), f"`{field}` means nothing for `{verb}`", f"it is for `{only}`")
         severity = value.get("severity")
         if severity is not None and severity not in SEVERITIES:
             mend = nearest(str(severity), SEVERITIES)

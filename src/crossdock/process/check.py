@@ -8,16 +8,15 @@ limit. Each problem names file, line, step and mend.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import get_args
+from collections.abc import Iterator
 
-from crossdock.expressions import Expression, Record, Template
+from crossdock.expressions import Record, assignable
 from crossdock.process.catalogue import Catalogue
 from crossdock.process.definition import (
     Action,
     AwaitWork,
     CallWork,
+    ChooseWork,
     EmitWork,
     PersonWork,
     Process,
@@ -27,12 +26,10 @@ from crossdock.process.definition import (
 )
 from crossdock.process.problems import Problem, nearest
 from crossdock.process.reader import Reader
+from crossdock.process.readings import Texts, misreadings
 from crossdock.process.source import Path, Source
-from crossdock.process.state import RunStatus, StepStatus
-from crossdock.process.wiring import actions_of, named_steps
+from crossdock.process.wiring import actions_of
 
-Texts = Mapping[str, Sequence[Expression | Template]]
-_STATUS = re.compile(r"""\b(run|steps\.\w+)\.status\s*[!=]=\s*["'](\w*)["']""")
 _BUILT_IN = frozenset({"start", "end"})
 
 
@@ -49,23 +46,20 @@ class Check:
         self._misspelt = reader.misspelt
         # also those that could not be read: their problems are told already
         self._steps = frozenset(source.value["steps"])
-        self._ended: dict[str, set[str]] = {}  # step -> those that have ended when it starts
         self.problems: list[Problem] = []
 
     def run(self) -> list[Problem]:
         """Every rule, in turn."""
         self._needs()
         self._cycles()
-        for text in self._texts.get("", ()):
-            self._whole_steps((), text)
-            self._statuses((), text, "")
+        for found in misreadings(self._process, self._texts):
+            self._tell(found.path, found.message, found.mend, step=found.step, warning=found.warning)
         self._aliases()
         self._measures()
         self._handlers()
         for name, step in self._process.steps.items():
             self._deadline(name, step)
             self._actions(name, step)
-            self._reads(name, step)
             match step.work:
                 case CallWork():
                     self._call(name, step, step.work)
@@ -75,6 +69,8 @@ class Check:
                     self._child(name, step.work)
                 case EmitWork():
                     self._emitted(("steps", name, "emit"), step.work.type, name)
+                case ChooseWork():
+                    self._table(name, step.work)
                 case _:
                     pass
         return self.problems
@@ -167,64 +163,6 @@ class Check:
         if isinstance(step.work, RunWork):
             yield from sorted(step.work.growing)
 
-    def _earlier(self, name: str) -> set[str]:
-        """All steps that have ended for certain when this one starts."""
-        if name in self._ended:
-            return self._ended[name]
-        found = self._ended[name] = set()  # whoever comes here again goes in a circle, which is told
-        step = self._process.steps[name]
-        for other in (*step.needs, *(step.work.growing if isinstance(step.work, RunWork) else ())):
-            if other in self._process.steps and other not in found:
-                found.add(other)
-                if other not in self._process.triggers:  # one that nobody called for has waited for nothing
-                    found |= self._earlier(other)
-        causes = self._process.triggers.get(name)
-        if causes:  # the step whose place it takes had started, so what that needs has ended
-            found |= set.intersection(*(self._earlier(cause) for cause in causes))
-        return found
-
-    def _reads(self, name: str, step: Step) -> None:
-        """An expression that names a step which need not have ended yet may find nothing there."""
-        steps = self._process.steps
-        for text in self._texts.get(name, ()):
-            self._whole_steps(("steps", name), text, name)
-            self._statuses(("steps", name), text, name)
-        later = self._earlier(name)
-        awaited = step.work.growing if isinstance(step.work, RunWork) else frozenset[str]()
-        until = step.work.until if isinstance(step.work, AwaitWork) else None
-        free = named_steps([text for text in (until, step.deadline.by if step.deadline else None) if text])
-        texts = self._texts.get(name, ())
-        free |= {path[1] for text in texts for path in text.paths if path[::2] == ("steps", "status")}
-        free |= {path[1] for text in texts for path in text.probed if path[0] == "steps" and len(path) > 1}
-        for other in sorted(named_steps(self._texts.get(name, ()))):
-            if other in steps and other != name and other not in later | awaited | free | set(step.needs_any):
-                causes = self._process.triggers.get(name, frozenset())
-                if other not in causes:
-                    self._tell(
-                        ("steps", name),
-                        f"it reads {other}, which need not have ended when it starts",
-                        f"add {other} to its needs, or ask for its status first",
-                        step=name,
-                        warning=True,
-                    )
-
-    def _statuses(self, path: Path, text: Expression | Template, step: str) -> None:
-        """A status compared with a word that is none is never that."""
-        for expression in text.expressions if isinstance(text, Template) else (text,):
-            for whose, word in _STATUS.findall(expression.text):
-                known = get_args(RunStatus if whose == "run" else StepStatus)
-                if word not in known:
-                    message = f"the status of a {'run' if whose == 'run' else 'step'} is never `{word}`"
-                    self._tell(path, message, f"it is one of {', '.join(known)}", step=step)
-
-    def _whole_steps(self, path: Path, text: Expression | Template, step: str = "") -> None:
-        """A step as a whole is no value: what it is changes, and most of it nobody needs."""
-        for named in sorted(text.paths):
-            if named[:1] == ("steps",) and len(named) < 3:
-                whole = ".".join(named)
-                mend = f"name what of it is needed: `{whole}.output`" if len(named) == 2 else "name one step"
-                self._tell(path, f"`{whole}` is not a value", mend, step=step)
-
     # -- the rules -------------------------------------------------------------------------------------
 
     def _deadline(self, name: str, step: Step) -> None:
@@ -278,6 +216,23 @@ class Check:
             self._tell(("steps", name), "it does not say what a no does", mend, step=name)
         del step
 
+    def _table(self, name: str, work: ChooseWork) -> None:
+        path: Path = ("steps", name, "choose")
+        always = next((n for n, rule in enumerate(work.rules) if rule.when is None), len(work.rules))
+        if not work.collect and always + 1 < len(work.rules):
+            self._tell(
+                (*path, "rules", always + 1),
+                "this rule is never looked at: the one before it always hits",
+                "put what always hits last, or write `hit: collect`",
+                step=name,
+                warning=True,
+            )
+        if work.otherwise is not None and (work.collect or always < len(work.rules)):
+            why = "a table that collects gives an empty list" if work.collect else "a rule always hits"
+            self._tell(
+                (*path, "otherwise"), f"it is never given: {why}", "take it out", step=name, warning=True
+            )
+
     def _child(self, name: str, work: RunWork) -> None:
         known = self._catalogue.processes
         if work.process and work.process not in known and work.process != self._process.name:
@@ -306,6 +261,11 @@ class Check:
     def _action(self, path: Path, action: Action, *, step: str = "") -> None:
         if action.verb == "emit":
             self._emitted(path, action.word, step)
+            shape = self._catalogue.events.get(action.word)
+            given = action.data.type if action.data is not None else Record("", {}, literal=True)
+            why = assignable(given, shape.data, trusting=True) if shape is not None else None
+            if why:
+                self._tell(path, f"{action.word} cannot take this: {why}", "say it in `data:`", step=step)
         if action.verb in ("redo", "step") and action.word not in self._steps:
             mend = nearest(action.word, self._steps)
             if action.word == "nothing":
@@ -358,7 +318,12 @@ class Check:
     def _measures(self) -> None:
         for measure in self._process.measures:
             for field, name in (("from", measure.start), ("to", measure.end)):
-                if name not in self._steps and name not in _BUILT_IN:
+                if name == ("end" if field == "from" else "start"):
+                    mend = "`from: start` or a step, `to: end` or a step"
+                    self._tell(
+                        ("measures", measure.name, field), f"nothing is measured `{field}: {name}`", mend
+                    )
+                elif name not in self._steps and name not in _BUILT_IN:
                     mend = nearest(name, self._steps | _BUILT_IN)
                     self._tell(("measures", measure.name, field), f"there is no step `{name}`", mend)
 

@@ -181,7 +181,8 @@ def _settle(turn: Turn, name: str, item: str, status: str, reason: str, output: 
     children = step.children
     work = turn.process.steps[name].work
     assert children is not None and isinstance(work, RunWork)  # noqa: S101, PT018 - the caller has looked
-    children.open = {key: value for key, value in children.open.items() if key != item}
+    children.open = children.open.copy()  # of ten thousand: a copy is quick, a comprehension is not
+    del children.open[item]
     turn.record("child.ended", name, item, status=status, reason=reason, output=output)
     if status == "completed":
         children.succeeded += 1

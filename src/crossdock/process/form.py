@@ -40,6 +40,7 @@ _MENDS = {
     "array": "write `- ` lines, or [ ]",
     "string": "put it in quotes",
     "integer": "write a whole number",
+    "boolean": "write true or false",
 }
 
 
@@ -71,6 +72,9 @@ def _misfits(value: Any, schema: dict[str, Any], path: Path) -> Iterator[tuple[P
             mend = "write one word, or a text in quotes"
         if any(form.get("pattern", "").startswith(_EXPRESSION) for form in forms) and value is not None:
             mend = "write it as `${ ... }`"
+        words = [str(word) for form in forms for word in form.get("enum", ())]
+        if words:
+            mend = f"write one of {', '.join(words)}"
         if field := _field_for(value, forms):
             mend = f"write `{{ {field}: {value} }}`"
         yield path, f"here stands {shown}, where {said} {'are' if said == 'fields' else 'is'} needed", mend

@@ -121,7 +121,7 @@ class Reader(Names):
             again="allow"
             if self.choice(("again",), value.get("again"), ("allow", "refuse")) == "allow"
             else "refuse",
-            calendar=self.template(("calendar",), calendar, environment) if calendar else None,
+            calendar=self.template(("calendar",), calendar, environment, want=STRING) if calendar else None,
             start=tuple(self._starts(value.get("start") or [], variable)),
             alias=aliases(self, ("alias",), value.get("alias") or {}, environment),
             on={

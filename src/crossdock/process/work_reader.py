@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
-from crossdock.expressions import DYN, STRING, Environment, ListOf, Template, Type
+from crossdock.expressions import (
+    BOOL,
+    DOUBLE,
+    DYN,
+    MONEY,
+    QUANTITY,
+    STRING,
+    Environment,
+    ListOf,
+    Record,
+    Template,
+    Type,
+)
 from crossdock.process.actions_reader import ActionReader
 from crossdock.process.definition import (
     AwaitWork,
@@ -27,6 +39,8 @@ from crossdock.process.scope import Scope, event_type
 from crossdock.process.source import Path
 
 _A_LIST = "name a list: of the document, or the `events` of a step that awaits several"
+_A_KEY = "say what names an item: `item_key: ${ item.number }`"
+_OWN_KEYS = ("id", "number", "key", "name")
 SLUG = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -160,6 +174,9 @@ class WorkReader:
         at: Path = (*path, "wait")
         if isinstance(raw, str) and raw.strip().startswith("${"):
             return WaitWork(until=self._in.time_or_length(at, raw, environment))
+        if isinstance(raw, str) and re.match(r"\d{4}-\d\d-\d\d", raw):
+            self._in.problem(at, f"{raw!r} is a time", f"write `wait: {{ until: {raw} }}`")
+            return None
         if not isinstance(raw, dict):
             return WaitWork(duration=self._in.length(at, raw, environment))
         given = {key: raw[key] for key in ("for", "until", "cut_off") if raw.get(key)}
@@ -233,6 +250,8 @@ class WorkReader:
                 item = items.type.item
             elif items.type != DYN:
                 self._in.problem((*path, "each"), f"`each` needs a list, and this is {items.type}", _A_LIST)
+        if each is not None and "item_key" not in value and not _has_key(item):
+            self._in.problem((*path, "each"), f"{item} has no key of its own", _A_KEY)
         inner = self._scope.environment({"item": item}) if each is not None else environment
         document = self._in.template((*path, "with"), value["with"], inner) if "with" in value else None
         known = self._in.catalogue.processes.get(name)
@@ -256,6 +275,13 @@ class WorkReader:
     def _set(self, path: Path, value: dict[str, Any]) -> SetWork | None:
         values = self._in.template((*path, "set"), value["set"], self._scope.environment())
         return SetWork(values=values) if values is not None else None
+
+
+def _has_key(item: Type) -> bool:
+    """Whether an item of a list tells by itself which one it is."""
+    if isinstance(item, Record):
+        return any(key in item.fields for key in _OWN_KEYS)
+    return item not in (MONEY, QUANTITY, BOOL, DOUBLE)
 
 
 def _listed(raw: Any) -> list[Any]:

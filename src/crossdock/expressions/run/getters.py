@@ -194,6 +194,19 @@ def connected(left: Getter, right: Getter, *, by: bool) -> Getter:
     return decide
 
 
+def sized(value: Getter) -> Getter:
+    """How many items a list has."""
+
+    def count(values: Mapping[str, object]) -> int:
+        items = value(values)
+        if not isinstance(items, list | tuple | Mapping | str):
+            mend = "give a fallback: default(..., ...)" if items is None else ""
+            raise EvaluationError(f"size does not take {amounts.kind(items)}", mend=mend)
+        return len(items)
+
+    return count
+
+
 def negated(value: Getter) -> Getter:
     """`!`."""
     return lambda values: not truth(value(values))

@@ -23,6 +23,8 @@ from crossdock.expressions.run.getters import Getter
 from crossdock.expressions.types import (
     BOOL,
     DECIMAL,
+    DOUBLE,
+    DURATION,
     DYN,
     INT,
     MONEY,
@@ -32,6 +34,7 @@ from crossdock.expressions.types import (
     ListOf,
     MapOf,
     Scalar,
+    Type,
 )
 
 SYMBOLS: Mapping[str, str] = {
@@ -93,13 +96,21 @@ class Plan:
         if isinstance(node, Call):
             if self._ours(node) is not None:
                 return True
-            if self._plain(node):
+            if self._plain(node) or self._size(node):
                 return all(self._able(arg, local) for arg in node.args)
         return self._steps(node, local) is not None
 
     def _loops_here(self, node: Loop, local: frozenset[str]) -> bool:
-        """A macro runs here if a step of it needs us, if it is in one that does, or for the order of keys."""
-        if local or _needs(self, node.step, frozenset({node.var})):
+        """A macro runs here if a step of it needs us, if it is in one that does, or for the order of keys.
+
+        So does one that makes a list: the runtime copies the list for each item, and takes seconds for some
+        thousand. What it would convert for a later step (instants) stays there.
+        """
+        if (
+            local
+            or (isinstance(node.init, Items) and _is_json(node.type))
+            or _needs(self, node.step, frozenset({node.var}))
+        ):
             return True
         unordered = isinstance(node.range.type, MapOf) or node.range.type == DYN
         return unordered and self._steps(node.range, local) is None
@@ -117,6 +128,10 @@ class Plan:
         return left == right and left in (
             (INT, STRING, BOOL) if symbol in getters.EQUALITY else (INT, STRING)
         )
+
+    def _size(self, node: Call) -> bool:
+        """The size of a list: Python need not hand it over to count it."""
+        return node.function == "size" and node.target is None and isinstance(node.args[0].type, ListOf)
 
     def _ours(self, node: Call) -> Callable[..., Any] | None:
         """What runs a call, if it is one of ours."""
@@ -160,6 +175,8 @@ class Plan:
             if run is not None:
                 getter = getters.call(run, tuple(self.getter(arg, local) for arg in node.args))
                 return getters.constant(getter({})) if self._literal(node) else getter
+            if self._size(node):
+                return getters.sized(self.getter(node.args[0], local))
             if self._plain(node):
                 return self._operator(node, tuple(self.getter(arg, local) for arg in node.args))
         return self._path(node, local)
@@ -228,6 +245,13 @@ class Plan:
                 node = node.args[0]
             else:
                 return None
+
+
+def _is_json(type_: Type) -> bool:
+    """Whether values of a type are in CEL what they are in JSON, all through its lists and maps."""
+    while isinstance(type_, ListOf | MapOf):
+        type_ = type_.item if isinstance(type_, ListOf) else type_.value
+    return type_ not in (TIMESTAMP, DURATION, DOUBLE)
 
 
 def _equality(node: Call) -> Callable[..., Any] | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from crossdock.errors import CrossdockError
 from crossdock.process.advance import advance
@@ -16,7 +19,10 @@ from crossdock.process.simulate.script import Script
 from crossdock.process.simulate.values import Values
 from crossdock.process.simulate.world import World
 from crossdock.process.state import ENDED_STEP
+from crossdock.process.views import StepsView
 
+# What `match` compares with a value that is known: event.gate == transfer.from, event.kind in ["a", "b"]
+_EQUALS = re.compile(r"""\bevent\.(\w+)\s*(?:==|in\s*\[)\s*(?:"([^"\\]*)"|'([^'\\]*)'|(\w+(?:\.\w+)+))""")
 _MOST_TRIES = 5
 _FIRST, _NEXT = timedelta(hours=6), timedelta(hours=18)
 _OVERDUE = timedelta(hours=1)
@@ -92,7 +98,8 @@ class Awaited:
             return
         taken: Event | None = None
         for type_ in self._free(run, work):
-            event = self.world.about_event(type_, self.values.event(run, type_, name, {}))
+            given = _matching(run, work)
+            event = self.world.about_event(type_, self.values.event(run, type_, name, given))
             status, more = self._tried(run, event, name)
             if status == "succeeded":
                 self._tries[key] += 1
@@ -128,3 +135,18 @@ class Awaited:
         except CrossdockError:
             return "", False
         return after.status, len(after.events) > len(run.state.steps[name].events)
+
+
+def _matching(run: Run, work: AwaitWork) -> dict[str, Any]:
+    """What an event has to say for `match` to hold, as far as that is an equality with what is known."""
+    text = work.match.text if work.match is not None else ""
+    given: dict[str, Any] = {}
+    for field_, double, single, path in _EQUALS.findall(text):
+        value: Any = double or single
+        if path:
+            value = {run.process.variable: run.state.document, "steps": StepsView(run.state.steps)}
+            for part in path.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            given.setdefault(field_, value)
+    return given
