@@ -87,6 +87,8 @@ MISTAKES = [
     (("document: Parcel", "document: Parcle"), "there is no document `Parcle`", "did you mean `Parcel`?", 3),
     (("scanned: { data: { parcel: string, \"n?\": int } }", "scanned: { data: { parcel: string }, about: { parcel: nr } }"), "its data has no field `nr`", "", 11),
     (("Parcel: { number", "Weight: quantity\n    Parcel: { number"), "Weight has no fields: it is quantity", "write `name: type` lines", 8),
+    (('{ number: "${ parcel.number }" }', "{ }"), "erp.do cannot take this: number: missing", "give it: `number: ...`", 19),
+    (("slow: { severity: low }", "slow: { severity: low, colour: red }"), "unknown field `colour`", "known: meaning, owner, severity", 15),
     (("{ raise: slow }", "{ raise: slow, most: 2 }"), "`most` means nothing for `raise`", "it is for `redo`", 25),
     (("{ raise: slow }", "{ emit: parcel.scanned, data: { n: 1 } }"), "parcel.scanned cannot take this: parcel: missing", "say it in `data:`", 25),
     (("declare:", "measures: { m: { from: start, to: start } }\ndeclare:"), "nothing is measured `to: start`", "`to: end` or a step", 6),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from crossdock.process.problems import Problem
+from crossdock.process.problems import Problem, nearest
 from crossdock.process.schema import SCHEMA
 from crossdock.process.source import Path, Source
 
@@ -148,7 +148,7 @@ def _breaks(value: Any, form: dict[str, Any], path: Path) -> Iterator[tuple[Path
         for key, inner in items:
             shape = _shape(form, key)
             if shape is False:
-                yield (*path, key), f"unknown field `{key}`", ""
+                yield (*path, key), f"unknown field `{key}`", nearest(str(key), form.get("properties", ()))
             elif isinstance(shape, dict):
                 yield from _breaches(inner, shape, (*path, key))
     if isinstance(value, dict):

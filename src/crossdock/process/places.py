@@ -44,6 +44,9 @@ _WHOLE = re.compile(r"\s*\$\{([\s\S]*)\}\s*\Z")
 
 def written_as(why: str) -> str:
     """The mend for what does not fit: how a value of the type that is needed is written."""
+    name, missing, _ = why.partition(": missing;")
+    if missing:
+        return f"give it: `{name}: ...`"
     return next((f"write {form}" for said, form in _WRITTEN.items() if said in why), "")
 
 
