@@ -166,6 +166,7 @@ class Run:
         by: str = "",
         roles: tuple[str, ...] = (),
         kind: str = "human",
+        behind: str = "",
         time: datetime | None = None,
         received: datetime | None = None,
         id: str = "",
@@ -181,7 +182,7 @@ class Run:
             received=received or self.now,
             now=self.now,
             data=data,
-            actor=Actor(id=by, roles=roles, kind=kind) if by else None,
+            actor=Actor(id=by, roles=roles, kind=kind, behind=behind) if by else None,
             trusted=trusted,
         )
 
@@ -314,9 +315,9 @@ class Run:
         **more: Any,
     ) -> Run:
         """A person decides the open task of a step."""
-        kind = more.pop("kind", "human")
+        kind, behind = more.pop("kind", "human"), more.pop("behind", "")
         data = {"task": self.state.steps[step].task, "decision": decision, **more}
-        return self.take(self.make("task.decided", data, by=by, roles=roles, kind=kind))
+        return self.take(self.make("task.decided", data, by=by, roles=roles, kind=kind, behind=behind))
 
     def child(
         self, step: str, item: str = "", status: str = "completed", output: Any = None, reason: str = ""

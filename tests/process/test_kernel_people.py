@@ -56,6 +56,8 @@ def test_a_yes_lets_what_needs_it_go_on_and_says_who():
         ({"by": "ann"}, "ann is excluded"),
         ({"roles": ("clerk",)}, "has not the role boss"),
         ({"kind": "assistant"}, "an assistant may propose"),
+        ({"by": "key:7", "kind": "key", "behind": "ann"}, "key:7 is excluded"),
+        ({"by": "key:8", "kind": "key"}, "nobody answers for key:8"),
         ({"by": ""}, "nobody is named"),
         ({"decision": "maybe"}, "neither approved nor refused"),
         ({"seen": "old"}, "has changed since"),
@@ -66,6 +68,12 @@ def test_a_decision_that_may_not_be_taken_is_refused_with_the_reason(who: dict[s
     run = approval().decide("a", **who)
     assert run.status("a") == "waiting"
     assert why in run.told("decision.refused")[0]["reason"]
+
+
+def test_what_a_key_decides_the_person_behind_it_has_decided():
+    run = approval().decide("a", by="key:9", kind="key", behind="bob")
+    assert run.told("task.decided")[0]["by"] == "bob"
+    assert run.told("step.succeeded")[0]["by"] == "bob"
 
 
 def test_where_those_excluded_are_not_known_whoever_started_the_run_is():
@@ -229,6 +237,9 @@ def test_an_approval_cannot_be_supplied_and_those_excluded_cannot_skip_it():
     assert "ann is excluded" in run.last[-1].data["reason"]
     run.event("step.skip", {"step": "a", "note": "no"}, by="bot", kind="assistant")
     assert run.last[-1].what == "step.skip_refused"
+    for behind, why in (("ann", "ann is excluded"), ("", "nobody answers for key:7")):
+        run.event("step.skip", {"step": "a", "note": "no"}, by="key:7", kind="key", behind=behind)
+        assert why in run.last[-1].data["reason"]
     run.decide("a", "refused").close("trouble", action="skip", by="ann")
     assert run.status("a") == "held"
     run.close("trouble", action="skip", by="bob")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -77,11 +77,21 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """Policies that can be asked. `policies` are in Cedar's own numbering."""
+    """Policies that can be asked, by name; `texts` are their texts."""
 
     rules: Rules
-    set: cedarpy.PolicySet
     policies: Mapping[str, Policy]
+    texts: Mapping[str, str]
+    _about: dict[str, tuple[cedarpy.PolicySet, Sequence[Policy]]] = field(default_factory=dict)
+
+    def about(self, action: str) -> tuple[cedarpy.PolicySet, Sequence[Policy]]:
+        """Those that can decide that act, as Cedar takes them, and in its order: fewer cost less."""
+        found = self._about.get(action)
+        if found is None:
+            those = [one for one in self.policies.values() if one.is_about(action)]
+            made = cedarpy.PolicySet.from_str("\n".join(self.texts[one.name] for one in those))
+            found = self._about[action] = made, those
+        return found
 
     def those_that_permit(self, action: str) -> list[str]:
         """The roles that may do it to whatever it is."""
@@ -113,9 +123,11 @@ def compiled(rules: Rules) -> Compiled:
             raise Refused(f"there are two policies {policy.name}", mend="give this one another name")
         taken.add(policy.name)
     every = [*shipped, *defined, *own]
-    text = "\n".join(source for _, source in every)
-    policies = {f"policy{n}": policy for n, (policy, _) in enumerate(every)}
-    return Compiled(rules=rules, set=cedarpy.PolicySet.from_str(text), policies=MappingProxyType(policies))
+    return Compiled(
+        rules=rules,
+        policies=MappingProxyType({policy.name: policy for policy, _ in every}),
+        texts=MappingProxyType({policy.name: text for policy, text in every}),
+    )
 
 
 def entities(principal: Principal, resource: Resource, *, operator: bool) -> str:

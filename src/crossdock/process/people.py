@@ -18,6 +18,7 @@ from crossdock.expressions import Template, problems
 from crossdock.process import undoing
 from crossdock.process.actions import perform
 from crossdock.process.definition import PersonWork
+from crossdock.process.messages import Actor
 from crossdock.process.turn import FAILURES, Turn
 
 
@@ -119,6 +120,8 @@ def may_not_skip(turn: Turn, name: str, by: str) -> str:
     actor = turn.event.actor
     if actor is None or actor.kind == "assistant":
         return "a person has to skip an approval"
+    if _nobody_answers(actor, work):
+        return f"nobody answers for {actor.id}, and there are people who may not skip this"
     if {actor.id, actor.person} & set(_excluded(turn, work)):
         return f"{by} is excluded here: who asks for it may not skip its approval"
     return ""
@@ -140,6 +143,8 @@ def _objection(turn: Turn, name: str, work: PersonWork, data: dict[str, Any]) ->
     roles = (work.role, *turn.look(name).escalated)
     if not set(roles) & set(actor.roles):
         return f"{actor.id} has not the role {' or '.join(roles)}"
+    if _nobody_answers(actor, work):
+        return f"nobody answers for {actor.id}, and there are people who may not decide this"
     if {actor.id, actor.person} & set(_excluded(turn, work)):
         return f"{actor.id} is excluded here: who asks for it may not also decide it"
     candidates = _people(turn, work.candidates)
@@ -160,6 +165,11 @@ def _objection(turn: Turn, name: str, work: PersonWork, data: dict[str, Any]) ->
         if wrong:
             return "the form is not complete: " + "; ".join(wrong[:5])
     return ""
+
+
+def _nobody_answers(actor: Actor, work: PersonWork) -> bool:
+    """Whether it cannot be known that this is not somebody who may not: a key behind which nobody stands."""
+    return bool(work.excluded) and actor.kind == "key" and not actor.behind
 
 
 def _excluded(turn: Turn, work: PersonWork) -> list[str]:
