@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import structlog
 import yaml
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Mount
@@ -36,7 +37,7 @@ from crossdock.access.secrets import ConnectionSecrets
 from crossdock.access.sessions import Sessions
 from crossdock.access.tenants import OPERATOR, Tenants
 from crossdock.access.who import EVERY_ROLE
-from crossdock.api import Ground, Imports, NameBook
+from crossdock.api import Ground, Imports, NameBook, nothing_here
 from crossdock.api import app as rest
 from crossdock.api.limits import Bounds, Limits
 from crossdock.api.oauth import oauth
@@ -195,6 +196,7 @@ class System:
         site = Starlette(
             routes=[*tokens, Mount("/hooks", hooks), Mount("/api/v1", api), Mount("/", tower)],
             middleware=[Middleware(Headers), self._limits()],
+            exception_handlers={HTTPException: nothing_here},
         )
         site.state.stream = tower.state.stream
         return site

@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from acting import acts_of
@@ -25,7 +27,7 @@ from crossdock.access.identity import Identity
 from crossdock.access.master import Masters
 from crossdock.access.sealing import Sealing
 from crossdock.access.tenants import Tenants
-from crossdock.api import Ground, Imports, NameBook, app
+from crossdock.api import Ground, Imports, NameBook, app, nothing_here
 from crossdock.api.throttle import Alone, Throttle
 from crossdock.api.throttle_rules import Rules
 from crossdock.connect import Registry
@@ -327,7 +329,11 @@ async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncItera
         check=lambda text: check(text, CATALOGUE),
     )
     api = app(ground)
-    site = Starlette(routes=[Mount("/api/v1", api)], middleware=[(Headers, (), {})])  # type: ignore[list-item]
+    site = Starlette(
+        routes=[Mount("/api/v1", api)],
+        middleware=[Middleware(Headers)],
+        exception_handlers={HTTPException: nothing_here},
+    )
     world = World(
         database,
         tenant,

@@ -12,6 +12,7 @@ import secrets
 
 import structlog
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,7 +35,7 @@ def app(ground: Ground) -> FastAPI:
     api.state.ground = ground
     for router in ROUTERS:
         api.include_router(router)
-    api.add_exception_handler(HTTPException, _elsewhere)
+    api.add_exception_handler(HTTPException, nothing_here)
     api.add_exception_handler(Exception, _fault)
 
     async def description(_request: Request) -> Response:
@@ -45,15 +46,26 @@ def app(ground: Ground) -> FastAPI:
     return api
 
 
-async def _elsewhere(request: Request, error: Exception) -> Response:
+async def nothing_here(request: Request, error: Exception) -> Response:
     """What no endpoint answers: an address that is not there, a method that it does not take."""
     path, id_ = request.url.path, request.scope.get("crossdock_request", "")
     if isinstance(error, HTTPException) and error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _allowed(request)
         refused = NotAllowed(f"{request.method} is not taken here", mend=f"use {allowed}")
         return problem(refused, path=path, request=id_)
     missing = NotFound(f"there is nothing at {shown(path)}", mend="see /api/v1/openapi.json")
     return problem(missing, path=path, request=id_)
+
+
+def _allowed(request: Request) -> str:
+    """The methods that an address takes: of the address as it stands, else of the pattern that it fits."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    fitting: dict[str, set[str]] = {}
+    for one in (route for router in ROUTERS for route in router.routes):
+        if isinstance(one, APIRoute) and one.path_regex.match(path):
+            fitting.setdefault(one.path, set()).update(one.methods or ())
+    nearest = min(fitting, key=lambda pattern: pattern.count("{"), default="")
+    return ", ".join(sorted(fitting.get(nearest, {"GET"})))
 
 
 async def _fault(request: Request, error: Exception) -> Response:

@@ -110,17 +110,21 @@ def description(api: FastAPI) -> dict[str, Any]:
     found["security"] = [{"key": []}]
     for path in found["paths"].values():
         for method, operation in path.items():
-            _complete(method, operation)
+            _complete(method, operation, schemas)
     return found
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
+def _complete(method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     responses = operation["responses"]
+    _name_fields(operation, schemas)
     for status in list(responses):
         if status == "422" or (status == "200" and not responses[status].get("content")):
             del responses[status]
     parameters = operation.setdefault("parameters", [])
     names = {one["name"] for one in parameters}
+    for one in parameters:  # in an address there is no null: what is absent is not there
+        some = [kind for kind in one["schema"].pop("anyOf", ()) if kind != {"type": "null"}]
+        one["schema"].update(some[0] if len(some) == 1 else {"anyOf": some} if some else {})
     statuses = list(_ALWAYS)
     if method == "post":
         statuses += _OF_POST
@@ -128,7 +132,7 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     changes = operation.pop("x-changes", "must" if method in ("put", "patch", "delete") else "")
     if changes:
         statuses += [one for one in _OF_CHANGE if one != "428" or changes == "must"]
-        parameters.append(_MATCH)
+        parameters.append(_MATCH | {"required": True} if changes == "must" else _MATCH)
     for status, one in responses.items():
         one["description"] = one.get("description") or "Done"
         if "format" in names and status == "200":
@@ -150,3 +154,18 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(responses.items()))
     if not parameters:
         del operation["parameters"]
+
+
+def _name_fields(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Say in the description of `fields` which ones there are: those of what the answer holds."""
+    given = [one for one in operation.get("parameters", ()) if one["name"] == "fields"]
+    answers = [one for status, one in operation["responses"].items() if status.startswith("2")]
+    content: dict[str, Any] = (answers[0] if answers else {}).get("content", {}).get("application/json", {})
+    shape = schemas.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+    item = shape.get("properties", {}).get("items", {}).get("items", {}).get("$ref", "")
+    if item:
+        shape = schemas[item.rpartition("/")[2]]
+    names = "|".join(shape.get("properties", ()))
+    way = f"({names})([.][A-Za-z0-9_]+)*"
+    for one in given:
+        one["schema"] = {"type": "string", "maxLength": 1000, "pattern": f"^{way}(,{way})*$"}

@@ -14,7 +14,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -33,6 +33,16 @@ MOST = 200  # of one page
 _PIECE = 500  # rows of an export that are read together
 _NOT_ASKED = frozenset({"cursor", "limit", "fields", "expand", "format"})  # change no row of the view
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def expanding(*parts: str) -> Any:
+    """The parameter that says which parts are written out."""
+    some = "|".join(parts)
+    return Field(
+        None,
+        description=f"With: {', '.join(parts)}; apart by commas",
+        json_schema_extra={"anyOf": [{"type": "string", "pattern": f"^({some})(,({some}))*$"}]},
+    )
 
 
 class View(BaseModel):
@@ -212,11 +222,6 @@ def _cell(value: Any) -> Any:
     if isinstance(value, Mapping | list | tuple | msgspec.Raw):
         value = msgspec.json.encode(value).decode()
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def aware(instant: datetime | None) -> datetime | None:
-    """An instant without a zone is UTC."""
-    return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant
 
 
 class Where:

@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from crossdock.errors import NotFound, Refused
+from crossdock.errors import NotFound
 from crossdock.store import Database, Tenant
 
 _MOST_TENANTS = 4096
@@ -79,15 +79,15 @@ class Names:
         return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
 
     def place(self, asked: str, cursor: str) -> list[Any]:
-        """The place in a cursor. Raises `Refused` where it is of another question, tenant or make."""
+        """The place in a cursor. Raises `NotFound` where it is of another question, tenant or make."""
         given = cursor if len(cursor) <= _LONGEST and cursor.isascii() else ""
         try:
             sealed = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
             opened = self._places.decrypt(sealed[:12], sealed[12:], asked.encode())
             return msgspec.json.decode(opened, type=list[Any])
         except (ValueError, binascii.Error, InvalidTag, msgspec.DecodeError):
-            raise Refused(
-                "this cursor is not one of this list",
+            raise NotFound(
+                "this cursor leads nowhere in this list",
                 where="query.cursor",
                 mend="take `next` of the page before, and ask with the same filters; or begin without one",
             ) from None

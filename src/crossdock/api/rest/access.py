@@ -17,11 +17,12 @@ from crossdock.access.policy_form import Role, Rules
 from crossdock.api.acting import Given
 from crossdock.api.description import PREFIX
 from crossdock.api.ground import Asked
-from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, Where, aware, chosen_fields, pick
+from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, Where, chosen_fields, pick
 from crossdock.api.names import missing
 from crossdock.api.route import router
 from crossdock.api.strict import near, shown
 from crossdock.errors import Refused
+from crossdock.model.codes import Instant
 from crossdock.store import TenantTransaction
 
 routes = router("access")
@@ -100,7 +101,7 @@ class MakeKey(Given):
     name: Annotated[str, StringConstraints(max_length=100)] = Field("", description="What it is for")
     roles: list[Word] = Field(min_length=1, max_length=50, description="What it may do")
     scopes: list[Word] | None = Field(None, max_length=100, description="Narrowed to these acts")
-    expires: datetime | None = Field(None, description="Believed until then")
+    expires: Instant | None = Field(None, description="Believed until then")
     note: Note = Field("", description="Why: it stays in the audit")
 
 
@@ -156,7 +157,7 @@ class Why(Out):
 class WhyQuery(View):
     """What one would do."""
 
-    action: Text = Field(description="The act, as `run.cancel`")
+    action: Text = Field(description="The act, as `run.cancel`", json_schema_extra={"enum": list(ACTIONS)})
     process: Text | None = Field(None, description="On a thing of this process")
     connection: Text | None = Field(None, description="About this connection")
     role: list[Text] = Field([], max_length=20, description="Of a task: the roles that decide it")
@@ -273,7 +274,7 @@ async def make_key(call: Asked, given: MakeKey) -> Response:
         roles=given.roles,
         scopes=given.scopes,
         name=given.name,
-        expires=aware(given.expires),
+        expires=given.expires,
         note=given.note,
     )
     value = pick(_key(made.key), ())

@@ -14,8 +14,9 @@ from starlette.responses import Response, StreamingResponse
 from crossdock.access.audit import Filter
 from crossdock.access.audit_form import Entry
 from crossdock.api.ground import Asked, Call
-from crossdock.api.listing import Listing, Out, Paged, Row, Text, aware
+from crossdock.api.listing import Listing, Out, Paged, Row, Text
 from crossdock.api.route import router
+from crossdock.model.codes import Instant
 from crossdock.store import TenantTransaction
 
 routes = router("audit")
@@ -31,8 +32,8 @@ class AuditQuery(Paged):
     kind: Text | None = Field(None, description="On a thing of this kind")
     on: Text | None = Field(None, description="With `kind`: on this one")
     outcome: Literal["done", "refused", "failed"] | None = Field(None, description="That came to this")
-    since: datetime | None = Field(None, description="At this instant or later")
-    until: datetime | None = Field(None, description="Before this instant")
+    since: Instant | None = Field(None, description="At this instant or later")
+    until: Instant | None = Field(None, description="Before this instant")
 
 
 class Act(Out):
@@ -89,8 +90,8 @@ async def list_acts(call: Asked, query: Annotated[AuditQuery, Query()]) -> Respo
         on_kind=query.kind,
         on_id=on,
         outcome=query.outcome,
-        since=aware(query.since),
-        until=aware(query.until),
+        since=query.since,
+        until=query.until,
     )
 
     async def fetch(_transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:

@@ -16,7 +16,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from crossdock.api.ground import Asked, Call
-from crossdock.api.listing import Listing, Out, Row, Text, View, Where, chosen_fields, pick
+from crossdock.api.listing import Listing, Out, Row, Text, View, Where, chosen_fields, expanding, pick
 from crossdock.api.names import missing
 from crossdock.api.rest import runs
 from crossdock.api.rest.run import about
@@ -35,13 +35,13 @@ select id, name from crossdock.process_version where tenant = crossdock.tenant()
 class DocumentView(View):
     """How a document is shown."""
 
-    expand: Text | None = Field(None, description=f"With: {', '.join(_EXPAND)}")
+    expand: Text | None = expanding(*_EXPAND)
 
 
 class DocumentQuery(RunQuery):
     """Which documents, in which order."""
 
-    expand: Text | None = Field(None, description=f"With each: {', '.join(_EXPAND)}")
+    expand: Text | None = expanding(*_EXPAND)
 
 
 class Shown(Out):

@@ -83,7 +83,7 @@ _EVENT = {
         "source": {"type": "string", "minLength": 1},
         "type": {"type": "string", "minLength": 1},
         "time": {"type": "string", "format": "date-time"},
-        "subject": {"type": "string"},
+        "subject": {"type": "string", "minLength": 1},
         "data": {"type": "object"},
     },
 }

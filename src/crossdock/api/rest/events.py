@@ -12,10 +12,11 @@ from pydantic import Field
 from starlette.responses import Response
 
 from crossdock.api.ground import Asked, Call
-from crossdock.api.listing import Listing, Out, Paged, Row, Text, Where, aware
+from crossdock.api.listing import Listing, Out, Paged, Row, Text, Where
 from crossdock.api.rest.runs import own
 from crossdock.api.route import router
 from crossdock.engine.payloads import put_back
+from crossdock.model.codes import Instant
 from crossdock.store import TenantTransaction
 
 routes = router("events")
@@ -28,8 +29,8 @@ class EventQuery(Paged):
 
     type: list[Text] = Field([], max_length=50, description="Of these types")
     run: Text | None = Field(None, description="Of this run")
-    at_from: datetime | None = Field(None, description="Decided at this instant or later")
-    at_to: datetime | None = Field(None, description="Decided before this instant")
+    at_from: Instant | None = Field(None, description="Decided at this instant or later")
+    at_to: Instant | None = Field(None, description="Decided before this instant")
 
 
 class KeptQuery(Paged):
@@ -110,8 +111,8 @@ async def list_events(call: Asked, query: Annotated[EventQuery, Query()]) -> Res
         own(call, where)
         if query.type:
             where.add("h.type = any({}::text[])", query.type)
-        where.maybe("h.at >= {}", aware(query.at_from))
-        where.maybe("h.at < {}", aware(query.at_to))
+        where.maybe("h.at >= {}", query.at_from)
+        where.maybe("h.at < {}", query.at_to)
         if place is not None:
             where.add("(h.xid, h.run, h.seq) < ({}::text::xid8, {}, {})", *place)
         sql = f"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
@@ -12,9 +11,10 @@ from starlette.responses import Response
 
 from crossdock.api.cases import EXCEPTION, ExceptionShown, exception_shown
 from crossdock.api.ground import Asked, Call
-from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, Where, aware, chosen_fields, pick
+from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, Where, chosen_fields, pick
 from crossdock.api.names import missing, named_text
 from crossdock.api.route import router
+from crossdock.model.codes import Instant
 from crossdock.store import TenantTransaction
 
 routes = router("exceptions")
@@ -34,8 +34,8 @@ class ExceptionQuery(Paged):
     step: Text | None = Field(None, description="At this step")
     run: Text | None = Field(None, description="Of this run")
     message: Text | None = Field(None, description="Whose message has this text in it")
-    opened_from: datetime | None = Field(None, description="Opened at this instant or later")
-    opened_to: datetime | None = Field(None, description="Opened before this instant")
+    opened_from: Instant | None = Field(None, description="Opened at this instant or later")
+    opened_to: Instant | None = Field(None, description="Opened before this instant")
     sort: Literal["opened", "-opened"] = Field("opened", description="`opened`: oldest first")
 
 
@@ -66,8 +66,8 @@ async def list_exceptions(call: Asked, query: Annotated[ExceptionQuery, Query()]
         if call.partners:
             where.add("e.connection = any({}::text[])", list(call.partners))
         where.maybe("position(lower({}) in lower(e.message)) > 0", query.message)
-        where.maybe("e.opened >= {}", aware(query.opened_from))
-        where.maybe("e.opened < {}", aware(query.opened_to))
+        where.maybe("e.opened >= {}", query.opened_from)
+        where.maybe("e.opened < {}", query.opened_to)
         down = query.sort == "-opened"
         if place is not None:
             where.add(f"(e.opened, e.id) {'<' if down else '>'} ({{}}::text::timestamptz, {{}})", *place)

@@ -21,6 +21,7 @@ from crossdock.api.listing import (
     View,
     Where,
     chosen_fields,
+    expanding,
     pick,
 )
 from crossdock.api.names import missing
@@ -49,7 +50,7 @@ _carried = msgspec.json.Decoder(_State)
 class RunView(View):
     """How a run is shown."""
 
-    expand: Text | None = Field(None, description=f"With: {', '.join(EXPAND)}")
+    expand: Text | None = expanding(*EXPAND)
 
 
 class HistoryQuery(Paged):

@@ -13,9 +13,10 @@ from starlette.responses import Response
 
 from crossdock.api.cases import open_exceptions, open_tasks
 from crossdock.api.ground import Asked, Call
-from crossdock.api.listing import Listing, Out, Paged, Row, Text, Where, aware, chosen_parts
+from crossdock.api.listing import Listing, Out, Paged, Row, Text, Where, chosen_parts, expanding
 from crossdock.api.route import router
 from crossdock.engine.payloads import put_back
+from crossdock.model.codes import Instant
 from crossdock.process.state import ENDED_RUN, RunStatus
 from crossdock.store import TenantTransaction
 
@@ -66,10 +67,10 @@ class RunQuery(Paged):
     parent: Text | None = Field(None, description="Started by this run")
     stopped: bool | None = Field(None, description="Whether a broken decision has stopped them")
     version: Text | None = Field(None, description="Under this version of their process")
-    created_from: datetime | None = Field(None, description="Begun at this instant or later")
-    created_to: datetime | None = Field(None, description="Begun before this instant")
+    created_from: Instant | None = Field(None, description="Begun at this instant or later")
+    created_to: Instant | None = Field(None, description="Begun before this instant")
     sort: Literal["-created", "created"] = Field("-created", description="`-created`: newest first")
-    expand: Text | None = Field(None, description=f"With each: {', '.join(EXPAND)}")
+    expand: Text | None = expanding(*EXPAND)
 
 
 class Alias(Out):
@@ -200,8 +201,8 @@ def filters(call: Call, query: RunQuery, where: Where) -> None:
     if query.stopped is not None:
         where.add("r.error is not null" if query.stopped else "r.error is null")
     where.maybe("v.version = {}", query.version)
-    where.maybe("r.created >= {}", aware(query.created_from))
-    where.maybe("r.created < {}", aware(query.created_to))
+    where.maybe("r.created >= {}", query.created_from)
+    where.maybe("r.created < {}", query.created_to)
 
 
 async def show(

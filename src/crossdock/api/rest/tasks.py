@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
@@ -12,10 +11,11 @@ from starlette.responses import Response
 
 from crossdock.api.cases import TASK, Task, task_shown
 from crossdock.api.ground import Asked, Call
-from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, Where, aware, chosen_fields, pick
+from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, Where, chosen_fields, pick
 from crossdock.api.names import missing, named_text
 from crossdock.api.route import router
 from crossdock.errors import Forbidden
+from crossdock.model.codes import Instant
 from crossdock.store import TenantTransaction
 
 routes = router("tasks")
@@ -31,7 +31,7 @@ class TaskQuery(Paged):
     role: list[Text] = Field([], max_length=50, description="For people with one of these roles")
     process: Text | None = Field(None, description="Of runs of this process")
     run: Text | None = Field(None, description="Of this run")
-    due_before: datetime | None = Field(None, description="Due before this instant")
+    due_before: Instant | None = Field(None, description="Due before this instant")
     sort: Literal["due", "opened", "-opened"] = Field("due", description="`due`: due soonest first")
 
 
@@ -65,7 +65,7 @@ async def list_tasks(call: Asked, query: Annotated[TaskQuery, Query()]) -> Respo
             where.add("t.role = any({}::text[])", query.role)
         where.maybe("r.process = {}", query.process)
         where.maybe("t.run = {}", run)
-        where.maybe("t.due < {}", aware(query.due_before))
+        where.maybe("t.due < {}", query.due_before)
         if query.sort == "due":
             key = f"coalesce(t.due, {_NEVER}), t.opened, t.id"
             if place is not None:
