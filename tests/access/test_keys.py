@@ -10,7 +10,9 @@ import pytest
 
 from crossdock.access import Principal
 from crossdock.access.audit import Audit, Filter
+from crossdock.access.audit_signer import Signer
 from crossdock.access.identity import Identity
+from crossdock.access.tenants import Tenants
 from crossdock.errors import Conflict, Forbidden, NotFound, NotProven, Refused
 from crossdock.store import Database, Tenant
 
@@ -217,6 +219,19 @@ async def test_making_and_revoking_stand_in_the_audit_without_the_key(identity, 
     assert (revoked.why, revoked.after) == ("the shop closed", '{"name":"shop","revoked":true}')
     assert await identity.keys.of(tenant) == []
     assert [key.id for key in await identity.keys.of(tenant, revoked=True)] == [made.key.id]
+
+
+async def test_a_suspended_tenants_key_says_who_it_is_and_a_deleted_ones_nothing(
+    identity, database, audit, tenant, tmp_path
+):
+    operator = await database.create_tenant("operator")
+    by = Principal(tenant=operator.id, id="root", kind="human", roles=frozenset({"operator-admin"}))
+    tenants = Tenants(database, Audit(database, Signer(tmp_path / "audit")))
+    made = await identity.keys.create(tenant, by, roles=["viewer"])
+    await tenants.suspend(tenant.name, by, why="unpaid")
+    assert (await identity.by_bearer(made.text, origin=""))[0] == tenant  # its people may see why
+    await tenants.delete(tenant.name, by, why="gone")
+    await refused(identity, made.text)
 
 
 async def test_attempts_with_keys_that_are_not_in_force_are_recorded_and_counted(

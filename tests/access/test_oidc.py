@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
@@ -54,6 +55,7 @@ class StandIn:
     nonce: str = ""
     asked: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
     looked_for_keys: int = 0
+    described: int = 0
 
     def sign(self, key: Any = None, **claims: Any) -> str:
         """A good token but for what is given."""
@@ -79,6 +81,7 @@ async def provider() -> AsyncIterator[StandIn]:
     stand_in = StandIn()
 
     async def about(_request: web.Request) -> web.Response:
+        stand_in.described += 1
         said = {
             "issuer": stand_in.issuer,
             "authorization_endpoint": f"{stand_in.issuer}/auth",
@@ -386,9 +389,18 @@ async def test_a_provider_by_another_name_or_another_way_is_not_spoken_with(iden
         await identity.elsewhere.begin(tenant, "corp", redirect=BACK, back="/")
     provider.about = {"jwks_uri": "http://192.0.2.1/jwks"}
     with pytest.raises(Unreachable, match="is spoken with by https"):
-        await identity.elsewhere.begin(tenant, "corp", redirect=BACK, back="/")
+        await Oidc(plain=True).about(provider.issuer)
     with pytest.raises(Unreachable, match="is spoken with by https"):
         await Oidc().about(provider.issuer)
+
+
+async def test_a_provider_that_is_away_is_not_asked_by_everybody_who_clicks(identity, tenant, root, provider):
+    provider.about = {"issuer": "https://evil.example"}
+    await identity.providers.put(tenant, root, known(provider))
+    clicks = [identity.elsewhere.begin(tenant, "corp", redirect=BACK, back="/") for _ in range(20)]
+    found = await asyncio.gather(*clicks, return_exceptions=True)
+    assert {type(one) for one in found} == {Unreachable}
+    assert provider.described == 1
 
 
 async def test_nobody_maps_groups_to_more_than_they_may_give(identity, tenant, provider):

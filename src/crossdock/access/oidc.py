@@ -12,6 +12,7 @@ What is believed:
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -47,6 +48,8 @@ SKEW = 120  # seconds that clocks may differ
 OLDEST = 900  # seconds since a token was issued
 FRESH = 600.0
 AGAIN = 30.0
+AFTER_FAILURE = 3.0  # seconds in which one that did not answer is not asked again
+_MOST = 100
 _LARGEST = 512 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
@@ -70,6 +73,8 @@ class Oidc:
         """`plain`: a provider on this machine may be spoken with by http."""
         self._plain = plain
         self._known: dict[str, _Known] = {}
+        self._failed: dict[str, tuple[float, Unreachable]] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
 
     async def about(self, issuer: str) -> Mapping[str, Any]:
         """What the provider says of itself. Raises `Unreachable`."""
@@ -166,9 +171,20 @@ class Oidc:
         known.keys, known.read = keys, time.monotonic()
 
     async def _provider(self, issuer: str) -> _Known:
-        kept = self._known.get(issuer)
-        if kept is not None and time.monotonic() - kept.since < 6 * FRESH:
-            return kept
+        async with self._turns.setdefault(issuer, asyncio.Lock()):
+            kept = self._known.get(issuer)
+            if kept is not None and time.monotonic() - kept.since < 6 * FRESH:
+                return kept
+            failed, error = self._failed.get(issuer, (float("-inf"), None))
+            if error is not None and time.monotonic() - failed < AFTER_FAILURE:
+                raise error
+            try:
+                return await self._read(issuer)
+            except Unreachable as error:
+                self._failed[issuer] = (time.monotonic(), error)
+                raise
+
+    async def _read(self, issuer: str) -> _Known:
         where = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
         status, said = await self._fetch(where)
         needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -184,8 +200,9 @@ class Oidc:
             )
         known = _Known(said=said)
         await self._read_keys(known)
-        if len(self._known) > 100:
+        if len(self._known) > _MOST:
             self._known.clear()
+            self._failed.clear()
         self._known[issuer] = known
         return known
 

@@ -34,7 +34,7 @@ RESET_FOR = timedelta(hours=2)
 FIRST_FOR = timedelta(hours=24)
 LONGEST_NAME = 100
 _EMAIL = re.compile(r"[^\s@\x00-\x1f<>\"'(),:;]{1,64}@[^\s@\x00-\x1f<>\"'(),:;]{1,190}")
-_NOT_IDS = frozenset({"crossdock", "operator", "system", "unknown", "others", "nobody"})
+_NOT_IDS = frozenset({"crossdock", "root", "operator", "system", "unknown", "others", "nobody"})
 
 _COLUMNS: LiteralString = (
     "id, email, name, roles, made, made_by, seen, suspended, suspended_by, issuer, totp_on"

@@ -59,6 +59,7 @@ _ENDED: LiteralString = """
 delete from crossdock.session s using crossdock.person p
 where s.tenant = $1 and s.provider = $2 and p.tenant = s.tenant and p.id = s.person
   and ($3 <> '' or $4 <> '') and ($3 = '' or p.subject = $3) and ($4 = '' or s.sid = $4)
+returning s.person
 """
 
 
@@ -192,7 +193,12 @@ class SignInElsewhere:
         provider = await self._providers.find(tenant, name)
         subject, sid = await self._oidc.logged_out(provider, token)
         async with self._database.engine() as transaction:
-            return await transaction.execute(_ENDED, tenant.id, name, subject, sid)
+            rows = await transaction.fetch(_ENDED, tenant.id, name, subject, sid)
+            by = Principal(tenant=tenant.id, id="crossdock", kind="system", origin=f"provider/{name}")
+            for person in sorted({row["person"] for row in rows}):
+                on = Resource(kind="session", id=person)
+                await self._audit.record(transaction, by, "session.closed", on, tenant=tenant.id)
+        return len(rows)
 
     async def _enter(
         self,
