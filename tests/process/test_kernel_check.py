@@ -373,3 +373,14 @@ def test_a_slip_of_one_character_is_told_or_makes_no_difference(place: int, char
     text = EVERYTHING[:place] + character + EVERYTHING[place + 1 :]
     process, problems = check(text, CATALOGUE, file="m.yaml")
     assert process is not None or any(p.severity == "error" for p in problems)
+
+
+@pytest.mark.timeout(20)  # it once took minutes
+@pytest.mark.parametrize(
+    "deep", ["[" * 200_000, "{a: " * 50_000, "".join(f"{' ' * n}a:\n" for n in range(900))]
+)
+def test_what_is_nested_without_end_is_refused_where_it_gets_too_deep(deep: str):
+    process, (problem,) = check(f"process: x\nsteps:\n {deep}", CATALOGUE, file="m.yaml")
+    assert process is None
+    assert problem.message == "this is nested too deeply or too large"
+    assert problem.line >= 3

@@ -23,6 +23,7 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+\Z")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
+_TOO_DEEP = ("this is nested too deeply or too large", "write it flatter")
 _UNQUOTED = re.compile(r"[{\[].*[:,\[]\s*\$\{")
 _TEXT = "tag:yaml.org,2002:str"
 _TAGS = {
@@ -60,6 +61,7 @@ class Source:
                 mend="split it: shared parts belong in processes of their own, run with `run:`",
             )
         try:
+            self._refuse_depth(text)
             node = yaml.compose(text, Loader=_LOADER)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -85,16 +87,28 @@ class Source:
             path = path[:-1]
         return self._positions.get((), Position(1, 1))
 
-    def _refuse(self, node: yaml.Node, message: str, mend: str) -> Refused:
-        mark = node.start_mark
-        return Refused(message, where=f"{self.file}:{mark.line + 1}:{mark.column + 1}", mend=mend)
+    def _refuse_depth(self, text: str) -> None:
+        """Stop at the first part that is too deep: what reads YAML takes time by the square of the depth."""
+        depth = 0
+        for event in yaml.parse(text, Loader=_LOADER):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MOST_DEPTH + 1:
+                    raise self._refuse(event, *_TOO_DEEP)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+
+    def _refuse(self, part: yaml.Node | yaml.Event, message: str, mend: str) -> Refused:
+        mark = part.start_mark
+        at = f"{self.file}:{mark.line + 1}:{mark.column + 1}" if mark else self.file
+        return Refused(message, where=at, mend=mend)
 
     def _read(self, node: yaml.Node, path: Path) -> Any:
         if node.tag not in _TAGS:
             raise self._refuse(node, f"the tag {node.tag} is not used here", "write the value without a tag")
         self._nodes += 1
         if len(path) > MOST_DEPTH or self._nodes > MOST_NODES:
-            raise self._refuse(node, "this is nested too deeply or too large", "write it flatter")
+            raise self._refuse(node, *_TOO_DEEP)
         mark = node.start_mark
         self._positions.setdefault(path, Position(mark.line + 1, mark.column + 1))
         if isinstance(node, yaml.ScalarNode):
