@@ -39,6 +39,8 @@ from crossdock.access.tenants import OPERATOR, Tenants
 from crossdock.access.who import EVERY_ROLE
 from crossdock.api import Ground, Imports, NameBook, nothing_here
 from crossdock.api import app as rest
+from crossdock.api.graphql import Asking, Persisted, endpoint
+from crossdock.api.graphql.measure import Bounds as QueryBounds
 from crossdock.api.limits import Bounds, Limits
 from crossdock.api.oauth import oauth
 from crossdock.api.throttle import Throttle
@@ -176,25 +178,30 @@ class System:
             title=self.tenant.name,
         )
 
-        api = rest(
-            Ground(
-                database=self.database,
-                names=self.names,
-                identity=self.identity,
-                throttle=self.throttle,
-                policies=self.policies,
-                acts=self.acts,
-                connections=self.connections,
-                imports=self.imports,
-                tenants=Tenants(self.database, self.audit),
-                audit=self.audit,
-                read=self.installed.reopen,
-                check=self.installed.check,
-            )
+        ground = Ground(
+            database=self.database,
+            names=self.names,
+            identity=self.identity,
+            throttle=self.throttle,
+            policies=self.policies,
+            acts=self.acts,
+            connections=self.connections,
+            imports=self.imports,
+            tenants=Tenants(self.database, self.audit),
+            audit=self.audit,
+            read=self.installed.reopen,
+            check=self.installed.check,
         )
+        graph = endpoint("/api/graphql", ground, self.policies, self.throttle, _asking(self))
         tokens = oauth(self.database, self.identity, self.settings.address)
         site = Starlette(
-            routes=[*tokens, Mount("/hooks", hooks), Mount("/api/v1", api), Mount("/", tower)],
+            routes=[
+                *tokens,
+                Mount("/hooks", hooks),
+                Mount("/api/v1", rest(ground)),
+                graph,
+                Mount("/", tower),
+            ],
             middleware=[Middleware(Headers), self._limits()],
             exception_handlers={HTTPException: nothing_here},
         )
@@ -300,6 +307,7 @@ async def opened(settings: Settings, *, set_up: bool = False, durable: bool = Tr
                     try:
                         yield system
                     finally:
+                        await system.throttle.close()
                         await system.identity.settle()
         finally:
             looking.cancel()
@@ -325,6 +333,7 @@ def _redaction(settings: Settings) -> Redaction:
     """Knows what the settings hold that nobody may read in a log."""
     password = urlsplit(settings.database_url).password if settings.database_url else None
     texts = [unquote(password or ""), password or "", settings.vault_token, settings.audit_key]
+    texts.append(unquote(urlsplit(settings.throttle_url).password or ""))
     texts += settings.master_key.replace(",", " ").split()
     return Redaction(text for text in texts if text)
 
@@ -415,14 +424,27 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
 
 
 def _throttle(settings: Settings, database: Database) -> Throttle:
-    """How often one may ask, as the settings say."""
+    """Counts requests in the database, or in Redis. Raises `Refused` for a limit that is none."""
+    address = settings.throttle_address
     rules = Rules(
         key=limits_by_kind(settings.throttle_key, where="throttle_key"),
         tenant=limits_by_kind(settings.throttle_tenant, where="throttle_tenant"),
-        address=Limit.read(settings.throttle_address) if settings.throttle_address else None,
+        address=Limit.read(address, where="throttle_address") if address else None,
         database=database,
     )
     return Throttle(InRedis(settings.throttle_url) if settings.throttle_url else Shared(database), rules)
+
+
+def _asking(system: System) -> Asking:
+    """What one may ask of the graph."""
+    given = system.settings
+    return Asking(
+        bounds=QueryBounds(
+            cost=given.graphql_cost, depth=given.graphql_depth, introspection=given.graphql_introspection
+        ),
+        persisted=Persisted(system.database, system.audit, only=given.graphql_persisted_only),
+        seconds=given.graphql_seconds,
+    )
 
 
 async def _tenant(database: Database, name: str, *, make: bool) -> Tenant:

@@ -30,6 +30,9 @@ _ABOVE_NOTHING = (
     "reads_at_once",
     "changes_at_once",
     "webhooks_at_once",
+    "graphql_cost",
+    "graphql_depth",
+    "graphql_seconds",
 )
 _LONGEST_SESSION = 24 * 90  # hours
 
@@ -73,6 +76,11 @@ class Settings:
     reads_at_once: int
     changes_at_once: int
     webhooks_at_once: int
+    graphql_introspection: bool
+    graphql_persisted_only: bool
+    graphql_cost: int
+    graphql_depth: int
+    graphql_seconds: float
 
     @classmethod
     def read(cls, directory: Path, environment: Mapping[str, str], **given: Any) -> Settings:

@@ -74,6 +74,9 @@ class Store(Protocol):
     async def draw(self, draws: Sequence[Draw]) -> Sequence[Drawn]:
         """Draw from many buckets, no two of which are the same one. Raises `Unreachable`."""
 
+    async def close(self) -> None:
+        """Let go of connections."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -201,6 +204,10 @@ class Throttle:
                 wait,
                 (UNPROVEN,),
             )
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        await self._store.close()
 
     async def _take(self, tenant: int, wanted: Sequence[tuple[str, str, Limit]], weight: int) -> Standing:
         """Take from all of the buckets or from none of them."""

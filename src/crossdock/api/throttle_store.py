@@ -69,3 +69,6 @@ class Shared:
     async def tidy(self) -> None:
         """Forget buckets that have been full for a minute: one that is not known is full."""
         await self._database.at_once(_TIDY)
+
+    async def close(self) -> None:
+        """Nothing: the database is another's."""

@@ -273,3 +273,12 @@ async def row_of(transaction: TenantTransaction, number: int) -> Row | None:
         f"select {_COLUMNS}, r.state {_FROM} and r.id = $1",
         number,
     )
+
+
+async def rows_of(call: Call, transaction: TenantTransaction, ids: Sequence[int]) -> Sequence[Row]:
+    """The rows of runs; to a partner, of its own alone."""
+    where = Where(ids)
+    own(call, where)
+    return await transaction.fetch(
+        f"select {_COLUMNS} {_FROM} and r.id = any($1::bigint[]){where.sql}", *where.values
+    )

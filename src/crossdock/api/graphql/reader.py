@@ -1,0 +1,233 @@
+"""What the graph reads: in one transaction of one tenant, each level of a query with one statement.
+
+Whatever asks for the runs, exceptions or tasks of one thing is gathered with all that ask for the same of
+others. Each row is decided about as REST does it for one; what may not be seen is left out of lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, LiteralString, NamedTuple
+
+import msgspec
+from strawberry.dataloader import DataLoader
+
+from crossdock.access import Policies, Resource
+from crossdock.api.cases import EXCEPTION, TASK
+from crossdock.api.ground import Call
+from crossdock.api.listing import Row, Where
+from crossdock.api.rest import runs
+from crossdock.engine.correlate import decode_event
+from crossdock.engine.payloads import put_back
+from crossdock.store import TenantTransaction
+
+DOCUMENTS = {"Order": "order", "Shipment": "shipment"}
+
+_VERSIONS: LiteralString = """
+select id, name, substring(source from '(?n)^document:[ \\t]*["'']?([A-Za-z0-9_]+)') as document
+from crossdock.process_version where tenant = crossdock.tenant()
+"""
+_CHILDREN: LiteralString = """
+select c.id from unnest($1::bigint[]) as k(run) cross join lateral (
+  select r.id from crossdock.run r where r.tenant = crossdock.tenant() and r.parent = k.run
+    and ($3::bigint[] is null or r.version = any($3)) order by r.id limit $2) c
+"""
+_MILESTONES: LiteralString = """
+select k.run, h.seq, h.at, h.type, h.event from unnest($1::bigint[]) as k(run) cross join lateral (
+  select h.seq, h.at, h.type, h.event from crossdock.history h
+  where h.tenant = crossdock.tenant() and h.run = k.run and h.type like 'shipment.%'
+  order by h.seq desc limit $2) h
+order by k.run, h.seq
+"""
+_ALIASES: LiteralString = """
+select k.run, a.kind, a.value, a.live from unnest($1::bigint[]) as k(run) cross join lateral (
+  select a.kind, a.value, a.live from crossdock.alias a
+  where a.tenant = crossdock.tenant() and a.run = k.run and a.kind <> 'exception'
+  order by a.kind, a.value limit $2) a
+"""
+
+
+class Of(NamedTuple):
+    """What is wanted of one run: so many, and which."""
+
+    run: int
+    first: int
+    which: str = ""
+
+
+class Milestone(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to goods: the event, and what it says of the milestone."""
+
+    at: Any
+    type: str
+    told: dict[str, Any]
+
+
+class Reader:
+    """Reads for one query. `statements` counts what it asked the database."""
+
+    def __init__(self, call: Call, policies: Policies, transaction: TenantTransaction) -> None:
+        """As whoever calls."""
+        self.call = call
+        self._policies = policies
+        self._transaction = transaction
+        self._one_at_a_time = asyncio.Lock()
+        self._allowed: dict[str, asyncio.Task[None]] = {}
+        self._versions: asyncio.Task[dict[int, str]] | None = None
+        self.statements = 0
+        self.run: DataLoader[int, Row | None] = DataLoader(load_fn=self._runs)
+        self.document: DataLoader[int, Any] = DataLoader(load_fn=self._documents)
+        self.children: DataLoader[Of, list[Row]] = DataLoader(load_fn=self._children)
+        self.milestones: DataLoader[Of, list[Milestone]] = DataLoader(load_fn=self._milestones)
+        self.aliases: DataLoader[Of, list[Row]] = DataLoader(load_fn=self._aliases)
+        self.exceptions: DataLoader[Of, list[Row]] = DataLoader(load_fn=self._exceptions)
+        self.tasks: DataLoader[Of, list[Row]] = DataLoader(load_fn=self._tasks)
+
+    async def may(self, action: str) -> None:
+        """Whether such things may be seen at all; found out once. Raises `Forbidden`."""
+        if action not in self._allowed:
+            self._allowed[action] = asyncio.ensure_future(self.call.allow_list(action))
+        await asyncio.shield(self._allowed[action])
+
+    async def visible(self, action: str, rows: Sequence[Row]) -> list[Row]:
+        """Those of the rows that may be seen. A partner's were chosen as its own."""
+        kind = action.partition(".")[0]
+        own = {"partner": self.call.partners[0]} if self.call.partners else {}
+        found = []
+        for row in rows:
+            names = [name for name in _ATTRIBUTES[kind] if row[name] is not None]
+            resource = Resource(kind=kind, attributes={**{name: row[name] for name in names}, **own})
+            if (await self._policies.decide(self.call.principal, action, resource)).allowed:
+                found.append(row)
+        return found
+
+    async def fetch(self, sql: str, *values: Any) -> list[Row]:
+        """All rows; one statement after the other."""
+        async with self._one_at_a_time:
+            self.statements += 1
+            return await self._transaction.fetch(sql, *values)
+
+    async def listed(self, ask: Callable[[TenantTransaction], Awaitable[Sequence[Row]]]) -> list[Row]:
+        """Rows of a list that another module knows how to read."""
+        async with self._one_at_a_time:
+            self.statements += 1
+            return list(await ask(self._transaction))
+
+    async def document_of(self, version: int) -> str:
+        """Which document a version of a process is about: order, shipment, or another: ''."""
+        return (await self.versions()).get(version, "")
+
+    async def versions(self) -> dict[int, str]:
+        """The versions that are about orders or shipments."""
+        if self._versions is None:
+            self._versions = asyncio.ensure_future(self._read_versions())
+        return await asyncio.shield(self._versions)
+
+    async def _read_versions(self) -> dict[int, str]:
+        rows = await self.fetch(_VERSIONS)
+        return {row["id"]: DOCUMENTS[row["document"]] for row in rows if row["document"] in DOCUMENTS}
+
+    async def _runs(self, ids: list[int]) -> list[Row | None]:
+        rows = await self.listed(lambda transaction: runs.rows_of(self.call, transaction, ids))
+        found = {row["id"]: row for row in await self.visible("run.read", rows)}
+        return [found.get(one) for one in ids]
+
+    async def _documents(self, ids: list[int]) -> list[Any]:
+        async with self._one_at_a_time:
+            self.statements += 1
+            found = await runs.documents(self._transaction, ids)
+        return [msgspec.json.decode(found[one]) if one in found else None for one in ids]
+
+    async def _children(self, keys: list[Of]) -> list[list[Row]]:
+        async def of(ids: list[int], first: int, which: str) -> dict[int, list[Row]]:
+            versions = None
+            if which:
+                versions = [one for one, document in (await self.versions()).items() if document == which]
+            named = await self.fetch(_CHILDREN, ids, first, versions)
+            rows = [row for row in await self.run.load_many([one["id"] for one in named]) if row is not None]
+            return _by_run(rows, "parent")
+
+        return await _gathered(keys, of)
+
+    async def _milestones(self, keys: list[Of]) -> list[list[Milestone]]:
+        async def of(ids: list[int], first: int, _which: str) -> dict[int, list[Milestone]]:
+            rows = await self.fetch(_MILESTONES, ids, first)
+            async with self._one_at_a_time:
+                whole = await put_back(
+                    self._transaction, self.call.tenant.id, *(row["event"] for row in rows)
+                )
+            found: dict[int, list[Milestone]] = defaultdict(list)
+            for row, text in zip(rows, whole, strict=True):
+                data = getattr(decode_event(text), "data", None)
+                told = data.get("milestone") if isinstance(data, dict) else None
+                one = Milestone(at=row["at"], type=row["type"], told=told if isinstance(told, dict) else {})
+                found[row["run"]].append(one)
+            return found
+
+        return await _gathered(keys, of)
+
+    async def _aliases(self, keys: list[Of]) -> list[list[Row]]:
+        async def of(ids: list[int], first: int, _which: str) -> dict[int, list[Row]]:
+            return _by_run(await self.fetch(_ALIASES, ids, first))
+
+        return await _gathered(keys, of)
+
+    async def _exceptions(self, keys: list[Of]) -> list[list[Row]]:
+        async def of(ids: list[int], first: int, which: str) -> dict[int, list[Row]]:
+            where = Where(ids, first)
+            where.add("e.run = k.run")
+            if which != "any":
+                where.add(f"e.closed is {'' if which == 'open' else 'not '}null")
+            if self.call.partners:
+                where.add("e.connection = any({}::text[])", list(self.call.partners))
+            rows = await self.fetch(_each(f"{EXCEPTION}{where.sql} order by e.opened, e.id"), *where.values)
+            return _by_run(await self.visible("exception.read", rows))
+
+        return await _gathered(keys, of)
+
+    async def _tasks(self, keys: list[Of]) -> list[list[Row]]:
+        async def of(ids: list[int], first: int, which: str) -> dict[int, list[Row]]:
+            where = Where(ids, first)
+            where.add("t.run = k.run")
+            if which != "any":
+                where.add("t.status = {}", which)
+            rows = await self.fetch(_each(f"{TASK}{where.sql} order by t.opened, t.id"), *where.values)
+            return _by_run(await self.visible("task.read", rows))
+
+        return await _gathered(keys, of)
+
+
+_ATTRIBUTES = {
+    "run": ("process", "status"),
+    "order": ("process", "status"),
+    "exception": ("process", "owner", "connection"),
+    "task": ("process", "role", "status"),
+}
+
+
+def _each(sql: str) -> str:
+    """Of each run, the first ones."""
+    return f"select x.* from unnest($1::bigint[]) as k(run) cross join lateral ({sql} limit $2) x"  # noqa: S608
+
+
+def _by_run(rows: Sequence[Row], column: str = "run") -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row[column]].append(row)
+    return found
+
+
+async def _gathered(
+    keys: list[Of], of: Callable[[list[int], int, str], Awaitable[dict[int, list[Any]]]]
+) -> list[list[Any]]:
+    """One statement for all that ask for the same."""
+    groups: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for key in keys:
+        groups[key.first, key.which].append(key.run)
+    found: dict[Of, list[Any]] = {}
+    for (first, which), ids in groups.items():
+        got = await of(list(dict.fromkeys(ids)), first, which)
+        found |= {Of(run, first, which): got.get(run, []) for run in ids}
+    return [found[key] for key in keys]

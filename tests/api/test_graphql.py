@@ -1,0 +1,298 @@
+"""The graph that portals read: what it gives, in how many statements, and to whom."""
+
+from __future__ import annotations
+
+import pytest
+from api_world import event, order
+from graph_world import Graph, graph_of
+
+from crossdock.api.graphql.persisted import digest
+
+PAGE = """
+query Orders($first: Int! = 20, $after: String) {
+  orders(first: $first, after: $after) {
+    edges { cursor node { number status } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+NESTED = """
+query Tower($first: Int! = 20) {
+  orders(first: $first) {
+    nodes {
+      number status openExceptions document
+      run { process key aliases(first: 5) { kind value } children(first: 5) { key parent { key } } }
+      shipments(first: 5) {
+        number
+        order { number run { key } }
+        exceptions(first: 5) { type run { key } }
+        milestones(first: 5) { event code }
+      }
+      exceptions(first: 5, state: ANY) { type severity run { key } }
+      tasks(first: 5) { role run { key } }
+    }
+  }
+}
+"""
+
+
+@pytest.fixture
+async def graph(world):
+    async with graph_of(world) as graph:
+        yield graph
+
+
+async def packed(graph: Graph, *numbers: str, carrier: str = "quayline") -> None:
+    """Orders that were released, picked and packed, each with a shipment on its way."""
+    world = graph.world
+    async with world.working():
+        await world.put(*(order(number) for number in numbers))
+        for number in numbers:
+            await world.steps(number, pick="succeeded")
+            shipment = {"number": f"{number}-0", "order": number, "carrier": carrier}
+            data = {"order": number, "shipment": shipment}
+            await world.put(event("warehouse.shipment_packed", data, order=number, shipment=f"{number}-0"))
+        for number in numbers:
+            await world.steps(f"{number}-0", book="succeeded")
+
+
+async def test_orders_are_paged_by_cursor(graph):
+    async with graph.world.working():
+        await graph.world.put(*(order(f"SO-{n}") for n in range(7)))
+        for n in range(7):
+            await graph.world.steps(f"SO-{n}", check_credit="succeeded")
+    seen, after = [], None
+    for size in (3, 3, 1):
+        page = (await graph.ask(PAGE, first=3, after=after))["orders"]
+        assert len(page["edges"]) == size
+        seen += [edge["node"]["number"] for edge in page["edges"]]
+        assert page["pageInfo"]["endCursor"] == page["edges"][-1]["cursor"]
+        after = page["pageInfo"]["endCursor"]
+        assert page["pageInfo"]["hasNextPage"] is (size == 3)
+    assert sorted(seen) == [f"SO-{n}" for n in range(7)]
+    assert seen == sorted(seen, reverse=True)
+    assert (await graph.ask("{ orders(first: 0) { nodes { number } } }"))["orders"] == {"nodes": []}
+
+
+async def test_a_cursor_of_another_list_is_refused(graph):
+    await packed(graph, "SO-1")
+    cursor = (await graph.ask(PAGE))["orders"]["pageInfo"]["endCursor"]
+    for query in (
+        '{ runs(after: "%s") { nodes { key } } }',
+        '{ orders(after: "%s", number: "SO-1") { nodes { number } } }',
+        '{ orders(after: "%sx") { nodes { number } } }',
+    ):
+        data, codes = await graph.wrong(query % cursor)
+        assert (list(data.values()), codes) == ([None], ["refused"])
+
+
+async def test_the_statements_of_a_nested_query_do_not_grow_with_its_rows(graph):
+    await packed(graph, "SO-1")
+    few = await graph.ask(NESTED)
+    one = graph.told["statements"]
+    await packed(graph, *(f"SO-{n}" for n in range(2, 9)))
+    many = await graph.ask(NESTED)
+    assert len(few["orders"]["nodes"]) == 1
+    assert len(many["orders"]["nodes"]) == 8
+    assert [len(one["shipments"]) for one in many["orders"]["nodes"]] == [1] * 8
+    assert graph.told["statements"] == one
+    assert one < 20
+
+
+async def test_one_thing_leads_to_the_others(graph):
+    await packed(graph, "SO-1")
+    world = graph.world
+    await world.put(
+        event(
+            "shipment.delivered",
+            {
+                "shipment": "SO-1-0",
+                "milestone": {"code": "delivered", "by": "quayline", "place": {"name": "Kiel"}},
+            },
+            shipment="SO-1-0",
+        )
+    )
+    async with world.working():
+        await world.steps("SO-1-0", delivered="succeeded")
+    data = await graph.ask(NESTED)
+    (node,) = data["orders"]["nodes"]
+    assert (node["number"], node["run"]["process"], node["document"]["customer"]["id"]) == (
+        "SO-1",
+        "order",
+        "C-7",
+    )
+    assert {"kind": "order", "value": "SO-1"} in node["run"]["aliases"]
+    assert node["run"]["children"] == [{"key": "SO-1-0", "parent": {"key": "SO-1"}}]
+    (shipment,) = node["shipments"]
+    assert shipment["order"] == {"number": "SO-1", "run": {"key": "SO-1"}}
+    assert shipment["milestones"] == [{"event": "shipment.delivered", "code": "delivered"}]
+    found = await graph.ask('{ shipments(number: "SO-1-0") { nodes { id number } } }')
+    (one,) = found["shipments"]["nodes"]
+    again = await graph.ask(
+        "query One($id: ID!) { shipment(id: $id) { number milestones { place by } } }", id=one["id"]
+    )
+    assert again["shipment"] == {"number": "SO-1-0", "milestones": [{"place": "Kiel", "by": "quayline"}]}
+
+
+async def test_exceptions_and_tasks_are_listed_and_found_by_their_ids(graph):
+    world = graph.world
+    world.partners.refuse["wms.pick"] = "out of stock"
+    async with world.working():
+        await world.put(order("SO-1"), order("SO-2", total="5000.00"))
+        await world.steps("SO-1", pick="held")
+        await world.steps("SO-2", approve="waiting")
+    data = await graph.ask(
+        "{ exceptions { nodes { id type holds run { key status } } } tasks { nodes { id role kind content run { key } } } }"
+    )
+    (case,), (task,) = data["exceptions"]["nodes"], data["tasks"]["nodes"]
+    assert (case["holds"], case["run"]) == (True, {"key": "SO-1", "status": "HELD"})
+    assert (task["role"], task["kind"], task["run"]) == ("finance", "approve", {"key": "SO-2"})
+    assert task["content"]["order"] == "SO-2"
+    both = await graph.ask(
+        "query Both($e: ID!, $t: ID!) { exception(id: $e) { type } task(id: $t) { role } }",
+        e=case["id"],
+        t=task["id"],
+    )
+    assert both == {"exception": {"type": case["type"]}, "task": {"role": "finance"}}
+    assert (await graph.ask("{ exceptions(state: CLOSED) { nodes { id } } }"))["exceptions"]["nodes"] == []
+
+
+# -- who may -----------------------------------------------------------------------------------------------
+
+
+async def test_without_a_key_nothing_is_told(graph):
+    status, answer = await graph.send({"query": "{ __typename }"}, key="nonsense")
+    assert (status, answer["type"].rpartition("/")[2]) == (401, "not-proven")
+    assert graph.headers["content-type"] == "application/problem+json"
+
+
+async def test_who_guesses_keys_too_often_waits(graph):
+    for _ in range(6):
+        status, _ = await graph.send({"query": "{ __typename }"}, key="nonsense")
+    assert status == 429
+    status, answer = await graph.send({"query": "{ __typename }"})  # from the same address
+    assert (status, answer["status"]) == (429, 429)
+    assert int(graph.headers["retry-after"]) > 60
+
+
+async def test_a_key_that_asks_too_often_waits(world):
+    async with graph_of(world, limit="3/hour") as graph:
+        for left in (2, 1, 0):
+            await graph.ask("{ __typename }")
+            assert graph.headers["ratelimit"].startswith(f'"graphql-key";r={left};t=')
+            assert graph.headers["ratelimit-policy"] == '"graphql-key";q=3;w=3600'
+        status, answer = await graph.send({"query": "{ __typename }"})
+        assert (status, answer["type"].rpartition("/")[2]) == (429, "too-many")
+        assert int(graph.headers["retry-after"]) > 60
+        assert graph.headers["ratelimit"].startswith('"graphql-key";r=0;t=')
+
+
+async def test_another_tenant_finds_nothing_of_it_by_id_number_or_cursor(graph):
+    await packed(graph, "SO-1")
+    world = graph.world
+    _, other = await world.neighbour()
+    mine = await graph.ask("{ orders { nodes { id run { id } } pageInfo { endCursor } } }")
+    (node,) = mine["orders"]["nodes"]
+    made_up = node["id"][:-2] + ("aa" if node["id"][-2:] != "aa" else "ba")
+    for kind, id_ in (("order", node["id"]), ("run", node["run"]["id"]), ("order", made_up)):
+        query = f"query One($id: ID!) {{ {kind}(id: $id) {{ status }} }}"
+        data, codes = await graph.wrong(query, key=other, id=id_)
+        assert (data, codes) == ({kind: None}, ["not-found"])
+    theirs = await graph.ask(NESTED, key=other)
+    assert theirs["orders"]["nodes"] == []
+    for number in ("SO-1", "SO-1-0"):
+        found = await graph.ask(
+            "query Q($n: String) { runs(number: $n) { nodes { key } } }", key=other, n=number
+        )
+        assert found["runs"]["nodes"] == []
+    data, codes = await graph.wrong(PAGE, key=other, after=mine["orders"]["pageInfo"]["endCursor"])
+    assert (data, codes) == ({"orders": None}, ["refused"])
+    same = await graph.wrong("query One($id: ID!) { order(id: $id) { status } }", id=made_up)
+    assert same == ({"order": None}, ["not-found"])  # nobody learns whether it is another's
+
+
+async def test_a_role_that_may_not_see_something_gets_the_rest(graph):
+    await packed(graph, "SO-1")
+    key = await graph.world.key_of("integration-engineer")
+    query = "{ orders { nodes { number tasks { role } exceptions { type } } } }"
+    data, codes = await graph.wrong(query, key=key)
+    assert data == {"orders": {"nodes": [{"number": "SO-1", "tasks": None, "exceptions": []}]}}
+    assert codes == ["forbidden"]
+    narrow = await graph.world.key_of("viewer", scopes=["exception.read"])
+    data, codes = await graph.wrong(
+        "{ orders { nodes { number } } exceptions { nodes { type } } }", key=narrow
+    )
+    assert (data, codes) == ({"orders": None, "exceptions": {"nodes": []}}, ["forbidden"])
+
+
+async def test_a_partner_sees_its_own_alone(graph):
+    world = graph.world
+    await packed(graph, "SO-1", carrier="quayline")
+    await packed(graph, "SO-2", carrier="farrow")
+    ids = {
+        node["number"]: node["id"]
+        for node in (await graph.ask("{ shipments { nodes { number id } } }"))["shipments"]["nodes"]
+    }
+    key = await world.key_of("viewer")
+    await world.sql(
+        "update crossdock.key set roles = '{partner:quayline}' where tenant = $1 and 'viewer' = any(roles)"
+    )
+    data, codes = await graph.wrong(
+        "{ shipments { nodes { number order { number } run { parent { key } } } } runs { nodes { key } } "
+        "orders { nodes { number } } tasks { nodes { role } } }",
+        key=key,
+    )
+    assert codes == ["forbidden"]  # tasks
+    assert data == {
+        "shipments": {"nodes": [{"number": "SO-1-0", "order": None, "run": {"parent": None}}]},
+        "runs": {"nodes": [{"key": "SO-1-0"}]},
+        "orders": {"nodes": []},
+        "tasks": None,
+    }
+    query = "query One($id: ID!) { shipment(id: $id) { number } }"
+    assert (await graph.ask(query, key=key, id=ids["SO-1-0"])) == {"shipment": {"number": "SO-1-0"}}
+    assert await graph.wrong(query, key=key, id=ids["SO-2-0"]) == ({"shipment": None}, ["not-found"])
+
+
+# -- by hash -----------------------------------------------------------------------------------------------
+
+
+def by_hash(text: str, *, send: bool = False) -> dict:
+    body = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest(text)}}}
+    return body | ({"query": text} if send else {})
+
+
+async def test_a_query_is_sent_once_and_named_by_its_hash_from_then_on(graph):
+    text = "{ orders { nodes { number } } }"
+    status, answer = await graph.send(by_hash(text))
+    assert (status, answer["errors"][0]["message"]) == (200, "PersistedQueryNotFound")
+    assert answer["errors"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+    for body in (by_hash(text, send=True), by_hash(text)):
+        assert (await graph.send(body))[1]["data"] == {"orders": {"nodes": []}}
+    _, other = await graph.world.neighbour()
+    assert (await graph.send(by_hash(text), key=other))[1]["errors"][0]["message"] == "PersistedQueryNotFound"
+    wrong = by_hash(text) | {"query": "{ runs { nodes { key } } }"}
+    status, answer = await graph.send(wrong)
+    assert (status, answer["errors"][0]["message"]) == (400, "this is the hash of another query")
+
+
+async def test_where_only_those_that_were_let_in_count_no_others_are_carried_out(world):
+    text, other = "{ orders { nodes { number } } }", "{ runs { nodes { key } } }"
+    async with graph_of(world) as graph:
+        assert (await graph.send(by_hash(other, send=True)))[0] == 200  # known, and not let in
+    async with graph_of(world, only=True) as graph:
+        for body in (
+            {"query": text},
+            by_hash(text),
+            by_hash(text, send=True),
+            by_hash(other),
+            {"query": other},
+        ):
+            status, answer = await graph.send(body)
+            assert (status, answer["type"].rpartition("/")[2]) == (403, "forbidden")
+        by = (await world.identity.by_bearer(world.key, origin=""))[1]
+        hash_ = await graph.persisted.allow(world.tenant, by, text)
+        for body in ({"query": text}, by_hash(text)):
+            assert (await graph.send(body))[1]["data"] == {"orders": {"nodes": []}}
+        await graph.persisted.drop(world.tenant, by, hash_)
+        assert (await graph.send({"query": text}))[0] == 403
