@@ -435,16 +435,20 @@ def _throttle(settings: Settings, database: Database) -> Throttle:
     return Throttle(InRedis(settings.throttle_url) if settings.throttle_url else Shared(database), rules)
 
 
+def query_bounds(settings: Settings) -> QueryBounds:
+    """How much one query of the graph may be."""
+    return QueryBounds(
+        cost=settings.graphql_cost,
+        depth=settings.graphql_depth,
+        introspection=settings.graphql_introspection,
+    )
+
+
 def _asking(system: System) -> Asking:
     """What one may ask of the graph."""
     given = system.settings
-    return Asking(
-        bounds=QueryBounds(
-            cost=given.graphql_cost, depth=given.graphql_depth, introspection=given.graphql_introspection
-        ),
-        persisted=Persisted(system.database, system.audit, only=given.graphql_persisted_only),
-        seconds=given.graphql_seconds,
-    )
+    persisted = Persisted(system.database, system.audit, only=given.graphql_persisted_only)
+    return Asking(bounds=query_bounds(given), persisted=persisted, seconds=given.graphql_seconds)
 
 
 async def _tenant(database: Database, name: str, *, make: bool) -> Tenant:

@@ -15,7 +15,9 @@ from crossdock.cli.check import check
 from crossdock.cli.connections import connections
 from crossdock.cli.demo import demo
 from crossdock.cli.doctor import doctor
+from crossdock.cli.graphql import graphql
 from crossdock.cli.key import key
+from crossdock.cli.limits import limits
 from crossdock.cli.move import move
 from crossdock.cli.person import person
 from crossdock.cli.provider import provider
@@ -68,6 +70,8 @@ _app.add_typer(tenant, name="tenant")
 _app.add_typer(key, name="key")
 _app.add_typer(person, name="person")
 _app.add_typer(provider, name="provider")
+_app.add_typer(limits, name="limits")
+_app.add_typer(graphql, name="graphql")
 
 
 @_app.callback()
