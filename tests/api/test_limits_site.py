@@ -30,16 +30,13 @@ SCAN = json.loads(
 async def site(tmp_path: Path, url: str) -> AsyncIterator[tuple[System, str, aiohttp.ClientSession]]:
     given = {"DATABASE_URL": url, "CROSSDOCK_PACKS": "", "CROSSDOCK_READS_AT_ONCE": "8"}
     given["CROSSDOCK_LARGEST_BODY"] = "100_000"
+    parcels = {
+        "connector": "quayline",
+        "settings": {"url": "http://127.0.0.1:9"},
+        "secrets": {"key": "k", "webhook_secret": SECRET},
+    }
+    (tmp_path / "connections.yaml").write_text(json.dumps({"parcels": parcels}))
     async with opened(Settings.read(tmp_path, given), set_up=True) as system:
-        await system.connect(
-            {
-                "parcels": {
-                    "connector": "quayline",
-                    "settings": {"url": "http://127.0.0.1:9"},
-                    "secrets": {"key": "k", "webhook_secret": SECRET},
-                }
-            }
-        )
         connector = aiohttp.TCPConnector(limit=0)
         async with pages(system, port=0) as address, aiohttp.ClientSession(connector=connector) as http:
             yield system, address, http
@@ -94,3 +91,22 @@ async def test_a_webhook_that_is_too_deep_is_kept_with_the_reason(site):
 def test_a_limit_of_nothing_is_refused(tmp_path, name):
     with pytest.raises(Refused, match="is 0"):
         Settings.read(tmp_path, {f"CROSSDOCK_{name}": "0"})
+
+
+async def test_the_graph_and_the_api_count_what_a_key_asks(site):
+    system, address, http = site
+    made = await system.identity.keys.create(
+        system.tenant, system.whoever("tests"), roles=["viewer"], name="tests"
+    )
+    shown = {"Authorization": f"Bearer {made.text}"}
+    async with http.post(
+        f"{address}/api/graphql", json={"query": "{ orders { nodes { number } } }"}, headers=shown
+    ) as reply:
+        assert (await reply.json())["data"] == {"orders": {"nodes": []}}
+        assert reply.headers["RateLimit"].startswith('"graphql-key";r=299;')
+        assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    for path, kind in (("/runs", "read"), ("/runs?q=x", "search"), ("/runs?format=csv", "bulk")):
+        async with http.get(f"{address}/api/v1{path}", headers=shown) as reply:
+            assert reply.status == 200
+            assert f'"{kind}-key"' in reply.headers["RateLimit-Policy"]
+            assert f'"{kind}-tenant"' in reply.headers["RateLimit"]
