@@ -303,6 +303,9 @@ class Alone:
         """Draw, as from a shared store."""
         return [self._draw(one) for one in draws]
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
     def _draw(self, draw: Draw) -> Drawn:
         now = time.monotonic()
         key = (draw.tenant, draw.name)

@@ -34,7 +34,7 @@ from crossdock.api.graphql.reader import Reader
 from crossdock.api.graphql.schema import schema
 from crossdock.api.ground import Call, Ground
 from crossdock.api.problems import NotAllowed, WrongMedia, kind_of, problem
-from crossdock.api.route import strict_json
+from crossdock.api.strict import strict_json
 from crossdock.api.throttle import Throttle
 from crossdock.errors import CrossdockError, Forbidden, Refused, TooMany, Unreachable
 
