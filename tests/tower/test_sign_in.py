@@ -303,3 +303,33 @@ async def test_a_page_under_a_path_leads_to_its_own_sign_in(door):
     async with serving(site) as url:
         door.url = url
         assert (await door.get("/crossdock/runs"))[:2] == (303, "/crossdock/sign-in?back=%2Fruns")
+
+
+async def test_one_makes_keys_on_the_page_of_ones_account_and_sees_and_revokes_ones_own(door):
+    await door.join("anna@acme.example", "tenant-admin")
+    other = await door.identity.keys.create(door.tenant, door.root, roles=["viewer"], name="another's")
+    status, _, text = await door.post(
+        "/account", act="key", name="<shop>", roles="viewer, order-desk", days="30"
+    )
+    assert (status, "another" in text) == (200, False)
+    key = re.search(r"<code>(cdk_[^<]+)</code>", text)[1]
+    who = (await door.identity.by_bearer(key, origin=""))[1]
+    assert (who.name, who.roles, who.behind) == ("<shop>", {"viewer", "order-desk"}, "anna")
+    _, _, text = await door.get("/account")
+    assert ("&lt;shop&gt;" in text, key in text) == (True, False)
+    assert (await door.post("/account", act="revoke", key=other.key.id))[0] == 400
+    for wrong in ({"days": "0"}, {"days": "x"}, {"roles": ""}, {"roles": "operator-admin"}):
+        given = {"act": "key", "name": "x", "roles": "viewer", "days": "1", **wrong}
+        status, _, text = await door.post("/account", **given)
+        assert (status, 'role="alert"' in text) == (400, True), wrong
+    assert (await door.post("/account", act="revoke", key=who.id.removeprefix("key:")))[0] == 303
+    assert [one.id for one in await door.identity.keys.of(door.tenant)] == [other.key.id]
+
+
+async def test_who_may_make_no_keys_is_offered_none_and_makes_none(door):
+    await door.join("vera@acme.example", "viewer")
+    _, _, text = await door.get("/account")
+    assert "Make a key" not in text
+    status, _, text = await door.post("/account", act="key", name="x", roles="viewer", days="1")
+    assert (status, "cdk_" in text) == (400, False)
+    assert await door.identity.keys.of(door.tenant) == []
