@@ -23,6 +23,8 @@ import yaml
 from typer.models import ArgumentInfo, OptionInfo
 
 import crossdock
+from crossdock.api import described
+from crossdock.api.problems import STATUS
 from crossdock.cli import _app
 from crossdock.connect import contract, contracts
 from crossdock.connect.declarative import grammar
@@ -125,6 +127,7 @@ def pages() -> dict[str, str]:
         "reference/connector.md": connector(),
         "reference/connectors.md": connectors(),
         "reference/packs.md": packs(),
+        "reference/api.md": api(),
     }
 
 
@@ -292,6 +295,37 @@ def records() -> str:
         out.
         """,
         _table(("record", "tells", "data"), rows),
+    )
+
+
+def api() -> str:
+    """Every address of the API, and every problem."""
+    found = described()
+    parts = []
+    for tag in dict.fromkeys(one["tags"][0] for path in found["paths"].values() for one in path.values()):
+        rows = [
+            (f"`{method.upper()} {address}`", one["description"].partition("\n\n")[0])
+            for address, path in found["paths"].items()
+            for method, one in path.items()
+            if one["tags"] == [tag]
+        ]
+        parts.append(f"## {tag}\n\n{_table(('address', 'what it does'), rows)}")
+    rows = [
+        (f"`{kind.name}`", str(kind.status), kind.title)
+        for kind in {kind.name: kind for kind in STATUS}.values()
+    ]
+    parts.append(
+        "## Problems\n\nThe type of a problem is `https://schemas.crossdock.dev/problem/` and its name.\n\n"
+        + _table(("type", "status", "what it says"), rows)
+    )
+    return _page(
+        "The API",
+        f"""
+        {len(found["paths"])} addresses below `/api/v1`, for whoever shows a key. How it is used stands in
+        [Use the API](../how-to/use-the-api.md), how it changes in [Versions of the API](api-versions.md).
+        `/api/v1/openapi.json` has every parameter, field and answer, as OpenAPI 3.1.
+        """,
+        "\n\n".join(parts),
     )
 
 

@@ -49,6 +49,7 @@ SERIES = [
     ["docs/how-to/write-a-connector-package.md"],
     ["docs/how-to/calendars.md"],
     ["docs/how-to/take-in-events.md"],
+    ["docs/how-to/use-the-api.md"],
 ]
 BLOCK = re.compile(
     r"(?:^`([\w./-]+)`(?:, (the|after the) step `(\w+)`)?:\n\n)?^```([\w ]+)\n(.*?)^```$",

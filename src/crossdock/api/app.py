@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -18,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crossdock.api.description import describe
+from crossdock.api.description import describe, description
 from crossdock.api.ground import Ground
 from crossdock.api.problems import NotAllowed, problem
 from crossdock.api.rest import ROUTERS
@@ -27,6 +28,14 @@ from crossdock.api.strict import shown
 from crossdock.errors import NotFound
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
+
+
+def described() -> dict[str, Any]:
+    """The description of the API, as `/openapi.json` gives it."""
+    api = FastAPI()
+    for router in ROUTERS:
+        api.include_router(router)
+    return description(api)
 
 
 def app(ground: Ground) -> FastAPI:
@@ -38,10 +47,10 @@ def app(ground: Ground) -> FastAPI:
     api.add_exception_handler(HTTPException, nothing_here)
     api.add_exception_handler(Exception, _fault)
 
-    async def description(_request: Request) -> Response:
+    async def openapi(_request: Request) -> Response:
         return Response(describe(api), media_type="application/json")
 
-    api.add_route("/openapi.json", description, methods=["GET"])
+    api.add_route("/openapi.json", openapi, methods=["GET"])
     api.add_middleware(RequestId)
     return api
 
