@@ -11,7 +11,7 @@ from crossdock.store import Database
 from crossdock.store.migrate import role_url
 
 # Tables that belong to the installation and hold nothing of any tenant.
-OF_THE_INSTALLATION = {"clock", "migration"}
+OF_THE_INSTALLATION = {"clock", "migration", "worker"}
 
 TABLES = """
     select c.oid, c.relname, c.relrowsecurity, c.relforcerowsecurity, c.relispartition,

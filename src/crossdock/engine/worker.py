@@ -31,6 +31,7 @@ from crossdock.engine.decide import Decider, Way
 from crossdock.engine.find import Finder
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Caller, LeasedCall, Outbox, Outcome, Room, outcome_event
+from crossdock.engine.shares import Shares
 from crossdock.engine.tidy import Tidier
 from crossdock.errors import Unreachable
 from crossdock.process.messages import CallEnded
@@ -79,6 +80,7 @@ class Worker:
             database, library, self._outbox, room=self._room, owner=self.owner, lease=lease
         )
         self._finder = Finder(database)
+        self._shares = Shares(database, self.owner)
         self._tidier = Tidier(database, library, self._outbox)
         self._agenda = Agenda()
         self._look_now = asyncio.Event()
@@ -96,9 +98,9 @@ class Worker:
         self.faults = 0  # turns that failed by a fault of ours
 
     def hear(self, runs: Iterable[RunRef]) -> None:
-        """These runs may have something to decide."""
+        """These runs may have something to decide. Those of another worker's part are left to it."""
         if not self._stopping.is_set():
-            self._agenda.add(runs)
+            self._agenda.add(self._shares.of_mine(runs))
 
     def stop(self) -> None:
         """Take nothing new; `run` returns when what is out has come back, or after `drain` seconds."""
@@ -109,6 +111,7 @@ class Worker:
         """Work until stopped."""
         with contextlib.suppress(Unreachable):
             await self._suspend()
+            await self._shares.say()
         async with self._database.hints(lambda _: self._look_now.set()):
             tasks = [
                 *(asyncio.create_task(self._forever(self._decide)) for _ in range(self.pace.deciders)),
@@ -156,9 +159,10 @@ class Worker:
     async def _hand_over(self) -> None:
         """Outcomes that were not decided go into the inbox for others."""
         left = self._agenda.outcomes()
-        if left:
-            with contextlib.suppress(Unreachable):
+        with contextlib.suppress(Unreachable):
+            if left:
                 await self._report(left)
+            await self._shares.leave()
 
     # -- decide ----------------------------------------------------------------------------------------
 
@@ -212,7 +216,8 @@ class Worker:
         stay = set(left[1])
         self._agenda.done(run for run in runs if run not in stay)
         self.decisions += decided.decisions
-        self.hear(decided.touched)
+        if not self._stopping.is_set():
+            self._agenda.add(decided.touched)  # nobody else was told of them
         for outcome in decided.again:
             self._agenda.add_outcome(outcome)
         for call in decided.leased:
@@ -330,7 +335,7 @@ class Worker:
     async def _look(self) -> None:
         found = in_hand = False
         if len(self._agenda) < self.pace.batch and not self._stopping.is_set():
-            refs = await self._finder.pending() + await self._finder.due()
+            refs = self._shares.found(await self._finder.pending() + await self._finder.due())
             found, in_hand = self._agenda.find(refs)
         if found:
             await asyncio.sleep(0.01)
@@ -350,6 +355,7 @@ class Worker:
 
     async def _tidy(self) -> None:
         await self._suspend()
+        await self._shares.say()
         touched = await self._tidier.turn()
         self._agenda.add(touched)
         self._lease_now.set()
