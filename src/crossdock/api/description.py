@@ -6,6 +6,7 @@ how often.
 
 from __future__ import annotations
 
+from importlib import resources
 from importlib.metadata import version
 from typing import Any
 
@@ -111,6 +112,7 @@ def description(api: FastAPI) -> dict[str, Any]:
     for path in found["paths"].values():
         for method, operation in path.items():
             _complete(method, operation, schemas)
+    _show_examples(found["paths"])
     return found
 
 
@@ -154,6 +156,20 @@ def _complete(method: str, operation: dict[str, Any], schemas: dict[str, Any]) -
     operation["responses"] = dict(sorted(responses.items()))
     if not parameters:
         del operation["parameters"]
+
+
+def _show_examples(paths: dict[str, Any]) -> None:
+    """Put the examples in, which tests have recorded: of what is sent, and of what comes back."""
+    text = resources.files("crossdock.api").joinpath("examples.json").read_text()
+    for one in msgspec.json.decode(text):
+        operation = paths[one["path"]][one["method"]]
+        if "sent" in one:
+            for content in operation["requestBody"]["content"].values():
+                content.setdefault("examples", {})[one["name"]] = {"value": one["sent"]}
+                break
+        for content in operation["responses"][one["status"]]["content"].values():
+            content.setdefault("examples", {})[one["name"]] = {"value": one["answer"]}
+            break
 
 
 def _name_fields(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -151,7 +151,13 @@ def told(request: Request, error: Exception, body: Any = None) -> Response:
     return problem(error, path=path, request=id_)
 
 
-_CALLED = {"parked": "event", "quarantined": "event", "unread": "delivery", "order": "run", "shipment": "run"}
+_CALLED = {
+    "parked": "event",
+    "quarantined": "event",
+    "unread": "delivery",
+    "order": "run",
+    "shipment": "order|run",
+}
 
 
 def _name_things(request: Request, error: CrossdockError) -> None:

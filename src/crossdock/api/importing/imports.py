@@ -79,6 +79,10 @@ where i.tenant = f.tenant and i.id = f.id
 returning i.tenant, i.id, i.upto, i.principal,
   (select t.name from crossdock.tenant t where t.tenant = i.tenant) as tenant_name
 """
+_LEFT: LiteralString = """
+select tenant, id from crossdock.api_import
+where status = 'receiving' and lease < statement_timestamp() - interval '1 hour' limit 20
+"""
 _NEXT: LiteralString = """
 select line, arrival from crossdock.api_import_line
 where tenant = crossdock.tenant() and import = $1 and line > $2 order by line limit $3
@@ -282,8 +286,10 @@ class Imports:
                 await asyncio.sleep(look)
 
     async def turn(self) -> bool:
-        """Send one import on, as far as it goes; whether there was one."""
+        """Send one import on, as far as it goes; whether there was one. What never came is forgotten."""
         async with self._database.engine() as transaction:
+            for left in await transaction.fetch(_LEFT):
+                await self._drop(Tenant(id=left["tenant"], name=""), left["id"])
             row = await transaction.row(_CLAIM, _LEASE)
         if row is None:
             return False
