@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SMALLEST = 0.001
 FIRST_FIGURES = {
+    "api": "read_run_p99_ms",
     "fair": "quiet_slowdown_backlog",
     "growth": "orders_per_s_0",
     "idle": "p50_ms",
