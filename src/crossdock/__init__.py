@@ -11,9 +11,9 @@ One direction, which `make test` holds:
     people decide           desk         each deed once, for every door: who may, and the audit of it
     seen and decided        tower, api   for eyes and for programs: read the history, act by putting events in
 
-Who may do what, and who did it: access.
+Who may do what, and who did it: access. Programs elsewhere speak to a server by its API: client.
 
 Layers, low to high; each imports only those before it:
-errors, model, expressions, process, store, access, engine, connect, gateway | connectors, desk, api | tower,
+errors, model, expressions, process, store, access, engine, connect, gateway | connectors, desk, api | tower | client,
 installed, assemble, demo, cli. The sandbox stands apart: it imports nothing of ours.
 """
