@@ -14,6 +14,6 @@ One direction, which `make test` holds:
 Who may do what, and who did it: access. Programs elsewhere speak to a server by its API: client.
 
 Layers, low to high; each imports only those before it:
-errors, model, expressions, process, store, access, engine, connect, gateway | connectors, desk, api | tower | client,
-installed, assemble, demo, cli. The sandbox stands apart: it imports nothing of ours.
+errors, model, expressions, process, store, access, engine, connect, gateway | connectors, desk, api | tower |
+client, installed, assemble, demo, cli. The sandbox stands apart: it imports nothing of ours.
 """

@@ -16,7 +16,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty directory, where commands are given."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("DATABASE_URL", "CROSSDOCK_DATA", "CROSSDOCK_PORT"):
+    for name in ("DATABASE_URL", "CROSSDOCK_DATA", "CROSSDOCK_PORT", "CROSSDOCK_URL", "CROSSDOCK_KEY"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

@@ -10,7 +10,9 @@ import typer
 from crossdock.assemble import System
 from crossdock.cli.given import read_json
 from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.remote import Key, Url, Where, find_there, held_there, with_either
 from crossdock.cli.runs import done, find_run, stands
+from crossdock.client import Client
 from crossdock.engine.history import RunRow
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Refused
@@ -62,6 +64,8 @@ def retry(
     progress: _Progress = None,
     note: _Note = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Try a held step again: of one run, or of all runs with one cause (counted, a few first)."""
@@ -74,7 +78,18 @@ def retry(
         elif not await _under_way(system, proceed, progress, "retry", json=json):
             await _many(system, cause, action, trial, rate, "retry", yes=yes, json=json)
 
-    with_system(directory, act, json=json)
+    async def there(server: Client) -> None:
+        if name is None:
+            raise Refused(
+                "many runs are not repaired from elsewhere by this command",
+                mend="name a run; or give it on the server's machine, or use POST /repairs",
+            )
+        one = await find_there(server, name)
+        at = step or await held_there(server, one)
+        await server.retry(one.id, at, note=note)
+        done(json, {"run": one.id, "step": at}, f"asked {one.process}/{one.key} to try {at} again")
+
+    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
 
 
 def repair(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,21 @@ import msgspec
 import typer
 
 from crossdock.assemble import System
-from crossdock.cli.given import read_document
+from crossdock.cli.given import read_document, read_json
 from crossdock.cli.output import console, say_json, status, table
 from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.remote import (
+    Key,
+    Url,
+    Where,
+    chosen,
+    detail_there,
+    find_there,
+    row_of,
+    with_either,
+    without_run_there,
+)
+from crossdock.client import Client
 from crossdock.engine import replay as replay_run
 from crossdock.engine.history import RunDetail, RunRow
 from crossdock.engine.repair import Progress
@@ -32,6 +45,8 @@ def run(
         Path, typer.Option("--document", "-d", help="Its document: a JSON file, - for standard input")
     ],
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Start a run of a process by hand. Refused where a run of that key is live."""
@@ -39,21 +54,24 @@ def run(
     async def act(system: System) -> None:
         loaded = await _process(system, await _number(system, process))
         value = read_document(document, loaded.document)
-        key = loaded.key.evaluate({loaded.variable: value, "tenant": {"id": system.tenant.name}})
-        for row in await system.history.find(system.tenant, str(key)):
+        known = loaded.key.evaluate({loaded.variable: value, "tenant": {"id": system.tenant.name}})
+        for row in await system.history.find(system.tenant, str(known)):
             if row.process == process and row.ended is None:
                 raise Conflict(
-                    f"a run of {process} for {key} is live already",
+                    f"a run of {process} for {known} is live already",
                     where=str(document),
-                    mend=f"look at it: crossdock runs {key}",
+                    mend=f"look at it: crossdock runs {known}",
                 )
         asked = await system.acts.runs.start(system.whoever(ORIGIN), process, value, once=str(uuid4()))
-        if json:
-            say_json({"process": process, "key": key, "run": asked.run})
-        else:
-            console.print(f"started [bold]{process}/{key}[/bold]; a worker goes on with it (crossdock serve)")
+        words = f"started [bold]{process}/{known}[/bold]; a worker goes on with it (crossdock serve)"
+        done(json, {"process": process, "key": known, "run": asked.run}, words)
 
-    with_system(directory, act, json=json)
+    async def there(server: Client) -> None:
+        begun = await server.start(process, read_json(document))
+        words = f"started [bold]{process}/{begun.key}[/bold]"
+        done(json, {"process": process, "key": begun.key, "run": begun.id}, words)
+
+    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
 
 
 def runs(
@@ -64,46 +82,66 @@ def runs(
     ] = None,
     most: Annotated[int, typer.Option(help="So many at most", min=1, max=10_000)] = 50,
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """List runs, newest first, or show one with all that happened in it."""
 
-    async def act(system: System) -> None:
-        if state is not None and state not in get_args(RunStatus):
-            raise Refused(
-                f"no run is ever {state}", where="--status", mend=nearest(state, get_args(RunStatus))
-            )
-        if process is not None:
-            await _number(system, process)
-        if name is not None:
-            detail = await system.history.run(system.tenant, (await find_run(system, name)).id)
-            _show_json(detail) if json else _show(detail)
-            return
-        found = await system.history.runs(
-            system.tenant, process=process, statuses=[state] if state else None, most=most
-        )
+    def tell(rows: Sequence[Mapping[str, Any]]) -> None:
         if json:
-            for row in found:
-                say_json(asdict(row))
+            for row in rows:
+                say_json(row)
             return
         table(
             "Runs, times in UTC",
             ["process", "key", "gen", "status", "since", "next"],
             [
-                (r.process, r.key, r.generation, status(r.status), _time(r.created), _time(r.wake_at))
-                for r in found
+                (
+                    r["process"],
+                    r["key"],
+                    r["generation"],
+                    status(r["status"]),
+                    _time(r["created"]),
+                    _time(r["wake_at"]),
+                )
+                for r in rows
             ],
             empty="No run is like that. See all: crossdock runs"
             if process or state
             else "No runs yet. Start one: crossdock run PROCESS --document FILE, or see crossdock demo.",
         )
 
-    with_system(directory, act, json=json)
+    def tell_one(told: Mapping[str, Any]) -> None:
+        say_json(told) if json else _show(told)
+
+    async def act(system: System) -> None:
+        _status(state)
+        if process is not None:
+            await _number(system, process)
+        if name is not None:
+            tell_one(_told(await system.history.run(system.tenant, (await find_run(system, name)).id)))
+            return
+        found = await system.history.runs(
+            system.tenant, process=process, statuses=[state] if state else None, most=most
+        )
+        tell([asdict(row) for row in found])
+
+    async def there(server: Client) -> None:
+        _status(state)
+        if name is not None:
+            tell_one(await detail_there(server, name))
+            return
+        tell([row_of(one) async for one in server.runs(process=process, status=state, most=most)])
+
+    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
 
 
 def events(
     most: Annotated[int, typer.Option(help="So many at most", min=1, max=10_000)] = 50,
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """What no run has: events not claimed yet or refused, and what partners sent that could not be read."""
@@ -112,31 +150,50 @@ def events(
         parked = await system.history.parked(system.tenant, most=most)
         refused = await system.history.quarantine(system.tenant, most=most)
         unread = await Quarantine(system.database, system.inbox, system.lines).list(system.tenant, most=most)
-        rows = [("unclaimed", row) for row in parked] + [("quarantined", row) for row in refused]
-        if json:
-            for fate, row in rows:
-                say_json({"fate": fate, **asdict(row)})
-            for one in unread:
-                told = msgspec.structs.asdict(one)
-                del told["body"]  # the tower shows it
-                say_json({"fate": "unread", **told})
-            return
-        found = [
-            (row.id, fate, _time(row.at), row.type, _about(row.event), row.reason or "no run names these")
-            for fate, row in rows
-        ]
-        found += [
-            (one.id, "unread", _time(one.at), f"from {one.connection}", one.message, one.reason)
-            for one in unread
-        ]
-        table(
-            "Events without a run, times in UTC",
-            ["id", "", "since", "type", "names", "why"],
-            found,
-            empty="Every event has found its run.",
-        )
+        found = [{"fate": "unclaimed", **asdict(row)} for row in parked]
+        found += [{"fate": "quarantined", **asdict(row)} for row in refused]
+        for one in unread:
+            told = msgspec.structs.asdict(one)
+            del told["body"]  # the tower shows it
+            found.append({"fate": "unread", **told})
+        _tell_events(found, json=json)
 
-    with_system(directory, act, json=json)
+    async def there(server: Client) -> None:
+        _tell_events(await without_run_there(server, most), json=json)
+
+    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
+
+
+def _tell_events(found: Sequence[Mapping[str, Any]], *, json: bool) -> None:
+    if json:
+        for one in found:
+            say_json(one)
+        return
+    table(
+        "Events without a run, times in UTC",
+        ["id", "", "since", "type", "names", "why"],
+        [
+            (
+                one["id"],
+                "unread",
+                _time(one["at"]),
+                f"from {one['connection']}",
+                one.get("message", ""),
+                one["reason"],
+            )
+            if one["fate"] == "unread"
+            else (
+                one["id"],
+                one["fate"],
+                _time(one["at"]),
+                one["type"],
+                _about(one["event"]),
+                one["reason"] or "no run names these",
+            )
+            for one in found
+        ],
+        empty="Every event has found its run.",
+    )
 
 
 def stands(json: bool, repair: Progress, command: str) -> None:
@@ -154,6 +211,8 @@ def cancel(
     name: Name,
     reason: Annotated[str, typer.Option(help="Why, for the history")],
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Cancel a run: what was done is undone, newest first."""
@@ -167,7 +226,12 @@ def cancel(
         await system.acts.runs.cancel(system.whoever(ORIGIN), row.id, reason=reason)
         done(json, {"run": row.id}, f"asked {row.process}/{row.key} to cancel")
 
-    with_system(directory, act, json=json)
+    async def there(server: Client) -> None:
+        one = await find_there(server, name)
+        await server.cancel(one.id, reason=reason)
+        done(json, {"run": one.id}, f"asked {one.process}/{one.key} to cancel")
+
+    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
 
 
 def replay(
@@ -220,26 +284,33 @@ async def find_run(system: System, name: str) -> RunRow:
     found = await system.history.find(system.tenant, name)
     if not found and slash:
         found = [row for row in await system.history.find(system.tenant, key) if row.process == process]
-    if not found:
-        raise NotFound(f"no run is known by {name}", mend="see crossdock runs")
-    live = [row for row in found if row.ended is None] or found
-    if len({row.process for row in live}) > 1:
-        names = ", ".join(f"{row.process}/{row.key}" for row in live)
-        raise Conflict(f"{name} names several runs", mend=f"say which: {names}")
-    return live[0]
+    return chosen(found, name)
 
 
-def _show(detail: RunDetail) -> None:
-    row = detail.run
-    console.print(f"[bold]{row.process}/{row.key}[/bold] generation {row.generation}: {status(row.status)}")
-    if row.error:
-        console.print(f"  [red]stopped by a decision that broke:[/red] {row.error}")
-    steps = detail.state.steps if detail.state is not None else {}
+def _status(state: str | None) -> None:
+    if state is not None and state not in get_args(RunStatus):
+        raise Refused(f"no run is ever {state}", where="--status", mend=nearest(state, get_args(RunStatus)))
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    row = told["run"]
+    console.print(
+        f"[bold]{row['process']}/{row['key']}[/bold] generation {row['generation']}: {status(row['status'])}"
+    )
+    if row["error"]:
+        console.print(f"  [red]stopped by a decision that broke:[/red] {row['error']}")
+    steps: Mapping[str, Any] = (told["state"] or {}).get("steps", {})
     table(
         "Steps, times in UTC",
         ["step", "status", "since", "due", ""],
         [
-            (name, step.status, _time(step.ended or step.started), _time(step.due), step.reason)
+            (
+                name,
+                step.get("status"),
+                _time(step.get("ended") or step.get("started")),
+                _time(step.get("due")),
+                step.get("reason"),
+            )
             for name, step in steps.items()
         ],
         empty="Nothing is decided yet: is a worker running?",
@@ -248,29 +319,28 @@ def _show(detail: RunDetail) -> None:
         "History",
         ["at", "event", "step", "what"],
         [
-            (_time(line.at), line.event.type, record.step, record.what)
-            for line in detail.lines
-            for record in line.records
+            (_time(line["at"]), line["event"]["type"], record.get("step"), record["what"])
+            for line in told["history"]
+            for record in line["records"]
         ],
         empty="Nothing has happened yet.",
     )
 
 
-def _show_json(detail: RunDetail) -> None:
-    say_json(
-        {
-            "run": asdict(detail.run),
-            "state": msgspec.to_builtins(detail.state),
-            "history": [
-                msgspec.to_builtins(
-                    {"seq": line.seq, "at": line.at, "event": line.event, "records": line.records}
-                )
-                for line in detail.lines
-            ],
-            "aliases": dict(detail.aliases),
-            "children": [asdict(child) for child in detail.children],
-        }
-    )
+def _told(detail: RunDetail) -> dict[str, Any]:
+    """All that is told of one run, here and by `detail_there`."""
+    return {
+        "run": asdict(detail.run),
+        "state": msgspec.to_builtins(detail.state),
+        "history": [
+            msgspec.to_builtins(
+                {"seq": line.seq, "at": line.at, "event": line.event, "records": line.records}
+            )
+            for line in detail.lines
+        ],
+        "aliases": dict(detail.aliases),
+        "children": [asdict(child) for child in detail.children],
+    }
 
 
 def done(json: bool, value: dict[str, Any], words: str) -> None:
@@ -281,7 +351,9 @@ def done(json: bool, value: dict[str, Any], words: str) -> None:
         console.print(words)
 
 
-def _time(instant: datetime | None) -> str:
+def _time(instant: datetime | str | None) -> str:
+    if isinstance(instant, str):
+        instant = datetime.fromisoformat(instant)
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if instant else ""
 
 
