@@ -140,7 +140,7 @@ class Asking:
         end = time.monotonic() + self._patience
         maybe, wait = False, _FIRST  # maybe: it may have been done, and the answer was lost
         while True:
-            pause: float | None = None
+            later: float | None = None
             try:
                 status, said, body = await self._try(method, url, given, data)
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -157,14 +157,15 @@ class Asking:
             else:
                 if status < 300:
                     return self._read(body, into, asked)
-                pause = _retry_after(said)
-                failed = error_of(status, body, asked=asked, retry_after=pause, hidden=self._key.hidden)
+                later = _retry_after(said)
+                failed = error_of(status, body, asked=asked, retry_after=later, hidden=self._key.hidden)
                 again = status in _AGAIN and isinstance(failed, Unreachable)
-                maybe = maybe or (method != "GET" and status in (502, 504))
-                if not again and name_of(body) != "at-work":
+                at_work = name_of(body) == "at-work"
+                maybe = maybe or at_work or (method != "GET" and status in (502, 504))
+                if not again and not at_work:
                     raise failed
-            if pause is None:
-                pause, wait = wait * random.uniform(0.5, 1.0), min(wait * 2, _LONGEST)
+            pause = (later or 0.0) + wait * random.uniform(0.5, 1.0)  # not all at once, whoever was told when
+            wait = min(wait * 2, _LONGEST)
             if time.monotonic() + pause > end:
                 if maybe:
                     raise UnknownOutcome(
