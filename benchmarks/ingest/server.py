@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import sys
 from datetime import datetime
@@ -91,7 +92,8 @@ async def programs(url: str) -> None:
 
     async def events(request: Request) -> JSONResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        taken = await take_events(inbox, tenant, headers, await request.body(), actor=actor)
+        put = functools.partial(inbox.put, tenant)
+        taken = await take_events(put, headers, await request.body(), actor=actor)
         errors = [str(one.error) for one in taken if one.error]
         return JSONResponse({"taken": len(taken), "errors": errors}, 422 if errors else 200)
 

@@ -81,6 +81,8 @@ async def test_a_run_is_started_by_hand_once_for_a_key(world):
     ).json
     assert [one["where"] for one in said["problems"]] == ["body.document.number", "body.document.numbr"]
     await world.post("/runs", {"process": "nothing", "document": {}}, 404)
+    said = await world.post("/runs", body, 409)  # with another key, while the first is live
+    assert said["detail"] == "a run of order for SO-9 is live already"
     async with world.working():
         await world.steps("SO-9", check_credit="succeeded")
     assert len((await world.get("/runs"))["items"]) == 1

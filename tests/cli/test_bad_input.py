@@ -321,7 +321,7 @@ NOT_THERE = [
     (["retry", "--progress", "9"], "there is no repair 9", "see the repairs"),
     (["replay", "X"], "no run is known by X", "see crossdock runs"),
     (["connections", "--stop", "erp"], "there is no connection erp", "see the connections"),
-    (["connections", "--start", "erp"], "there is no connection erp", ""),
+    (["connections", "--start", "erp"], "there is no connection erp", "see the connections"),
     (["schema", "Ordr"], "there is no schema Ordr", "did you mean `Order`?"),
     (["check", "nothing.yaml"], "there is no such file", "name a process: a YAML file"),
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from crossdock.desk.tasks import excluded_from
 from crossdock.engine import Arrival, Library, Repairs
 from crossdock.engine.repair import Action, Cause, Progress
 from crossdock.errors import Conflict, Refused
+from crossdock.expressions import EvaluationError
 from crossdock.process.messages import (
     RUN_CANCEL,
     RUN_MOVE,
@@ -20,6 +21,7 @@ from crossdock.process.messages import (
     STEP_SKIP,
     STEP_SUPPLY,
 )
+from crossdock.store import Tenant
 
 
 class Runs:
@@ -34,7 +36,7 @@ class Runs:
     async def start(self, by: Principal, process: str, document: Any, *, once: str) -> Asked:
         """Start a run of a process with that document. `once` names the deed: the same again starts none.
 
-        Raises `Refused` where the document does not start it, or a run of its key is there.
+        Raises `Refused` where the document does not start it, `Conflict` where a run of its key is live.
         """
         resource = Resource(kind="run", attributes={"process": process})
         await self._ground.policies.require(by, "run.start", resource)
@@ -47,6 +49,7 @@ class Runs:
         )
         last = self._ground.noted(by, "run.start", resource, after={"event": once, "process": process})
         tenant = await self._ground.tenant(by)
+        await self._refuse_live(tenant, process, document, arrival)
         (receipt,) = await self._ground.inbox.put(tenant, [arrival], last=last)
         if receipt.fate not in ("routed", "duplicate"):
             raise Refused(
@@ -55,6 +58,27 @@ class Runs:
             )
         run = receipt.runs[0] if receipt.runs else 0
         return Asked(run=run, event=once, source=arrival.source, after=0, again=receipt.fate == "duplicate")
+
+    async def _refuse_live(self, tenant: Tenant, process: str, document: Any, arrival: Arrival) -> None:
+        """A start for a key that is live would go to the live run, and start nothing."""
+        async with self._ground.database.engine() as transaction:
+            shelf = await self._library.refresh(transaction, tenant.id)
+            published = shelf.published.get(process)
+            if published is None:
+                return  # the inbox says so
+            found = await self._library.process(transaction, tenant.id, published.id)
+        of_tenant = shelf.references[shelf.reference].tenant
+        try:
+            key = str(found.key.evaluate({found.variable: document, "tenant": of_tenant}))
+        except EvaluationError:
+            return  # so does the inbox
+        for row in await self._ground.history.find(tenant, key):
+            if (row.process, row.key, row.ended) == (process, key, None):
+                if await self._ground.inbox.knows(tenant, arrival):
+                    return
+                raise Conflict(
+                    f"a run of {process} for {key} is live already", mend=f"look at it: crossdock runs {key}"
+                )
 
     async def cancel(self, by: Principal, run: int, *, reason: str, once: str = "") -> Asked:
         """Take back what was done, newest first, and end it. Raises `Conflict` where it has ended."""

@@ -114,6 +114,15 @@ class Inbox:
         await self.library.renew(tenant.id)
         _refuse_suspended(self.library.shelf_of(tenant.id))
 
+    async def knows(self, tenant: Tenant, arrival: Arrival) -> bool:
+        """Whether an event of that source and id was accepted before."""
+        rows = await self.database.at_once(
+            "select from crossdock.seen where tenant = $1 and event = $2",
+            tenant.id,
+            name_of(arrival.source, arrival.id),
+        )
+        return bool(rows)
+
     async def _deliver(
         self, tenant: Tenant, arrivals: Sequence[Arrival], run: int | None, last: Last | None
     ) -> list[Receipt]:
