@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,8 @@ def test_public_functions_say_what_they_mean() -> None:
             if public and not node.name.startswith("_") and not ast.get_docstring(node):
                 silent.append(f"{path.relative_to(ROOT)}: {node.name}")
     assert silent == []
+
+
+def test_no_two_modules_of_tests_have_one_name():
+    found = Counter(path.name for path in Path(__file__).parents[1].rglob("test_*.py"))
+    assert [name for name, number in found.items() if number > 1] == []

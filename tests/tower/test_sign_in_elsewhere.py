@@ -18,7 +18,7 @@ import pyotp
 import pytest
 from joserfc.jwk import RSAKey
 from playwright.async_api import async_playwright, expect
-from test_sign_in import door  # noqa: F401 - a fixture
+from test_signing_in_on_pages import door  # noqa: F401 - a fixture
 
 from crossdock.access.providers import Provider
 
