@@ -19,7 +19,7 @@ from crossdock.api.ground import Asked, Call
 from crossdock.api.listing import Listing, Out, Row, Text, View, Where, chosen_fields, expanding, pick
 from crossdock.api.names import missing
 from crossdock.api.rest import runs
-from crossdock.api.rest.run import about
+from crossdock.api.rest.run import about, tag_of
 from crossdock.api.rest.runs import RunQuery
 from crossdock.api.route import router
 from crossdock.process.state import RunStatus
@@ -113,7 +113,7 @@ def _routes(plural: str, kind: str, type_: str) -> APIRouter:
                 raise missing(kind, document)
             await call.allow("order.read", str(number), **about(call, row))
             (item,) = await _show(call, transaction, kind, [row], parts)
-        return call.answer(pick(item, chosen), tag=f"{row['id']}/{row['seq']}/{row['status']}")
+        return call.answer(pick(item, chosen), tag=tag_of(row))
 
     list_documents.__doc__ = (
         f"List {plural}, newest first: filtered, found by a number, a page or all of them."
