@@ -191,6 +191,7 @@ class System:
             audit=self.audit,
             read=self.installed.reopen,
             check=self.installed.check,
+            address=self.settings.address,
         )
         graph = endpoint("/api/graphql", ground, self.policies, self.throttle, _asking(self))
         tokens = oauth(self.database, self.identity, self.settings.address)

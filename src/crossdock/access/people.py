@@ -66,6 +66,10 @@ _ADD: LiteralString = """
 insert into crossdock.person (tenant, id, email, name, roles, made_by, issuer, subject, password)
 values ($1, $2, $3, $4, $5::text[], $6, $7, $8, $9) on conflict do nothing returning id
 """
+_CHANGE: LiteralString = """
+update crossdock.person set roles = $3::text[]
+where tenant = $1 and id = $2 and roles <@ $4::text[] and roles @> $4::text[]
+"""
 _ONE_BY_ONE: LiteralString = "select pg_advisory_xact_lock(hashtext('crossdock.person'), $1)"
 _ADMINS_BUT: LiteralString = """
 select count(*) from crossdock.person
@@ -249,9 +253,19 @@ class People:
         return asked.tenant, await self.find(asked.tenant, id_)
 
     async def change(
-        self, tenant: Tenant, by: Principal, id_: str, *, roles: Collection[str], why: str = ""
+        self,
+        tenant: Tenant,
+        by: Principal,
+        id_: str,
+        *,
+        roles: Collection[str],
+        seen: Collection[str] | None = None,
+        why: str = "",
     ) -> Account:
-        """Give a person these roles and no others; their sessions end. Raises `Forbidden`, `Conflict`."""
+        """Give a person these roles and no others; their sessions end. Raises `Forbidden`, `Conflict`.
+
+        `seen` are the roles that whoever decides has seen; without them, those that they have now.
+        """
         wanted = sorted(set(roles))
         refuse_roles(wanted)
         before = await self.find(tenant, id_)
@@ -260,12 +274,10 @@ class People:
             await transaction.value(_ONE_BY_ONE, tenant.id)
             if not ADMINS & set(wanted):
                 await _refuse_last(transaction, tenant, before)
-            await transaction.execute(
-                "update crossdock.person set roles = $3::text[] where tenant = $1 and id = $2",
-                tenant.id,
-                id_,
-                wanted,
-            )
+            if not await transaction.execute(
+                _CHANGE, tenant.id, id_, wanted, sorted(before.roles if seen is None else seen)
+            ):
+                raise Conflict(f"the roles of {id_} have changed meanwhile", mend="look again, then decide")
             await end_all(transaction, tenant.id, id_)
             await transaction.execute(_DROP_LINKS, tenant.id, id_)
             await self._note(

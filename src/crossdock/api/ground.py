@@ -45,6 +45,7 @@ class Ground:
     audit: Audit
     read: Callable[[str], Process]  # compiles the text of a process
     check: Callable[[str], tuple[Process | None, list[Problem]]]  # says what is wrong with one
+    address: str = ""  # where the pages are for who comes from outside; "" is where one asks
 
     async def call(self, request: Request) -> Call:
         """A request of somebody known. Raises `NotProven`."""

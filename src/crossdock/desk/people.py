@@ -28,11 +28,22 @@ class People:
         tenant = await self._ground.tenant(by)
         return await self._people.invite(tenant, by, email=email, roles=roles, name=name, why=note)
 
-    async def change(self, by: Principal, person: str, *, roles: Collection[str], note: str = "") -> Account:
-        """Give a person these roles and no others; their sessions end."""
+    async def change(
+        self,
+        by: Principal,
+        person: str,
+        *,
+        roles: Collection[str],
+        seen: Collection[str] | None = None,
+        note: str = "",
+    ) -> Account:
+        """Give a person these roles and no others; their sessions end. `seen`: those that they had.
+
+        Raises `Conflict` where they have others by now.
+        """
         await self._may(by, person)
         tenant = await self._ground.tenant(by)
-        return await self._people.change(tenant, by, person, roles=roles, why=note)
+        return await self._people.change(tenant, by, person, roles=roles, seen=seen, why=note)
 
     async def suspend(self, by: Principal, person: str, *, note: str = "") -> Account:
         """Let a person in no more; their sessions end, their keys fall silent."""

@@ -1,4 +1,4 @@
-"""Who may what: people, roles and policies, keys, and why; the settings of the tenant."""
+"""Who may what: roles and policies, keys, and why; the settings of the tenant."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from crossdock.access.policy_form import Role, Rules
 from crossdock.api.acting import Given
 from crossdock.api.description import PREFIX
 from crossdock.api.ground import Asked
-from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, Where, chosen_fields, pick
-from crossdock.api.names import missing
+from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, chosen_fields, pick
 from crossdock.api.route import router
 from crossdock.api.strict import near, shown
 from crossdock.errors import Refused
@@ -29,36 +28,6 @@ routes = router("access")
 
 Note = Annotated[str, StringConstraints(max_length=2000)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-
-
-class Person(Out):
-    """Somebody who signs in."""
-
-    id: str
-    name: str | None = None
-    email: str | None = None
-    roles: list[str]
-    made: datetime
-    made_by: str | None = None
-    seen: datetime | None = Field(None, description="Signed in last")
-    suspended: datetime | None = Field(None, description="Shut out since")
-    suspended_by: str | None = None
-    provider: str | None = Field(None, description="The identity provider that knows them")
-    two_factors: bool = Field(description="Whether a code is asked for besides the password")
-
-
-class PersonPage(Out):
-    """A page of people."""
-
-    items: list[Person]
-    next: str | None = Field(None, description="Cursor of the next page")
-
-
-class PersonQuery(Paged):
-    """Which people, by id."""
-
-    role: Text | None = Field(None, description="With this role")
-    suspended: bool | None = Field(None, description="Whether they are shut out")
 
 
 class ShownKey(Out):
@@ -181,62 +150,7 @@ class GivenSettings(Given):
     note: Note = Field("", description="Why: it stays in the audit")
 
 
-PEOPLE = tuple(Person.model_fields)
 KEYS = tuple(name for name in ShownKey.model_fields if name != "text")
-_PERSON = """
-select id, name, email, roles, made, made_by, seen, suspended, suspended_by, issuer, totp_on
-from crossdock.person where tenant = crossdock.tenant()"""
-
-
-@routes.get("/people", responses={200: {"model": PersonPage}})
-async def list_people(call: Asked, query: Annotated[PersonQuery, Query()]) -> Response:
-    """List the people of the tenant, by id."""
-    await call.allow("person.read")
-
-    async def fetch(transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
-        where = Where()
-        where.maybe("{} = any(roles)", query.role)
-        if query.suspended is not None:
-            where.add(f"suspended is {'not ' if query.suspended else ''}null")
-        if place is not None:
-            where.add("id > {}", place[0])
-        return await transaction.fetch(
-            f"{_PERSON}{where.sql} order by id limit {where.next(most)}", *where.values
-        )
-
-    async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        return [_person(row) for row in rows]
-
-    listing = Listing(fetch=fetch, place=lambda row: [row["id"]], show=show, names=PEOPLE)
-    return await listing.answer(call, query)
-
-
-@routes.get("/people/{person}", responses={200: {"model": Person}})
-async def read_person(call: Asked, person: str, query: Annotated[View, Query()]) -> Response:
-    """Read one of the people."""
-    await call.allow("person.read", person)
-    chosen = chosen_fields(query.fields, PEOPLE)
-    async with call.look() as transaction:
-        row = await transaction.row(f"{_PERSON} and id = $1", person.replace("\0", ""))
-    if row is None:
-        raise missing("person", person)
-    return call.answer(pick(_person(row), chosen), tag=f"{row['id']}/{row['roles']}/{row['suspended']}")
-
-
-def _person(row: Row) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "name": row["name"] or None,
-        "email": row["email"] or None,
-        "roles": list(row["roles"]),
-        "made": row["made"],
-        "made_by": row["made_by"] or None,
-        "seen": row["seen"],
-        "suspended": row["suspended"],
-        "suspended_by": row["suspended_by"] or None,
-        "provider": row["issuer"] or None,
-        "two_factors": row["totp_on"],
-    }
 
 
 @routes.get("/keys", responses={200: {"model": KeyPage}})
