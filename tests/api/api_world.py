@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from acting import acts_of
+from acting import acts_of, someone
 from crossdock.access import Principal
 from crossdock.access.audit import Audit
 from crossdock.access.headers import Headers
@@ -244,6 +244,13 @@ class World:
         more |= {"json": body} if body is not None else {}
         return (await self.ask("POST", path, status=status, **more)).json
 
+    async def account(self, email: str, *roles: str) -> str:
+        """Somebody who has used the link that they were invited with; gives their id."""
+        admin = someone(self.tenant, "tenant-admin")
+        link = await self.identity.people.invite(self.tenant, admin, email=email, roles=roles)
+        text = link.path.rpartition("/")[2]
+        return (await self.identity.people.accept(text, password="x", origin="here"))[1].id
+
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[Worker]:
         """While inside, a worker decides and calls."""
@@ -312,7 +319,7 @@ async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncItera
     identity = Identity(database, audit, sealing)
     names = NameBook(database)
     acts = acts_of(database, inbox, library, read=read, registry=Registry.of([READS]), keys=keys, audit=audit)
-    imports = Imports(database, names, acts, identity.keys, audit)
+    imports = Imports(database, names, acts, identity, audit)
     rules = Rules(key={}, tenant={}, address=None)
     ground = Ground(
         database=database,

@@ -4,18 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from api_world import World
-
-from acting import someone
-
-
-async def account(world: World, email: str, *roles: str) -> str:
-    """Somebody who has used the link that they were invited with."""
-    admin = someone(world.tenant, "tenant-admin")
-    link = await world.identity.people.invite(world.tenant, admin, email=email, roles=roles)
-    text = link.path.rpartition("/")[2]
-    return (await world.identity.people.accept(text, password="x", origin="here"))[1].id
-
 
 async def test_who_is_invited_gets_an_account_by_the_link(world):
     body = {"email": "Bo@Example.com", "roles": ["order-desk"], "name": "Bo", "note": "new at the desk"}
@@ -43,7 +31,7 @@ async def test_who_is_invited_gets_an_account_by_the_link(world):
 
 
 async def test_roles_are_changed_about_what_was_seen(world):
-    bo = await account(world, "bo@example.com", "viewer")
+    bo = await world.account("bo@example.com", "viewer")
     seen = (await world.ask("GET", f"/people/{bo}", status=200)).headers["etag"]
     body: dict[str, Any] = {"roles": ["auditor", "partner:quayline"], "note": "helps the auditors"}
     await world.ask("PATCH", f"/people/{bo}", json=body, status=428)
@@ -57,8 +45,8 @@ async def test_roles_are_changed_about_what_was_seen(world):
 
 
 async def test_who_is_shut_out_is_let_in_again_and_somebody_always_administers(world):
-    ann = await account(world, "ann@example.com", "tenant-admin")
-    bo = await account(world, "bo@example.com", "viewer")
+    ann = await world.account("ann@example.com", "tenant-admin")
+    bo = await world.account("bo@example.com", "viewer")
     shut = await world.post(f"/people/{bo}/suspend", {"note": "has left"})
     assert shut["suspended"]
     assert [one["id"] for one in (await world.get("/people?suspended=true"))["items"]] == [bo]
@@ -75,7 +63,7 @@ async def test_who_is_shut_out_is_let_in_again_and_somebody_always_administers(w
 
 
 async def test_nobody_gives_what_they_do_not_have_and_a_neighbour_sees_nobody(world):
-    bo = await account(world, "bo@example.com", "viewer")
+    bo = await world.account("bo@example.com", "viewer")
     own = {"roles": {"hr": {"says": "looks after people", "actions": ["person.read", "person.change"]}}}
     await world.ask("PUT", "/roles", json=own, headers={"if-match": "*"}, status=200)
     hr = await world.key_of("hr")

@@ -15,6 +15,7 @@ told from others by what it may do, not here: its people may still see why.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, LiteralString, NoReturn
 
 from crossdock.access.audit import Audit
@@ -59,6 +60,9 @@ join crossdock.key k on k.tenant = a.tenant and k.id = a.key
 join crossdock.tenant t on t.tenant = a.tenant
 left join crossdock.person p on p.tenant = k.tenant and p.id = k.behind
 where a.tenant = $1 and a.id = $2
+"""
+_PERSON: LiteralString = """
+select suspended is null as works, roles from crossdock.person where tenant = $1 and id = $2
 """
 _USED: LiteralString = """
 update crossdock.key set used = statement_timestamp(), used_from = $3
@@ -122,6 +126,20 @@ class Identity:
     async def by_session(self, cookie: str, *, origin: str) -> tuple[Tenant, Principal]:
         """Whose session a cookie is. Raises `NotProven`."""
         return await self.sessions.whose(cookie, origin=origin)
+
+    async def still(self, who: Principal) -> Principal:
+        """Whoever began something that goes on by itself, as they are now: in the roles that are left.
+
+        Raises `NotProven` where the key was revoked or has expired, or the person was shut out.
+        """
+        human = who.kind == "human"
+        which = _PERSON if human else _BY_KEY
+        rows = await self._database.at_once(which, who.tenant, who.id.removeprefix("key:"))
+        if not rows or not rows[0]["works"]:
+            raise NotProven(f"{who.id} is not let in any more", mend="let another begin it again")
+        row = rows[0]
+        roles = frozenset(row["roles"]) if human else within(row["roles"], row["of_person"])
+        return replace(who, roles=roles)
 
     async def settle(self) -> None:
         """Write what was refused; before the database is closed."""

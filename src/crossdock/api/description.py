@@ -81,7 +81,22 @@ _SECURITY: dict[str, Any] = {
         "scheme": "bearer",
         "description": "A key: `Authorization: Bearer cdk_...`; or an access token that stands for one",
     },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "crossdock_session",
+        "description": "Of a browser in which somebody has signed in. Over https it is called "
+        "`__Host-crossdock_session`. What changes something needs the token too",
+    },
+    "token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-CSRF-Token",
+        "description": "The `token` that `GET /me` gives to a session",
+    },
 }
+_LOOKS: list[dict[str, Any]] = [{"key": []}, {"session": []}]
+_CHANGES: list[dict[str, Any]] = [{"key": []}, {"session": [], "token": []}]
 
 
 def describe(api: FastAPI) -> bytes:
@@ -108,7 +123,7 @@ def description(api: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
     parts["securitySchemes"] = _SECURITY
-    found["security"] = [{"key": []}]
+    found["security"] = _LOOKS
     for path in found["paths"].values():
         for method, operation in path.items():
             _complete(method, operation, schemas)
@@ -118,6 +133,8 @@ def description(api: FastAPI) -> dict[str, Any]:
 
 def _complete(method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     responses = operation["responses"]
+    if method != "get":
+        operation["security"] = _CHANGES
     _name_fields(operation, schemas)
     for status in list(responses):
         if status == "422" or (status == "200" and not responses[status].get("content")):

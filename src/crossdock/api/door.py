@@ -1,15 +1,27 @@
-"""The door of the API: who asks is established, and counted, before anything else is looked at."""
+"""The door of the API: who asks is established, and counted, before anything else is looked at.
+
+Programs show a key, or a token that stands for one. A browser in which somebody has signed in shows the
+cookie of the session. It comes along whichever site asked, so a change needs the token of the session too, in
+`X-CSRF-Token`. Whoever shows both is known by the key.
+"""
 
 from __future__ import annotations
 
+import hmac
+
+from starlette.requests import Request
 from starlette.types import Scope
 
 from crossdock.access import Principal
+from crossdock.access.cookies import session_cookie, session_token
 from crossdock.access.identity import Identity
 from crossdock.api.limits import STANDING, join
 from crossdock.api.throttle import Throttle, Throttled, address_of
-from crossdock.errors import NotProven
+from crossdock.errors import Forbidden, NotProven
 from crossdock.store import Tenant
+
+_LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN = ("same-origin", "none")  # what browsers say of requests of our own pages (Fetch Metadata)
 
 
 async def entered(
@@ -17,17 +29,24 @@ async def entered(
 ) -> tuple[Tenant, Principal]:
     """Whose request it is, of those of `kind`. The answer will tell how its buckets stand.
 
-    Raises `NotProven`, and `TooMany` for whoever asks, or guesses, too often or too much at once.
+    Raises `NotProven`, `Forbidden` for a change that may be forged, and `TooMany` for whoever asks, or
+    guesses, too often or too much at once.
     """
     client = scope.get("client")
     origin = client[0] if client else ""
     address = address_of(origin)
     throttle.refuse_shut(address)
-    try:
-        tenant, principal = await identity.by_bearer(_shown(scope), origin=origin)
-    except NotProven:
-        await throttle.failed(address)
-        raise
+    request = Request(scope)
+    session = session_of(request)
+    if session:
+        tenant, principal = await identity.by_session(session, origin=origin)
+        _refuse_forged(request, session)
+    else:
+        try:
+            tenant, principal = await identity.by_bearer(_shown(request), origin=origin)
+        except NotProven:
+            await throttle.failed(address)  # a session that has ended is no guess, and is not counted
+            raise
     try:
         standing = await throttle.admit(tenant=tenant.id, key=principal.id, kind=kind, weight=weight)
     except Throttled as error:
@@ -38,9 +57,28 @@ async def entered(
     return tenant, principal
 
 
-def _shown(scope: Scope) -> str:
-    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    scheme, _, shown = given.decode("latin-1").partition(" ")
+def session_of(request: Request) -> str:
+    """The session that a request shows; empty where it shows a key, or nothing."""
+    if "authorization" in request.headers:
+        return ""
+    return request.cookies.get(session_cookie(secure=request.url.scheme == "https"), "")
+
+
+def _refuse_forged(request: Request, session: str) -> None:
+    if request.method in _LOOKS:
+        return
+    given = request.headers.get("x-csrf-token", "")
+    right = hmac.compare_digest(given.encode(errors="replace"), session_token(session).encode())
+    if not right or request.headers.get("sec-fetch-site", "same-origin") not in _OWN:
+        raise Forbidden(
+            "nothing shows that a page of ours asks",
+            where="header.X-CSRF-Token",
+            mend="send the `token` that GET /api/v1/me gives, from a page of this site; or show a key",
+        )
+
+
+def _shown(request: Request) -> str:
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise NotProven("nothing shows who asks", mend="show a key: Authorization: Bearer KEY")
     return shown.strip()

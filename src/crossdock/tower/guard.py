@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 import secrets
@@ -21,9 +20,9 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crossdock.access.cookies import session_cookie, session_token
 from crossdock.errors import Refused
 
-SESSION_COOKIE = "crossdock_session"
 TOKEN_COOKIE = "crossdock_token"  # noqa: S105 - a name
 NOTICE_COOKIE = "crossdock_notice"
 TOKEN_FIELD = "token"  # noqa: S105 - a name
@@ -48,7 +47,7 @@ class Notice:
 def token_of(request: Request) -> str:
     """The token of this browser: the one it has, or a new one."""
     if session := session_of(request):
-        return _of_session(session)
+        return session_token(session)
     found = request.cookies.get(TOKEN_COOKIE, "")
     return found if len(found) == 43 and found.replace("-", "").replace("_", "").isalnum() else new_token()
 
@@ -82,7 +81,7 @@ async def posted(request: Request) -> dict[str, str]:
     except ValueError as error:
         raise Refused(f"the form cannot be read: {error}", mend="send the form of the page") from error
     session = session_of(request)
-    cookie = _of_session(session) if session else request.cookies.get(TOKEN_COOKIE, "")
+    cookie = session_token(session) if session else request.cookies.get(TOKEN_COOKIE, "")
     given = fields.pop(TOKEN_FIELD, "")
     if not cookie or not hmac.compare_digest(cookie.encode(), given.encode()):
         raise Refused("the page was too old to act on", mend="open the page again, then decide")
@@ -155,11 +154,7 @@ def own_address(given: str, otherwise: str) -> str:
 
 
 def _session_name(request: Request) -> str:
-    return f"__Host-{SESSION_COOKIE}" if request.url.scheme == "https" else SESSION_COOKIE
-
-
-def _of_session(session: str) -> str:
-    return hmac.new(session.encode(errors="replace"), b"crossdock.form.1", hashlib.sha256).hexdigest()
+    return session_cookie(secure=request.url.scheme == "https")
 
 
 def _set(

@@ -1,7 +1,7 @@
 """Imports: a file is received whole and checked, then sent in; whatever is killed meanwhile.
 
     receiving ──► sending ──► done        checked: only looked at
-        └──► refused          └──► stopped: by a person, or its key was revoked
+        └──► refused          └──► stopped: by a person, or whoever sent it is let in no more
 
 While it comes, each good line is kept as the event that it is, each bad one as a fault; nothing has been sent
 before the end of the file is there. Where all or nothing was asked for, and something is wrong, it is
@@ -24,13 +24,13 @@ import structlog
 
 from crossdock.access import Principal, Resource
 from crossdock.access.audit import Audit
-from crossdock.access.keys import Keys
+from crossdock.access.identity import Identity
 from crossdock.api.importing.lines import Fault, Good, Reader
 from crossdock.api.names import NameBook
 from crossdock.api.problems import AtWork, KeyReused, TooLarge
 from crossdock.desk import Acts
 from crossdock.engine import Arrival
-from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
+from crossdock.errors import Conflict, CrossdockError, Refused, Unreachable
 from crossdock.store import Database, Tenant
 
 log = structlog.get_logger(__name__)
@@ -117,13 +117,15 @@ class Wanted:
 class Imports:
     """The imports of all tenants."""
 
-    def __init__(self, database: Database, names: NameBook, acts: Acts, keys: Keys, audit: Audit) -> None:
-        """Sent by these acts, as long as their key is in force."""
+    def __init__(
+        self, database: Database, names: NameBook, acts: Acts, identity: Identity, audit: Audit
+    ) -> None:
+        """Sent by these acts, as long as whoever sent the file is let in."""
         self._audit = audit
         self._database = database
         self._names = names
         self._acts = acts
-        self._keys = keys
+        self._identity = identity
 
     async def receive(
         self, tenant: Tenant, by: Principal, wanted: Wanted, pieces: AsyncIterator[bytes]
@@ -308,8 +310,7 @@ class Imports:
 
     async def _send(self, tenant: Tenant, number: int, upto: int, by: Principal) -> int | None:
         """Send some lines; gives the last of them, None at the end."""
-        if by.kind in ("key", "assistant"):
-            await self._refuse_revoked(tenant, by)
+        by = await self._identity.still(by)
         async with self._database.of(tenant) as transaction:
             rows = await transaction.fetch(_NEXT, number, upto, _SENT)
         if not rows:
@@ -342,14 +343,6 @@ class Imports:
                 last,
             )
         return last
-
-    async def _refuse_revoked(self, tenant: Tenant, by: Principal) -> None:
-        try:
-            key = await self._keys.find(tenant, by.id.removeprefix("key:"))
-        except NotFound:
-            key = None
-        if key is None or not key.works:
-            raise Refused("the key of this import is not in force any more")
 
     async def _end(self, tenant: Tenant, number: int, status: str, error: str) -> None:
         async with self._database.of(tenant) as transaction:

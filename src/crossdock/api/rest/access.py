@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import Query
@@ -12,10 +12,12 @@ from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
 from crossdock.access import ACTIONS, Resource
+from crossdock.access.cookies import session_token
 from crossdock.access.keys import Key
 from crossdock.access.policy_form import Role, Rules
 from crossdock.api.acting import Given
 from crossdock.api.description import PREFIX
+from crossdock.api.door import session_of
 from crossdock.api.ground import Asked
 from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, chosen_fields, pick
 from crossdock.api.route import router
@@ -112,6 +114,19 @@ class RulesShown(Out):
     roles: dict[str, Any] = Field(description="The tenant's own")
     policies: str = Field(description="The tenant's own, in Cedar")
     all: list[PolicyShown] = Field(description="All that hold, the shipped ones too")
+
+
+class Me(Out):
+    """Who asks."""
+
+    id: str
+    kind: Literal["human", "key", "assistant", "system"]
+    name: str | None = None
+    tenant: str
+    roles: list[str]
+    scopes: list[str] | None = Field(None, description="Of a key that is narrowed: the acts that are left")
+    behind: str | None = Field(None, description="The person who answers for a key")
+    token: str | None = Field(None, description="Of a session: what goes into `X-CSRF-Token` with a change")
 
 
 class Why(Out):
@@ -270,6 +285,24 @@ def _rules(rules: Rules, policies: Sequence[Any]) -> dict[str, Any]:
             for one in policies
         ],
     }
+
+
+@routes.get("/me", responses={200: {"model": Me}})
+async def read_me(call: Asked) -> Response:
+    """Say who asks, of which tenant, in which roles."""
+    who = call.principal
+    session = session_of(call.request)
+    value = {
+        "id": who.id,
+        "kind": who.kind,
+        "name": who.name or None,
+        "tenant": call.tenant.name,
+        "roles": sorted(who.roles),
+        "scopes": None if who.scopes is None else sorted(who.scopes),
+        "behind": who.behind or None,
+        "token": session_token(session) if session else None,
+    }
+    return call.answer(pick(value, ()))
 
 
 @routes.get("/access", responses={200: {"model": Why}})
