@@ -420,7 +420,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         except CrossdockError as error:  # much can be done without them; a worker cannot
             system.locked = error
             log.warning("secrets.locked", error=error.message, where=error.where, mend=error.mend)
-        installed.learn(system.texts())
+        installed.expect(system.texts())
     return system
 
 

@@ -36,6 +36,7 @@ class Installed:
     catalogue: Catalogue = field(default_factory=Catalogue)
     # What was found good stays good while the processes that it names stay the same: reading takes a while.
     _good: dict[str, _Read] = field(default_factory=dict)
+    _unread: Mapping[str, str] = field(default_factory=dict)  # to be learnt with the first text that is read
 
     @classmethod
     def find(cls, *folders: Path) -> Installed:
@@ -49,6 +50,10 @@ class Installed:
         extra = [from_yaml(text, file=file) for file, text in {**shipped, **given}.items()]
         known = Registry.discover(extra=extra)
         return cls(connectors=known, catalogue=catalogue(known.connectors.values()))
+
+    def expect(self, texts: Mapping[str, str]) -> None:
+        """As `learn`, when the first text is read: much reads none, and learning takes a while."""
+        self._unread = texts
 
     def learn(self, texts: Mapping[str, str], *, also_wrong: bool = False) -> None:
         """Know processes by name, so that others may run them. Those that are none are left to `check`.
@@ -82,6 +87,7 @@ class Installed:
 
     def check(self, text: str, file: str = "") -> tuple[Process | None, list[Problem]]:
         """The process, if it may be published, and every problem."""
+        self._learn_expected()
         read = self._good.get(text)
         if read is not None and read.named == self._named(text, read.process.name):
             return read.process, [replace(problem, file=file) for problem in read.warnings]
@@ -101,10 +107,16 @@ class Installed:
 
     def reopen(self, text: str) -> Process:
         """A process that was published before."""
+        self._learn_expected()
         read = self._good.get(text)
         if read is not None and read.named == self._named(text, read.process.name):
             return read.process
         return reopen(text, self.catalogue)
+
+    def _learn_expected(self) -> None:
+        if self._unread:
+            texts, self._unread = self._unread, {}
+            self.learn(texts)
 
     def _named(self, text: str, own: str) -> dict[str, ProcessShape]:
         """The other processes whose names are in a text."""
