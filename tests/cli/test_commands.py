@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,18 @@ def test_connections_are_listed_stopped_and_started(crossdock: Command, here: Pa
     assert "erp is stopped. Start it again: crossdock connections --start erp --rate 5" in words
     started = {one["name"]: one for one in crossdock("connections", "--start", "erp", "--json").lines}
     assert started["erp"]["stopped"] is None
+
+
+def test_a_payload_is_translated_as_a_connection_would(crossdock: Command, here: Path) -> None:
+    examples = resources.files("crossdock.connectors.farrow").joinpath("examples")
+    file = str(examples.joinpath("webhook_delivered.json"))
+    (event,) = crossdock("translate", "farrow", file, "--connection", "farrow", "--json").lines
+    assert event["source"] == "connection/farrow"
+    other = crossdock("translate", "oldbridge", file, "--connection", "farrow", "--json")
+    assert (other.status, other.json["error"]) == (1, "Conflict")
+    assert (
+        crossdock("translate", "farrow", file, "--connection", "none", "--json").json["error"] == "NotFound"
+    )
 
 
 def test_events_without_a_run_say_why(crossdock: Command, here: Path) -> None:

@@ -46,6 +46,7 @@ LOOKS = {
     "schema",
     "secrets list",
     "tenant list",
+    "translate",
     "try",
 }
 CHANGES = {

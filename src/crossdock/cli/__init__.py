@@ -28,6 +28,7 @@ from crossdock.cli.schema import schema
 from crossdock.cli.secrets import secrets
 from crossdock.cli.serving import serve, worker
 from crossdock.cli.tenant import tenant
+from crossdock.cli.translate import translate
 from crossdock.cli.try_ import try_
 
 __all__ = ["main"]
@@ -61,6 +62,7 @@ _app.command()(cancel)
 _app.command()(replay)
 _app.command()(connections)
 _app.add_typer(secrets, name="secrets")
+_app.command()(translate)
 _app.command()(schema)
 _app.command()(sandbox)
 _app.command()(doctor)

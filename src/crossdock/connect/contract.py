@@ -26,6 +26,7 @@ changed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +36,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from crossdock.connect.places import line_and_column
 from crossdock.connect.secret import Secret
 from crossdock.connect.signatures import Scheme
 from crossdock.errors import Refused, UnknownOutcome
@@ -53,6 +55,7 @@ none     nothing makes a repeat safe: an unknown outcome goes to a person
 
 
 _exact = msgspec.json.Decoder(float_hook=Decimal).decode
+_BYTE = re.compile(r"\(byte (\d+)\)")
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -189,7 +192,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         except RecursionError:
             raise Refused("the body is nested too deep to be read") from None
         except msgspec.DecodeError as error:
-            raise Refused(f"the body is not JSON: {error}") from None
+            at = _BYTE.search(str(error))
+            where = line_and_column(self.body, int(at[1])) if at else ""
+            raise Refused(f"the body is not JSON: {error}", where=where) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from crossdock.gateway.poll import Poller
 from crossdock.gateway.programs import Taken, arrival_of, take_events
 from crossdock.gateway.quarantine import Quarantine, SetAside
 from crossdock.gateway.receive import Receipt, Receiver, Unverified, Verified
+from crossdock.gateway.translation import translate
 from crossdock.gateway.webhooks import webhooks
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Verified",
     "arrival_of",
     "take_events",
+    "translate",
     "webhooks",
 ]
