@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from played import chain, event, order
 
-from crossdock.engine import Connections
+from crossdock.engine import Connections, idle_until
 from crossdock.process.messages import RUN_CANCEL, CallEnded
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -249,6 +249,40 @@ async def test_a_breaker_opens_after_failures_in_a_row_and_one_call_tries_again(
             await engine.ended(f"SO-{n}")
         erp = next(c for c in await connections.of(engine.tenant) if c.name == "erp")
         assert (erp.failures, erp.open_until) == (0, None)
+    await engine.assert_sound()
+
+
+async def test_an_outage_of_hours_is_waited_for_by_the_engine_s_clock_a_try_at_a_time(engine):
+    await engine.clock.set(NOON, rate=0)
+    await engine.publish(chain(steps=1))
+    ends_at = NOON + timedelta(minutes=9)
+
+    async def answer(leased):
+        if await engine.clock.now() < ends_at:
+            return CallEnded(command=leased.command, outcome="unreachable", reason="refused")
+        return engine.world.do(leased)
+
+    engine.world.answers["erp.do"] = answer
+    connections = Connections(engine.database)
+
+    async def closed():
+        erp = next(c for c in await connections.of(engine.tenant) if c.name == "erp")
+        return erp.failures == 0 and erp.open_until is None
+
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [order(f"SO-{n}") for n in range(6)])
+        await engine.idle()
+        while not await closed():  # the clock goes on only when nothing but pauses is left
+            state = await idle_until(engine.database)
+            if not state.busy and state.next_due is not None:
+                assert state.next_due == state.next_try
+                await engine.clock.step_to(state.next_try)
+            await engine.idle()
+        for n in range(6):
+            await engine.ended(f"SO-{n}")
+        assert await engine.clock.now() - ends_at <= timedelta(minutes=3)
+    failed = len(engine.world.calls) - 6
+    assert 8 <= failed <= 24  # six by six at first, then one for each pause
     await engine.assert_sound()
 
 

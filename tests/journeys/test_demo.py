@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -40,6 +41,10 @@ def test_twelve_orders_end_and_the_ledgers_agree(tmp_path: Path) -> None:
     )
     assert said["manual_touches"]["by_people"] == 0
     assert said["manual_touches"]["by_stand_in"] >= sum(said["exceptions"].values()) / 2
+    (away,) = said["outages"]
+    assert away["unanswered"] > 5  # and yet all came to their end, each once
+    assert said["exceptions"]["cut_off_missed"] == 1
+    assert said["exceptions"]["partner_down"] >= 1
     assert time.monotonic() - began < 60
     assert list(tmp_path.iterdir()) == []
 
@@ -62,7 +67,7 @@ def test_in_a_terminal_a_table_lives_and_the_pages_stay_until_interrupted(tmp_pa
         terminal.wait_for("The pages stay up", seconds=90)
         assert "The partners' ledgers agree" in terminal.screen
         assert "decided by the stand-in" in terminal.screen
-        (address,) = set(re.findall(r"http://127\.0\.0\.1:\d+", terminal.screen))
+        (address,) = set(re.findall(r"Pages: (http://127\.0\.0\.1:\d+)", terminal.screen))
         with urllib.request.urlopen(f"{address}/runs", timeout=10) as page:
             assert "order-to-cash" in page.read().decode()
         of_it = psutil.Process(terminal.pid).children(recursive=True)
@@ -81,6 +86,11 @@ def test_in_a_terminal_a_table_lives_and_the_pages_stay_until_interrupted(tmp_pa
     assert "crossdock serve" in said["mend"]
     runs = crossdock("runs", "--json", "--process", "order-to-cash", cwd=tmp_path, CROSSDOCK_DATA="kept")
     assert [json.loads(line)["status"] for line in runs.stdout.splitlines()] == ["completed"] * 5
+    keys = [json.loads(line)["key"] for line in runs.stdout.splitlines()]
+    shown = crossdock("runs", keys[0], "--json", cwd=tmp_path, CROSSDOCK_DATA="kept").stdout
+    events = [line["event"] for line in json.loads(shown)["lines"]]
+    ahead = [datetime.fromisoformat(one["time"]) - datetime.fromisoformat(one["received"]) for one in events]
+    assert max(ahead) <= timedelta(microseconds=1)  # nothing is told before it has happened
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

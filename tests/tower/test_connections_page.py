@@ -44,7 +44,7 @@ async def test_deadlines_stand_still_only_where_somebody_says_so(tower):
 
 async def test_an_open_breaker_says_when_one_call_tries(tower):
     await tower.sql(
-        "update crossdock.connection set failures = 5, open_until = statement_timestamp() + '2 min' "
+        "update crossdock.connection set failures = 5, open_until = crossdock.now() + '2 min' "
         "where tenant = $1 and name = 'tms'"
     )
     page = text(await tower.get("/connections"))

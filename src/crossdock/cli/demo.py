@@ -22,8 +22,8 @@ from crossdock.cli.output import console, errors, say_json, table, told
 from crossdock.cli.place import HERE, interrupted, run, settings_in
 from crossdock.cli.serving import pages
 from crossdock.demo.director import Director
-from crossdock.demo.orders import DemoOrder, load
-from crossdock.demo.partners import partners
+from crossdock.demo.orders import DemoOrder, load, outage
+from crossdock.demo.partners import Partners, partners
 from crossdock.demo.stand_in import NAME, StandIn
 from crossdock.demo.summary import summary
 from crossdock.demo.tally import Tally
@@ -112,6 +112,13 @@ async def _play(
         await sandbox.prepare(played, f"{url}/hooks/{system.tenant.name}")
         await stack.enter_async_context(system.worker())
         _say(json, f"Pages: {url}   (runs, the desk with approvals and exceptions)")
+        away = outage(played)
+        _say(json, f"Partners: {_addresses(sandbox)}")
+        _say(
+            json,
+            f"{away.system} does not answer from {away.begins:%-d %B %Y, %H:%M} to {away.ends:%H:%M}; "
+            "POST /faults to a partner makes more trouble (crossdock sandbox)",
+        )
         tally = Tally(system.database, system.tenant)
         screen = stack.enter_context(_Screen(tally, played, live=live))
         director = Director(
@@ -120,11 +127,12 @@ async def _play(
             stand_in=StandIn(system.history, system.inbox, system.tenant, patience),
             tally=tally,
             orders=played,
+            outages=[away],
             show=screen.show,
         )
         began = time.monotonic()
         await director.play()
-        result = await summary(sandbox, tally, played, time.monotonic() - began)
+        result = await summary(sandbox, tally, played, [away], time.monotonic() - began)
         screen.close()
         if json:
             say_json(result)
@@ -161,6 +169,10 @@ async def _refuse_used(system: System) -> None:
             where=str(data),
             mend=f"name another directory, or look at what is there: CROSSDOCK_DATA={data} crossdock serve",
         )
+
+
+def _addresses(sandbox: Partners) -> str:
+    return "  ".join(f"{name} {service['url']}" for name, service in sandbox.services.items())
 
 
 def _say(json: bool, words: str) -> None:
@@ -255,6 +267,11 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['events_decided']} events decided, {result['calls_answered']} calls answered "
         f"in {result['seconds']} s"
     )
+    for away in result["outages"]:
+        console.print(
+            f"While {away['system']} was away, {away['unanswered']} calls were not answered and "
+            f"{result['exceptions'].get('cut_off_missed', 0)} bookings missed their cut-off; none was lost"
+        )
     if ledger["holds"]:
         console.print(
             f"[bold green]The partners' ledgers agree[/bold green]: {ledger['picked']} picks, "

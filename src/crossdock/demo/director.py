@@ -2,9 +2,10 @@
 
 Real months pass in a minute, and calls still take the milliseconds that they take: the clock stands while
 any event waits or any call is out, so that no deadline passes because a machine was slow. It moves in steps
-of `TICK` at the least. Where the partners are next, our clock goes to that moment first; then theirs to the
-end of the step, then ours. So what they tell is received before any deadline of the step, and no time between
-is off by more than a `TICK`.
+of `TICK` at the least, but not past what comes next on the other side: where the partners are next, our clock
+goes to the end of the step first, then theirs. So nothing that they tell is dated in the future, it is
+received before any deadline of ours, and no time is off by more than a `TICK`. A call that pauses, because
+its system does not answer, goes on at its very time: an outage of hours costs a step for each try.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from crossdock.assemble import System
-from crossdock.demo.orders import DemoOrder
+from crossdock.demo.orders import DemoOrder, Outage
 from crossdock.demo.partners import Partners
 from crossdock.demo.stand_in import StandIn
 from crossdock.demo.tally import Tally
 from crossdock.engine import Arrival, idle_until
+from crossdock.engine.find import Idle
 from crossdock.errors import Broken
 
 TICK = timedelta(hours=1)
@@ -39,6 +41,7 @@ class Director:
     stand_in: StandIn
     tally: Tally
     orders: list[DemoOrder]
+    outages: list[Outage]
     show: Callable[[datetime], None]
 
     async def play(self) -> None:
@@ -47,10 +50,11 @@ class Director:
         returns = sorted(
             (order.returned, order.number) for order in self.orders if order.returned is not None
         )
+        outages = sorted(self.outages, key=lambda one: one.begins)
         moved = time.monotonic()
         events = -1
         while True:
-            due = await self._quiet()
+            idle = await self._quiet()
             theirs, _ = await asyncio.gather(self.partners.next_due(), self.tally.catch_up())
             self.show(now)
             decision_due, waiting = None, False
@@ -62,7 +66,8 @@ class Director:
                 return
             if self.tally.events != events or waiting:
                 events, moved = self.tally.events, time.monotonic()
-            ours = _first(due, decision_due, *(at for at, _ in returns[:1]))
+            planned = [*(at for at, _ in returns[:1]), *(one.begins for one in outages[:1])]
+            ours = _first(idle.next_due, decision_due, *planned)
             if waiting:
                 await asyncio.sleep(WAITING_SECONDS)
             if ours is None and theirs is None:
@@ -70,7 +75,9 @@ class Director:
                     raise self._stuck()
                 await asyncio.sleep(0.05)
                 continue
-            now = await self._leap(now, ours, theirs)
+            now = await self._leap(now, ours, theirs, idle.next_try)
+            while outages and outages[0].begins <= now:
+                await self.partners.fail(outages.pop(0))
             while returns and returns[0][0] <= now:
                 await self._ask_to_return(returns.pop(0)[1], now)
 
@@ -84,24 +91,34 @@ class Director:
             "`crossdock runs`",
         )
 
-    async def _leap(self, now: datetime, ours: datetime | None, theirs: datetime | None) -> datetime:
+    async def _leap(
+        self, now: datetime, ours: datetime | None, theirs: datetime | None, next_try: datetime | None
+    ) -> datetime:
         """Move all clocks to what is due first, a `TICK` at the least; gives the time then."""
         first = _first(ours, theirs)
         assert first is not None  # noqa: S101 - whoever calls has one of them
-        if first == theirs and first - now > TICK:
-            now = await self.system.clock.step_to(first - (_JUST if first == ours else timedelta(0)))
         to = max(first, now + TICK)
-        if await self.partners.step_to(to):
-            await self._quiet()  # what came of it is done before our time goes on
+        if next_try is not None:
+            to = max(first, min(to, next_try))
+        if theirs is not None and (ours is None or theirs <= ours):
+            before = to if ours is None else min(to, ours - _JUST)
+            await self.system.clock.step_to(before)
+            to = max(theirs, before)
+            if await self.partners.step_to(to):
+                await self._quiet()  # what came of it is done before our time goes on
+        else:
+            if theirs is not None:
+                to = min(to, theirs - _JUST)
+            await self.partners.step_to(to)
         return await self.system.clock.step_to(to)
 
-    async def _quiet(self) -> datetime | None:
+    async def _quiet(self) -> Idle:
         """Until no event waits and no call is out; gives when the next thing of ours is due."""
         pause = 0.003
         while (idle := await idle_until(self.system.database)).busy:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.03)
-        return idle.next_due
+        return idle
 
     def _finished(self) -> bool:
         tally = self.tally

@@ -23,6 +23,7 @@ from typing import Any
 
 TRANSIT_DAYS = {"Air": 6, "Air Charter": 5, "Truck": 4, "Ocean": 28, "N/A": 5}
 FIRST_DAY = date(2011, 1, 3)  # where the history is dense
+_AWAY = "oldbridge"
 _CENT = Decimal("0.01")
 _LIMITED = ("haiti", "zambia", "mozambique")  # with a credit limit that some orders exceed
 _COUNTRIES = {
@@ -49,6 +50,26 @@ class DemoOrder:
     wms_script: dict[str, Any]
     carrier_scripts: tuple[dict[str, Any], ...]
     returned: datetime | None  # when its customer asks to send goods back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A time in which one partner does not answer."""
+
+    system: str
+    begins: datetime
+    ends: datetime
+
+
+def outage(orders: list[DemoOrder]) -> Outage:
+    """The carrier that most goes with is away for a working day, so that cut-offs pass unbooked.
+
+    It is the day in the middle on which the first goods of an order leave.
+    """
+    script = orders[len(orders) // 2].wms_script
+    leaves = datetime.fromisoformat(script["packs"][0]["at"])
+    day = leaves.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Outage(system=_AWAY, begins=day + timedelta(hours=8), ends=day + timedelta(hours=20))
 
 
 def load(count: int) -> list[DemoOrder]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from crossdock.demo.orders import DemoOrder, customers
+from crossdock.demo.orders import DemoOrder, Outage, customers
 from crossdock.errors import Broken, Unreachable
 
 CARRIERS = ("quayline", "farrow", "oldbridge")
@@ -76,6 +76,13 @@ class Partners:
         """The earliest thing that will happen there by itself."""
         found = (await self.get("erp", "/clock"))["next"]
         return datetime.fromisoformat(found) if found else None
+
+    async def fail(self, outage: Outage) -> None:
+        """Let a partner be away from now until the outage ends."""
+        at = datetime.fromisoformat((await self.get(outage.system, "/clock"))["now"])
+        seconds = (outage.ends - at).total_seconds()
+        if seconds > 0:
+            await self.post(outage.system, "/faults", {"fault": "outage", "seconds": seconds})
 
     async def ledger(self, service: str) -> dict[str, Any]:
         """What a service was asked to do that had effect."""

@@ -61,7 +61,10 @@ class StandIn:
         return decided, upcoming, waiting
 
     def _repair(self, case: ExceptionRow) -> tuple[str, dict[str, Any], str]:
-        """What it does with an exception: let it pass, try again once, then go on without the step."""
+        """What it does with an exception: let it pass, try again once, then go on without the step.
+
+        Who is away comes back: that is tried again for as long as it takes.
+        """
         name = f"{case.run}/{case.step}/{case.type}"  # a try that fails opens another case
         self._tried[name] = self._tried.get(name, 0) + 1
         if not case.data.get("holds"):
@@ -69,7 +72,7 @@ class StandIn:
         if case.type == "invoice_hold":
             note = "the stand-in has the invoice released in spite of it"
             return STEP_SKIP, {"step": case.step, "note": note}, case.owner
-        if self._tried[name] <= 1:
+        if self._tried[name] <= 1 or case.type == "partner_down":
             return STEP_RETRY, {"step": case.step, "note": "the stand-in tries again"}, case.owner
         return STEP_SKIP, {"step": case.step, "note": "the stand-in goes on without it"}, case.owner
 

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from crossdock.demo.orders import DemoOrder
+from crossdock.demo.orders import DemoOrder, Outage
 from crossdock.demo.partners import CARRIERS, Partners
 from crossdock.demo.stand_in import NAME
 from crossdock.demo.tally import Tally, percentiles
 
 
 async def summary(
-    partners: Partners, tally: Tally, orders: list[DemoOrder], seconds: float
+    partners: Partners, tally: Tally, orders: list[DemoOrder], outages: list[Outage], seconds: float
 ) -> dict[str, Any]:
     """The whole of it as JSON values."""
     ledger = await _ledger_check(partners, tally, orders)
@@ -41,6 +41,15 @@ async def summary(
         "returns_credited": len(tally.credited),
         "exceptions": dict(tally.exceptions.most_common()),
         "exceptions_open": len(tally.open_exceptions),
+        "outages": [
+            {
+                "system": one.system,
+                "begins": one.begins.isoformat(),
+                "ends": one.ends.isoformat(),
+                "unanswered": tally.unanswered[one.system],
+            }
+            for one in outages
+        ],
         "cycle_time": percentiles(tally.seconds.get("order_cycle_time", [])),
         "release_to_pick": percentiles(tally.seconds.get("release_to_pick", [])),
         "manual_touches": {

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from crossdock.engine.history import Line, Place, follow
-from crossdock.process.messages import Record
+from crossdock.process.messages import CALL_ENDED, Record
 from crossdock.store import Database, Tenant
 
 ORDER = "order-to-cash"
@@ -35,6 +35,7 @@ class Tally:
     seconds: dict[str, list[float]] = field(default_factory=dict)  # measures by name
     events: int = 0
     calls: int = 0
+    unanswered: Counter[str] = field(default_factory=Counter)  # calls that a connection did not answer
     _runs: dict[int, tuple[str, str]] = field(default_factory=dict)
     _place: Place = field(default_factory=Place)
 
@@ -59,7 +60,10 @@ class Tally:
 
     def _take(self, run: int, line: Line) -> None:
         self.events += 1
-        self.calls += line.event.type == "call.ended"
+        if line.event.type == CALL_ENDED:
+            self.calls += 1
+            if line.event.data["outcome"] in {"unreachable", "unknown"}:
+                self.unanswered[line.event.source.removeprefix("call/")] += 1
         actor = line.event.actor
         if actor is not None and actor.kind in ("human", "system"):
             refused = any(record.what.endswith("refused") for record in line.records)

@@ -149,27 +149,33 @@ def _each(tenants: list[int]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
-    """Whether anything is under way, and when the next thing falls due by the engine's clock."""
+    """Whether anything is under way, and when the next thing falls due by the engine's clock.
+
+    `next_try` is when the next call leaves that pauses: between its tries, or behind an open breaker. It is
+    in `next_due` too.
+    """
 
     busy: bool
     next_due: datetime | None
+    next_try: datetime | None
     now: datetime
 
 
 _IDLE: LiteralString = """
+with waiting as (
+  select greatest(o.due, n.open_until) as leaves
+  from crossdock.outbox o join crossdock.connection n on n.tenant = o.tenant and n.name = o.connection
+  where o.status = 'ready' and n.stopped is null
+)
 select crossdock.now() as now,
   exists (select 1 from crossdock.inbox i join crossdock.run r on r.tenant = i.tenant and r.id = i.run
           where r.error is null)
   or exists (select 1 from crossdock.run where wake_at <= crossdock.now())
   or exists (select 1 from crossdock.repair where status in ('trial', 'running'))
-  or exists (select 1 from crossdock.outbox o join crossdock.connection n
-             on n.tenant = o.tenant and n.name = o.connection
-             where o.status in ('leased', 'reported')
-                or (o.status = 'ready' and o.due <= crossdock.now() and n.stopped is null)) as busy,
-  least((select min(wake_at) from crossdock.run where wake_at is not null),
-        (select min(o.due) from crossdock.outbox o join crossdock.connection n
-         on n.tenant = o.tenant and n.name = o.connection
-         where o.status = 'ready' and n.stopped is null)) as next_due
+  or exists (select 1 from crossdock.outbox where status in ('leased', 'reported'))
+  or exists (select 1 from waiting where leaves <= crossdock.now()) as busy,
+  (select min(wake_at) from crossdock.run where wake_at is not null) as next_wake,
+  (select min(leaves) from waiting) as next_try
 """
 
 
@@ -179,4 +185,5 @@ async def idle_until(database: Database) -> Idle:
     Looks at all open rows: not for a clock that runs by itself under load.
     """
     (row,) = await database.at_once(_IDLE)
-    return Idle(busy=row["busy"], next_due=row["next_due"], now=row["now"])
+    due = min((at for at in (row["next_wake"], row["next_try"]) if at is not None), default=None)
+    return Idle(busy=row["busy"], next_due=due, next_try=row["next_try"], now=row["now"])

@@ -8,7 +8,8 @@
 
 A lane is (tenant, connection, document). Its head alone may leave; a unique index says so, whatever workers
 do. A lease has an owner, an end by the server's real clock, and a token: an outcome counts only with the
-token of the last lease. A call's total time-out is shorter than its lease.
+token of the last lease. A call's total time-out is shorter than its lease. A pause, between the tries of a
+call or of a breaker that is open, is by the engine's clock: it is waited for, not worked in.
 
 Most calls never wait: the decision that writes them leases them to its own worker in the same statement
 (`decide`), if the connection has no limits that many workers share. What is left is leased here: fair between
@@ -127,7 +128,7 @@ join crossdock.connection n on n.tenant = any(array[w.tenant]) and n.name = any(
 cross join lateral (
   select 1 from crossdock.outbox o where o.tenant = w.tenant and o.connection = w.connection
     and o.status = 'ready' and o.due <= crossdock.now() limit 1) due
-where n.stopped is null and (n.open_until is null or n.open_until <= clock_timestamp())
+where n.stopped is null and (n.open_until is null or n.open_until <= crossdock.now())
 order by w.tenant, w.connection
 for update of n skip locked
 """
@@ -164,7 +165,7 @@ where c.tenant = any(array[k.tenant]) and c.name = any(array[k.name])
 
 # One call tries whether a system answers again; no other does before it has ended, or should have.
 _TRYING: LiteralString = """
-update crossdock.connection c set open_until = clock_timestamp() + make_interval(secs => $3)
+update crossdock.connection c set open_until = crossdock.now() + make_interval(secs => $3)
 from unnest($1::int[], $2::text[]) as k(tenant, name)
 where c.tenant = any(array[k.tenant]) and c.name = any(array[k.name])
 """
@@ -238,7 +239,7 @@ set failures = case when k.failed then c.failures + k.n else 0 end,
                   else c.opened end,
     open_until = case when not k.failed then null
                       when c.open_until is not null or c.failures + k.n >= $5
-                      then clock_timestamp() + make_interval(secs => least($7, $6 * 2 ^ least(c.opened, 20)))
+                      then crossdock.now() + make_interval(secs => least($7, $6 * 2 ^ least(c.opened, 20)))
                       else null end
 from unnest($1::int[], $2::text[], $3::bool[], $4::int[]) as k(tenant, name, failed, n)
 where c.tenant = any(array[k.tenant]) and c.name = any(array[k.name])

@@ -36,6 +36,7 @@ from crossdock.engine.tidy import Tidier
 from crossdock.errors import Unreachable
 from crossdock.process.messages import CallEnded
 from crossdock.store import Database
+from crossdock.store.clock import MOVED
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +113,7 @@ class Worker:
         with contextlib.suppress(Unreachable):
             await self._suspend()
             await self._shares.say()
-        async with self._database.hints(lambda _: self._look_now.set()):
+        async with self._database.hints(self._hint):
             tasks = [
                 *(asyncio.create_task(self._forever(self._decide)) for _ in range(self.pace.deciders)),
                 asyncio.create_task(self._forever(self._decide_quickly)),
@@ -132,6 +133,11 @@ class Worker:
                     task.cancel()
                 await asyncio.gather(*tasks, stopping, *self._calls, return_exceptions=True)
             await self._hand_over()
+
+    def _hint(self, what: str) -> None:
+        self._look_now.set()
+        if what == MOVED:
+            self._lease_now.set()  # a call's pause may be over
 
     async def _forever(self, turn: Callable[[], Awaitable[None]]) -> None:
         """One turn after the other; while the database is away, wait and try again."""
@@ -290,6 +296,7 @@ class Worker:
             failed = False  # it cannot be looked up, so nobody was asked
         if failed or name in self._troubled:
             self._answers[name].append(failed)
+            self._lease_now.set()  # the breaker is told at once
             if failed:
                 self._troubled.add(name)
         if not failed or self._room.free_for(*name) <= 1:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, LiteralString
 
 from crossdock.store import TenantTransaction
@@ -387,12 +386,6 @@ async def calendars(transaction: TenantTransaction) -> bytes | None:
 async def clock(transaction: TenantTransaction) -> Row:
     """The engine's time (`now`), whether it is virtual, and how fast it runs."""
     return await transaction.row("select crossdock.now() as now, virtual, rate from crossdock.clock")
-
-
-async def real_time(transaction: TenantTransaction) -> datetime:
-    """The server's own time, whatever clock deadlines follow."""
-    found: datetime = await transaction.value("select statement_timestamp()")
-    return found
 
 
 async def decisions(transaction: TenantTransaction, run_: int) -> int:

@@ -20,16 +20,14 @@ async def connections(ground: Ground, request: Request) -> Response:
     found = await ground.connections.of(ground.tenant)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
-        real = await queries.real_time(transaction)
     return await ground.page(
         request,
         "connections.html.jinja",
         times,
         waiting,
         connections=found,
-        # The breaker follows the real clock, whatever clock deadlines follow.
         closes={
-            one.name: span(max(0.0, (one.open_until - real).total_seconds()))
+            one.name: span(max(0.0, (one.open_until - times.now).total_seconds()))
             for one in found
             if one.open_until is not None
         },
