@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from played import chain, event, order
 
 from crossdock.engine import Connections, idle_until
-from crossdock.process.messages import RUN_CANCEL, CallEnded
+from crossdock.process.messages import RUN_CANCEL, STEP_RETRY, CallEnded
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -386,5 +386,14 @@ async def test_a_system_without_a_connection_is_an_exception_that_says_so(engine
     async with engine.working():
         await engine.inbox.put(engine.tenant, [order("SO-1")])
         await engine.ended("SO-1", "held")
-    (exception,) = await engine.history.exceptions(engine.tenant)
-    assert "there is no connection erp" in exception.message
+        (exception,) = await engine.history.exceptions(engine.tenant)
+        assert (exception.type, exception.message) == (
+            "connection_missing",
+            "there is no connection erp: make one, of a connector that can do erp.do, and try again",
+        )
+        await engine.connect("erp")  # as it says
+        again = event(STEP_RETRY, {"step": "s0", "note": "it is there now"}, id="r1")
+        await engine.inbox.tell(engine.tenant, exception.run, again)
+        await engine.ended("SO-1")
+    assert [call.attempt for call in engine.world.calls] == [1]
+    await engine.assert_sound()

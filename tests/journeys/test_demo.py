@@ -88,7 +88,7 @@ def test_in_a_terminal_a_table_lives_and_the_pages_stay_until_interrupted(tmp_pa
     assert [json.loads(line)["status"] for line in runs.stdout.splitlines()] == ["completed"] * 5
     keys = [json.loads(line)["key"] for line in runs.stdout.splitlines()]
     shown = crossdock("runs", keys[0], "--json", cwd=tmp_path, CROSSDOCK_DATA="kept").stdout
-    events = [line["event"] for line in json.loads(shown)["lines"]]
+    events = [line["event"] for line in json.loads(shown)["history"]]
     ahead = [datetime.fromisoformat(one["time"]) - datetime.fromisoformat(one["received"]) for one in events]
     assert max(ahead) <= timedelta(microseconds=1)  # nothing is told before it has happened
 

@@ -13,7 +13,7 @@ from crossdock.model.milestones import MilestoneCode, ShipmentReason
 
 ORDER = """credit_hold stock_short price_mismatch address_invalid compliance_hold order_changed_in_flight pick_short
     pick_late cut_off_missed delivery_late short_delivered invoice_hold invoice_dispute claim_deadline_near"""
-INTEGRATION = """partner_down refused_by_partner unknown_outcome unmapped_value unmatched_event quarantined
+INTEGRATION = """partner_down connection_missing refused_by_partner unknown_outcome unmapped_value unmatched_event quarantined
     cancel_refused undo_failed alias_conflict call_failed child_failed decision_failed redo_limit"""
 
 

@@ -22,7 +22,7 @@ from crossdock.connect.lines import Line, Lines, Ready
 from crossdock.connect.wire import Progress, Wire
 from crossdock.engine import LeasedCall
 from crossdock.errors import CrossdockError, Refused, UnknownOutcome, Unreachable
-from crossdock.process.messages import CallEnded
+from crossdock.process.messages import NO_CONNECTION, CallEnded
 
 
 class Calls:
@@ -39,7 +39,8 @@ class Calls:
         try:
             line = await self._lines.line(leased.tenant, leased.connection)
         except Refused as error:
-            return _refused(leased, str(error), "no_connection")
+            reason = f"{error.message}: {error.mend}" if error.mend else error.message
+            return _refused(leased, reason, NO_CONNECTION)
         except Unreachable as error:
             return _ended(leased, "unreachable", error.message, retry_after=error.retry_after)
         ready = line.operations.get((call.system, call.operation))

@@ -13,6 +13,7 @@ from crossdock.process import Decision, Process, State
 from crossdock.process.messages import (
     CALL_ENDED,
     CHILD_ENDED,
+    NO_CONNECTION,
     RUN_START,
     Call,
     Claim,
@@ -111,12 +112,11 @@ class Carrier:
         connection = self.routing.library.shelf_of(tenant).connection(call.system, call.via)
         if connection is None:
             wanted = f"{call.via} for {call.system}" if call.via else call.system
-            data = {
-                "command": call.id,
-                "outcome": "refused",
-                "reason": f"there is no connection {wanted}",
-                "code": "no_connection",
-            }
+            reason = (
+                f"there is no connection {wanted}: make one, of a connector that can do "
+                f"{call.system}.{call.operation}, and try again"
+            )
+            data = {"command": call.id, "outcome": "refused", "reason": reason, "code": NO_CONNECTION}
             self.routing.tell(tenant, run, engine_event(run, CALL_ENDED, data, self.columns.now, 0))
             return
         key = f"{state.tenant}/{state.process}/{state.key}/{state.generation}/{call.id}"

@@ -3,6 +3,7 @@
     answer        while tries are left             when they are used up            while being taken back
     done          the step has succeeded           -                                succeeded, then undone
     refused       -                                failed: refused_by_partner       it never was
+                  (nobody was asked: failed: connection_missing)
     unreachable   again, after the back-off        failed: partner_down             it never was
     unknown       found out, then again            a person: unknown_outcome        found out, else a person
     withdrawn     it never was                     -                                it never was
@@ -24,7 +25,7 @@ import msgspec
 from crossdock.process import undoing, unwind
 from crossdock.process.actions import failed, give_way
 from crossdock.process.definition import CallWork, Retry, Undo
-from crossdock.process.messages import Call, CallEnded
+from crossdock.process.messages import NO_CONNECTION, Call, CallEnded
 from crossdock.process.messages import Retry as RetryCommand
 from crossdock.process.state import PendingCall
 from crossdock.process.turn import DecisionError, Turn, text_of
@@ -123,7 +124,8 @@ def _not_done(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> No
     elif answer.outcome == "withdrawn":
         send(turn, name)  # found not to be there, and still wanted
     else:
-        _give_up(turn, name, "refused_by_partner", answer, call)
+        type_ = "connection_missing" if answer.code == NO_CONNECTION else "refused_by_partner"
+        _give_up(turn, name, type_, answer, call)
 
 
 def _taken_back(turn: Turn, name: str, call: PendingCall) -> bool:

@@ -37,6 +37,8 @@ RUN_START = "run.start"  # data: {"document", "process"}: a start by hand or by 
 RUN_CANCEL = "run.cancel"  # data: {"reason"}
 RUN_MOVE = "run.move"  # data: {"version", "note"}: go on under that version of its process
 
+NO_CONNECTION = "no_connection"  # the code of a call that is refused here: there is no way to its system
+
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who is behind an event, as the door that let it in has established.
