@@ -645,9 +645,9 @@ def connectors() -> str:
     return _page(
         "Connectors that ship",
         """
-        They talk to the systems of the [sandbox](../../src/crossdock/sandbox/README.md), which behave like
-        real ones and differ from each other as real ones do. Connectors to products on the market are not
-        there yet.
+        Most talk to the systems of the [sandbox](../../src/crossdock/sandbox/README.md), which behave like
+        real ones and differ from each other as real ones do. `tryton` is for [Tryton](../how-to/connect-tryton.md),
+        and tested against one that runs.
         """,
         *parts,
     )

@@ -100,6 +100,33 @@ async def test_a_connector_may_know_statuses_that_say_nothing_was_done(bench):
     assert (await calls.call(leased())).outcome == "unknown"
 
 
+async def test_what_is_busy_for_a_moment_is_asked_again_in_the_same_call(bench):
+    calls = await bench.calls(depot(busy=frozenset({503})))
+
+    async def locked_twice(request):
+        if len(bench.partner.requests) < 3:
+            return web.Response(status=503)
+        return await bench.partner.do(request)
+
+    bench.partner.answer = locked_twice
+    assert (await calls.call(leased())).outcome == "done"
+    assert (len(bench.partner.requests), len(bench.partner.things)) == (3, 1)
+
+
+async def test_what_is_busy_and_says_when_to_come_back_is_not_pressed(bench):
+    calls = await bench.calls(depot(busy=frozenset({503})))
+    bench.partner.answer = answers(503, b"", {"Retry-After": "3"})
+    ended = await calls.call(leased())
+    assert (ended.outcome, ended.retry_after, len(bench.partner.requests)) == ("unreachable", 3.0, 1)
+
+
+async def test_what_stays_busy_is_put_off_with_nothing_done(bench):
+    calls = await bench.calls(depot(busy=frozenset({503})))
+    bench.partner.answer = answers(503)
+    assert (await calls.call(leased(seconds=0.5))).outcome == "unreachable"
+    assert len(bench.partner.requests) > 1
+
+
 async def test_a_refused_connection_is_unreachable(bench):
     calls = await bench.calls(depot(), url="http://127.0.0.1:9")
     ended = await calls.call(leased())

@@ -21,7 +21,7 @@ How a talk ends, and what that means:
 
 Statuses that no talk asked to see (`Request.accept`) never reach it. The runtime reads 4xx as refused, with
 the partner's own words; 429 and `not_done` as unreachable; other 5xx as unknown where something may have
-changed.
+changed. What answers `busy` is asked again for some seconds first, unless it says itself when to come back.
 """
 
 from __future__ import annotations
@@ -338,6 +338,7 @@ class Connector:
     polls: tuple[Poll, ...] = ()
     said: Callable[[Response], tuple[str, str]] = said
     not_done: frozenset[int] = frozenset({503})  # statuses that say: certainly nothing was done
+    busy: frozenset[int] = frozenset()  # of those: for a moment only, so it is asked again at once
     doc: str = ""
 
     def system_of(self, operation: Operation) -> str:

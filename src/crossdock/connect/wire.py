@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from crossdock.errors import Refused, UnknownOutcome, Unreachable
 MOST_BYTES = 16 * 2**20  # of one answer
 CONNECT_SECONDS = 5.0
 KEEP_SECONDS = 4.0  # idle connections; less than servers keep them, or a request meets one that just closed
+_MOMENTS = (0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 0.0)  # seconds between tries of what is busy; then it is told
 LONGEST_WAIT = 86_400.0  # that a Retry-After may ask for
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -73,6 +75,16 @@ class Wire:
 
     async def _ask(self, line: Line, request: Request, progress: Progress) -> Response:
         """Ask once, signed in; a session that has ended is replaced once."""
+        for pause in _MOMENTS:
+            response = await self._answered(line, request, progress)
+            if response.status not in line.connector.busy or "retry-after" in response.headers:
+                break
+            if pause:
+                progress.touched = progress.before
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+        return self._sorted(line, request, response, progress)
+
+    async def _answered(self, line: Line, request: Request, progress: Progress) -> Response:
         session = line.session
         if session is None or time.monotonic() >= line.session_until:
             session = await self._signed_in(line, session)
@@ -80,7 +92,7 @@ class Wire:
         if response.status == 401 and line.session_asked and 401 not in request.accept:
             session = await self._signed_in(line, session)
             response = await self._send(line, request, session, progress)
-        return self._sorted(line, request, response, progress)
+        return response
 
     async def _signed_in(self, line: Line, old: Session | None) -> Session:
         """Sign in, once for all that wait; `old` is the session that does no longer."""

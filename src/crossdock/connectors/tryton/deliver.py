@@ -1,0 +1,264 @@
+"""What was delivered of an order becomes Tryton's shipments that are done, and an invoice that is posted.
+
+The warehouse and the carriers have done it; Tryton is told. Each of our shipments is one of Tryton's, with
+our number as its reference, by which it is found again. A shipment of Tryton that is still open is cut to
+what left; Tryton makes another of the rest, which the next of ours takes, or which stays as its back-order.
+Then all are brought to `done` together, so that one invoice bills them.
+
+    draft > waiting > assigned > picked > packed > shipped > done        and its invoice: draft > posted
+
+All of it is a wanted state. What another try has done is found as it stands and gone on with, and where all
+is done already nothing is pressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from crossdock.connect.contract import Context, RefusedByPartner
+from crossdock.connectors._words import money
+from crossdock.connectors.tryton import replies
+from crossdock.connectors.tryton.talks import Talking, pressed, sale_of, searched, tolerant
+from crossdock.errors import Refused
+
+Json = Mapping[str, Any]
+
+SHIPMENT = "stock.shipment.out"
+_OPEN = ("draft", "waiting", "assigned")
+_STEPS = (
+    ("draft", "wait"),
+    ("waiting", "assign_try"),
+    ("assigned", "pick"),
+    ("picked", "pack"),
+    ("packed", "ship"),
+    ("shipped", "do"),
+)
+_MOVES = ("origin", "quantity", "state", "product.code", "unit.symbol")
+_SHIPMENTS = [
+    *("number", "reference", "state", "_timestamp"),
+    *(f"outgoing_moves.{field}" for field in _MOVES),
+]
+_SALE = [*(f"shipments.{field}" for field in _SHIPMENTS), *(f"lines.{field}" for field in replies.LINES)]
+_INVOICES = [
+    f"invoice_lines.invoice.{field}" for field in ("number", "state", "total_amount", "currency.code")
+]
+
+
+def release_invoice(data: Json, context: Context) -> Talking:
+    """The order's shipments are done, and what they carried is billed."""
+    parts = _parts(data, context)
+    sale = yield from sale_of(context, data["order"], _SALE)
+    if sale["state"] not in ("processing", "done"):
+        raise replies.wrong_state(f"sale {sale['number']}", sale["state"])
+    shipments: list[int] = []
+    for reference, lines in parts.items():
+        shipments.append((yield from _shipment(context, sale, reference, lines)))
+        if len(shipments) < len(parts):
+            sale = yield from sale_of(context, data["order"], _SALE)
+    yield from _done(context, shipments)
+    invoices = yield from _invoices(context, shipments)
+    if not invoices:
+        raise RefusedByPartner(
+            f"Tryton has made no invoice of what was delivered of {data['order']}: its invoice method may be"
+            " another than on fulfilment",
+            code="no_invoice",
+        )
+    if drafts := [
+        number for number, invoice in invoices.items() if invoice["state"] in ("draft", "validated")
+    ]:
+        yield from pressed(context, "account.invoice", drafts, "post")
+        invoices = yield from _invoices(context, shipments)
+    for invoice in invoices.values():
+        if invoice["state"] not in replies.POSTED:
+            raise replies.wrong_state(f"the invoice of {data['order']}", invoice["state"])
+    return _released(invoices)
+
+
+def find_invoice(data: Json, context: Context) -> Talking:
+    """The invoice, where all that was delivered is billed and posted; with less `release_invoice` goes on."""
+    sale = yield from sale_of(context, data["order"], _SALE)
+    shipments: list[int] = []
+    for reference in _parts(data, context):
+        mine = _mine(sale, reference)
+        if mine is None or mine["state"] != "done":
+            return None
+        shipments.append(mine["id"])
+    invoices = yield from _invoices(context, shipments)
+    if not invoices or any(invoice["state"] not in replies.POSTED for invoice in invoices.values()):
+        return None
+    return _released(invoices)
+
+
+def _released(invoices: Mapping[int, Json]) -> Json:
+    currency = next(iter(invoices.values()))["currency."]["code"]
+    total = sum((invoice["total_amount"] for invoice in invoices.values()), Decimal(0))
+    # One, but where an earlier try was cut off between two shipments.
+    numbers = ", ".join(invoice["number"] for _, invoice in sorted(invoices.items()))
+    return {"invoice": numbers, "total": money(total, currency)}
+
+
+def _parts(data: Json, context: Context) -> dict[str, dict[int, Decimal] | None]:
+    """Our shipments by number: how much of which line each carried, or None for all that is open."""
+    names = list(data.get("shipments") or [context.key])
+    lines: Sequence[Any] = data.get("lines") or []
+    if not any(lines):
+        if len(names) > 1:
+            raise _silent()
+        return dict.fromkeys(names)
+    if len(lines) != len(names):
+        names = [f"{context.key}/{n}" for n in range(1, len(lines) + 1)]
+    return {name: _carried(of) for name, of in zip(names, lines, strict=True)}
+
+
+def _carried(lines: Sequence[Json]) -> dict[int, Decimal]:
+    carried: dict[int, Decimal] = {}
+    for line in lines:
+        number, quantity = str(line.get("line") or ""), line.get("quantity") or {}
+        if not number.isdigit() or "value" not in quantity:
+            raise Refused(
+                "a line of the delivery does not say which line of the order it is, and how much of it",
+                where="lines",
+                mend="give `line` as the order has it, and `quantity`",
+            )
+        carried[int(number)] = carried.get(int(number), Decimal(0)) + Decimal(quantity["value"])
+    if not carried:
+        raise _silent()
+    return carried
+
+
+def _silent() -> Refused:
+    return Refused(
+        "a shipment does not say what it carried, so what to bill is not known",
+        where="lines",
+        mend="deliver and bill it in Tryton, then supply the invoice's number",
+    )
+
+
+def _mine(sale: Json, reference: str) -> Any:
+    standing = [one for one in sale["shipments."] if one["state"] != "cancelled"]
+    return next((one for one in standing if one["reference"] == reference), None)
+
+
+def _shipment(context: Context, sale: Json, reference: str, lines: Mapping[int, Decimal] | None) -> Talking:
+    """Tryton's shipment for one of ours: the one with our reference, else the open one, cut to what left."""
+    mine = _mine(sale, reference)
+    if mine is not None:
+        return mine["id"]
+    found = _free(sale, lines)
+    if found is None:  # the rest of what an earlier one was cut to
+        yield from pressed(context, "sale.sale", [sale["id"]], "process")
+        sale = yield from sale_of(context, sale["number"], _SALE)
+        found = _free(sale, lines)
+    if found is None:
+        raise RefusedByPartner(f"Tryton has nothing left to deliver of {sale['number']}", code="nothing_left")
+    if lines is not None:
+        known = {line["id"] for line in replies.goods(sale)}
+        if strange := sorted(set(lines) - known):
+            raise replies.not_found(f"line of goods in sale {sale['number']}", strange[0])
+    values: dict[str, Any] = {"reference": reference}
+    if lines is not None and _carries(found) != lines:
+        _cut(found, lines)  # refused before anything is pressed
+        if found["state"] == "assigned":  # what was set aside for it goes back first
+            yield from pressed(context, SHIPMENT, [found["id"]], "wait")
+        if found["state"] != "draft":
+            yield from pressed(context, SHIPMENT, [found["id"]], "draft")
+            (found,) = yield from searched(context, SHIPMENT, [["id", "=", found["id"]]], _SHIPMENTS)
+        values["moves"] = _cut(found, lines)
+    seen = {"_timestamp": {f"{SHIPMENT},{found['id']}": found["_timestamp"]}}
+    yield from tolerant(context, f"model.{SHIPMENT}.write", [found["id"]], values, more=seen)
+    return found["id"]
+
+
+def _free(sale: Json, lines: Mapping[int, Decimal] | None) -> Any:
+    """A shipment that is none of ours yet: one that carries just that, by hand or not, else an open one."""
+    free = [one for one in sale["shipments."] if one["state"] != "cancelled" and not one["reference"]]
+    same = [one for one in free if lines is not None and _carries(one) == lines]
+    open_ = [one for one in free if one["state"] in _OPEN]
+    return min(same or open_ or ([] if lines else free), key=lambda one: one["id"], default=None)
+
+
+def _carries(shipment: Json) -> dict[int, Decimal]:
+    """How much of which line of the sale is in a shipment."""
+    carried: dict[int, Decimal] = {}
+    for move in shipment["outgoing_moves."]:
+        if move["state"] != "cancelled":
+            number = _line(move)
+            carried[number] = carried.get(number, Decimal(0)) + Decimal(str(move["quantity"]))
+    return carried
+
+
+def _line(move: Json) -> int:
+    """The line of the sale that a move is of; 0 where it is of none."""
+    model, _, number = str(move["origin"] or "").partition(",")
+    return int(number) if model == "sale.line" else 0
+
+
+def _cut(shipment: Json, lines: Mapping[int, Decimal]) -> list[Any]:
+    """How its moves become what left: less of some, none of others."""
+    less, none = [], []
+    left = dict(lines)
+    for move in shipment["outgoing_moves."]:
+        wanted = left.pop(_line(move), Decimal(0))
+        if not wanted:
+            none.append(move["id"])
+        elif wanted != Decimal(str(move["quantity"])):
+            less.append(["write", [move["id"]], {"quantity": float(wanted)}])
+    if any(left.values()):
+        number = next(number for number, wanted in left.items() if wanted)
+        raise RefusedByPartner(
+            f"Tryton's shipment {shipment['number']} has nothing left of line {number}", code="nothing_left"
+        )
+    return [*less, *([["delete", none]] if none else [])]
+
+
+def _done(context: Context, shipments: list[int]) -> Talking:
+    """Press what brings them to `done`, all together."""
+    found = yield from _standing(context, shipments)
+    for state, button in _STEPS:
+        there = [number for number, one in found.items() if one["state"] == state]
+        if not there:
+            continue
+        yield from pressed(context, SHIPMENT, there, button)
+        found = yield from _standing(context, shipments)
+        stuck = [found[number] for number in there if found[number]["state"] == state]
+        if stuck and button == "assign_try":
+            raise _short(stuck)
+        if stuck:
+            raise replies.wrong_state(f"shipment {stuck[0]['number']}", state)
+    for one in found.values():
+        if one["state"] != "done":
+            raise replies.wrong_state(f"shipment {one['number']}", one["state"])
+
+
+def _standing(context: Context, shipments: list[int]) -> Talking:
+    fields = ["number", "state", "inventory_moves.state", "inventory_moves.product.code"]
+    found = yield from searched(context, SHIPMENT, [["id", "in", shipments]], fields)
+    return {one["id"]: one for one in found}
+
+
+def _short(stuck: list[Any]) -> RefusedByPartner:
+    """Tryton says nothing of its own when stock does not suffice: it leaves the shipment waiting."""
+    items = sorted(
+        {
+            str((move.get("product.") or {}).get("code"))
+            for one in stuck
+            for move in one["inventory_moves."]
+            if move["state"] in ("draft", "staging")
+        }
+    )
+    return RefusedByPartner(
+        f"Tryton has not the stock of {', '.join(items) or 'it'} that has left by shipment"
+        f" {', '.join(str(one['number']) for one in stuck)}: correct its stock, then try again",
+        code="stock_short",
+    )
+
+
+def _invoices(context: Context, shipments: list[int]) -> Talking:
+    """The invoices that bill the moves of these shipments, by id."""
+    domain = [["shipment", "in", [f"{SHIPMENT},{number}" for number in shipments]], ["state", "=", "done"]]
+    moves = yield from searched(context, "stock.move", domain, _INVOICES)
+    lines = [line for move in moves for line in move.get("invoice_lines.") or ()]
+    found = [line["invoice."] for line in lines if line.get("invoice.")]
+    return {invoice["id"]: invoice for invoice in found if invoice["state"] != "cancelled"}
