@@ -646,8 +646,8 @@ def connectors() -> str:
         "Connectors that ship",
         """
         Most talk to the systems of the [sandbox](../../src/crossdock/sandbox/README.md), which behave like
-        real ones and differ from each other as real ones do. `tryton` is for [Tryton](../how-to/connect-tryton.md),
-        and tested against one that runs.
+        real ones and differ from each other as real ones do. `tryton` is for
+        [Tryton](../how-to/connect-tryton.md), and tested against one that runs.
         """,
         *parts,
     )
