@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from played import event, order
+import pytest
+from played import chain, event, order
 
 from crossdock.process.messages import RUN_CANCEL, CallEnded
 
@@ -109,6 +110,76 @@ async def test_a_child_that_cannot_be_started_fails_the_parent_s_step_with_the_r
 
 async def _asked(engine):
     return engine.world.calls
+
+
+PLAYBOOK = """
+process: playbook
+title: Tried again when the hall opens
+owner: tests
+document: ExceptionCase
+key: ${ exception.id }
+start:
+  - on: exception.raised
+on:
+  exception.closed: { do: nothing }
+steps:
+  ask: { call: erp.do, with: { type: "${ exception.type }" }, undo: none }
+  settle: { needs: ask, emit: exception.close, data: { action: "${ steps.ask.output.action }" } }
+"""
+
+
+@pytest.mark.parametrize(("action", "picked"), [("retry", 1), ("skip", 0)])
+async def test_a_playbook_closes_its_exception_and_the_held_step_goes_on(engine, action, picked):
+    await engine.publish(PLAYBOOK)
+    await engine.publish(
+        """
+process: fails
+title: Fails
+owner: tests
+document: Order
+key: ${ order.number }
+start:
+  - on: order.released
+steps:
+  pick: { call: wms.pick, with: { }, undo: none }
+"""
+    )
+
+    async def refuses_once(leased):
+        if len([c for c in engine.world.calls if c.call.system == "wms"]) > 1:
+            return engine.world.do(leased)
+        return CallEnded(command=leased.command, outcome="refused", reason="the hall is closed")
+
+    async def decides(leased):
+        return engine.world.do(leased, {"action": action})
+
+    engine.world.answers |= {"wms.pick": refuses_once, "erp.do": decides}
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [order("SO-1")])
+        detail = await engine.ended("SO-1", process="fails")
+        await engine.ended("fails/SO-1/1/x1", process="playbook")
+    (closed,) = [r for line in detail.lines for r in line.records if r.what == "exception.closed"]
+    assert closed.data["note"] == "Tried again when the hall opens"
+    assert [n for key, n in engine.world.done.items() if "/pick" in key] == [1] * picked
+    await engine.assert_sound()
+
+
+async def test_nobody_outside_closes_an_exception_by_an_event(engine):
+    await engine.publish(chain(steps=1))
+
+    async def refuses(leased):
+        return CallEnded(command=leased.command, outcome="refused", reason="no")
+
+    engine.world.answers["erp.do"] = refuses
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [order("SO-1")])
+        await engine.ended("SO-1", "held")
+        data = {"exception": "chain/SO-1/1/x1", "action": "skip"}
+        told = event("exception.close", data, exception="chain/SO-1/1/x1")
+        (receipt,) = await engine.inbox.put(engine.tenant, [told])
+        assert receipt.runs == ()
+        await engine.idle()
+    assert len(await engine.history.exceptions(engine.tenant)) == 1
 
 
 async def test_an_open_exception_starts_the_process_that_says_what_to_do_about_it(engine):

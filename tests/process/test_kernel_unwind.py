@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from driver import Run, process_of, text_of
+from driver import CATALOGUE, Run, process_of, text_of
 
-from crossdock.process import advance, new_state
+from crossdock.process import advance, check, new_state
 from crossdock.process.messages import Call, Claim, Emit, Event, Withdraw
 
 CHAIN = """
@@ -452,6 +452,32 @@ steps:
     run = Run(text=text, document={"id": "x1", "type": "trouble", "message": "m", "status": "open"})
     run.wait("1h")
     assert (run.open, run.sent(Emit)) == (["no_playbook"], [])
+
+
+def test_what_closes_an_exception_is_emitted_by_a_process_about_one_and_says_what_becomes_of_it():
+    steps = "a: { emit: exception.close, data: { action: retry } }"
+    _, problems = check(text_of(steps), CATALOGUE)
+    assert [p.message for p in problems] == [
+        "`exception.close` closes the exception that a process is about; this one is about Case"
+    ]
+    text = """
+process: playbook
+owner: desk
+document: ExceptionCase
+key: ${ exception.id }
+start: [{ on: exception.raised }]
+steps:
+  settle: { emit: exception.close, data: { action: retyr } }
+"""
+    _, problems = check(text, CATALOGUE)
+    assert [(p.message, p.mend) for p in problems] == [
+        ("an exception cannot be closed by 'retyr'", "did you mean `retry`?")
+    ]
+    run = Run(text=text.replace("retyr", "skip"), document={"id": "x1", "type": "trouble", "status": "open"})
+    (told,) = run.sent(Emit)
+    assert (told.type, told.about) == ("exception.close", {"exception": "x1"})
+    assert told.data == {"exception": "x1", "note": "playbook", "action": "skip"}
+    assert run.status() == "completed"
 
 
 def test_severity_and_owner_come_from_the_action_else_from_the_declaration():

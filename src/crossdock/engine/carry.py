@@ -13,6 +13,7 @@ from crossdock.process import Decision, Process, State
 from crossdock.process.messages import (
     CALL_ENDED,
     CHILD_ENDED,
+    EXCEPTION_CLOSE,
     NO_CONNECTION,
     RUN_START,
     Call,
@@ -152,7 +153,12 @@ class Carrier:
                 data=emit.data,
                 about=emit.about,
             )
-            await self.routing.add(tenant, event, quiet=emit.type.startswith("exception."))
+            await self.routing.add(
+                tenant,
+                event,
+                quiet=emit.type.startswith("exception."),
+                settles=emit.type == EXCEPTION_CLOSE,
+            )
         for tenant, run, state, child in self._children:
             event = Event(
                 id=f"{run}/{child.step}/{child.item}/{child.redo}",

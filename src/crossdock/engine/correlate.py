@@ -118,6 +118,7 @@ class Item:
     event: Event
     bytes: bytes
     quiet: bool = False  # not kept when nobody has a use for it: it stands in the history of who said it
+    settles: bool = False  # a playbook closes an exception by it: for the run that raised that
     fate: Fate = "unwanted"
     reason: str = ""
     runs: set[int] = field(default_factory=set)
@@ -149,9 +150,9 @@ class Routing:
     _inbox: list[tuple[int, int, bytes]] = field(default_factory=list)
     _aside: list[tuple[int, int, bytes]] = field(default_factory=list)
 
-    async def add(self, tenant: int, event: Event, *, quiet: bool = False) -> Item:
+    async def add(self, tenant: int, event: Event, *, quiet: bool = False, settles: bool = False) -> Item:
         """An event for whoever has a use for it."""
-        item = Item(tenant=tenant, event=event, bytes=encode_event(event), quiet=quiet)
+        item = Item(tenant=tenant, event=event, bytes=encode_event(event), quiet=quiet, settles=settles)
         self.items.append(item)
         shelf = await self.library.refresh(self.transaction, tenant)
         for published in _starting(item, shelf):
@@ -259,7 +260,7 @@ class Routing:
             if row["what"] == 0:
                 item = self.items[row["n"]]
                 process = await self.library.process(self.transaction, item.tenant, row["version"])
-                if process.wants(item.event.type):
+                if process.wants(item.event.type) or (item.settles and process.document != "ExceptionCase"):
                     self._give(item, row["run"], stopped=row["stopped"])
             elif row["what"] == 1:
                 start = starts_[row["n"]]

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from crossdock.model.codes import Instant, Key, Name, Text
-from crossdock.model.document import Document, many, maybe
+from crossdock.model.document import Document, Value, many, maybe
 
 Severity = Literal["low", "medium", "high", "critical"]
 
@@ -216,6 +216,17 @@ class ExceptionCase(Document):
     closed_by: Key | None = maybe("Who closed it")
     resolution: Text | None = maybe("How it was mended, in one sentence")
     evidence: tuple[Key, ...] = many("References to what is known: payloads, answers, images")
+
+
+class Settlement(Value):
+    """What becomes of an exception and of the step that it holds: so a playbook says (ours)."""
+
+    action: Literal["close", "retry", "skip", "cancel"] = Field(
+        default="close",
+        description="close: the step goes on; retry: at once; skip: without it; cancel: the run is",
+    )
+    note: Text | None = maybe("Why, in one sentence")
+    exception: Key | None = maybe("Id of the exception; without it, the one that the process is about")
 
 
 class CustomerCase(Document):

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from crossdock.expressions import DYN, Record, Type, record_of
 from crossdock.model import DOCUMENTS, EVENTS, EXCEPTIONS
+from crossdock.model.exceptions import Settlement
+from crossdock.process.messages import EXCEPTION_CLOSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,9 @@ class EventShape:
     about: Mapping[str, str] = field(default_factory=dict)
 
 
+SETTLE = EventShape(type=EXCEPTION_CLOSE, data=record_of(Settlement), about={"exception": "exception"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessShape:
     """Another process, as the one that runs it sees it."""
@@ -49,6 +54,10 @@ class Catalogue:
     operations: Mapping[str, OperationShape] = field(default_factory=dict)
     processes: Mapping[str, ProcessShape] = field(default_factory=dict)
     exceptions: frozenset[str] = frozenset()
+
+    def emitted(self, type_: str) -> EventShape | None:
+        """The shape of an event that a process may emit: a declared one, or what closes an exception."""
+        return SETTLE if type_ == EXCEPTION_CLOSE else self.events.get(type_)
 
     def including(
         self,

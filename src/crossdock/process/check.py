@@ -24,6 +24,7 @@ from crossdock.process.definition import (
     Step,
     WaitWork,
 )
+from crossdock.process.messages import EXCEPTION_CLOSE
 from crossdock.process.problems import Problem, nearest
 from crossdock.process.reader import Reader
 from crossdock.process.readings import Texts, misreadings
@@ -261,7 +262,7 @@ class Check:
     def _action(self, path: Path, action: Action, *, step: str = "") -> None:
         if action.verb == "emit":
             self._emitted(path, action.word, step)
-            shape = self._catalogue.events.get(action.word)
+            shape = self._catalogue.emitted(action.word)
             given = action.data.type if action.data is not None else Record("", {}, literal=True)
             why = assignable(given, shape.data, trusting=True) if shape is not None else None
             if why:
@@ -282,7 +283,14 @@ class Check:
 
     def _emitted(self, path: Path, type_: str, step: str) -> None:
         events = self._catalogue.events
-        if type_ not in events:
+        if type_ == EXCEPTION_CLOSE:
+            document = self._process.document
+            if document != "ExceptionCase":
+                message = (
+                    f"`{type_}` closes the exception that a process is about; this one is about {document}"
+                )
+                self._tell(path, message, "emit it in a process with `document: ExceptionCase`", step=step)
+        elif type_ not in events:
             close = nearest(type_, events)
             mend = "declare it under `declare: events:`"
             mend = f"{close} Else {mend}" if close.startswith("did") else mend

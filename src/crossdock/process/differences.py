@@ -227,7 +227,7 @@ def _stopped(decision: Decision) -> set[tuple[str, str, int]]:
 
 
 def _of_exceptions(emit: Emit) -> bool:
-    return emit.type.startswith("exception.")
+    return emit.type in ("exception.raised", "exception.closed")
 
 
 def _content(call: Call) -> Call:

@@ -14,6 +14,7 @@ from crossdock.process import children, people, undoing, unwind, work
 from crossdock.process.actions import skip_step
 from crossdock.process.definition import PersonWork
 from crossdock.process.messages import (
+    CLOSINGS,
     EXCEPTION_CLOSE,
     RUN_CANCEL,
     STEP_REDO,
@@ -24,8 +25,6 @@ from crossdock.process.messages import (
 )
 from crossdock.process.state import ENDED_RUN, ENDED_STEP
 from crossdock.process.turn import FAILURES, Turn
-
-_ACTIONS = ("close", "retry", "skip", "cancel")
 
 
 def cancel(turn: Turn) -> None:
@@ -57,8 +56,8 @@ def close(turn: Turn) -> None:
         turn.record("repair.refused", reason=f"exception {id_} is not open", by=by)
         return
     name = open_.step
-    if action not in _ACTIONS:
-        mend = f"{action!r} is not one of {', '.join(_ACTIONS)}"
+    if action not in CLOSINGS:
+        mend = f"{action!r} is not one of {', '.join(CLOSINGS)}"
         turn.record("repair.refused", name, reason=mend, by=by)
     elif action == "cancel" and not ended:
         turn.close(id_, note or "cancelled", by)

@@ -18,7 +18,7 @@ from crossdock.model import EXCEPTIONS
 from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
 from crossdock.process.definition import Process
 from crossdock.process.durations import Duration
-from crossdock.process.messages import Claim, Command, Emit, Event, Record
+from crossdock.process.messages import EXCEPTION_CLOSE, Claim, Command, Emit, Event, Record
 from crossdock.process.schema import SEVERITIES
 from crossdock.process.state import (
     ENDED_STEP,
@@ -203,6 +203,9 @@ class Turn:
         """A business event to others, named after this run so that a replay names it the same."""
         self.state.emitted += 1
         keys = {self.process.kind: self.state.key} if about is None else dict(about)
+        if type_ == EXCEPTION_CLOSE and isinstance(data, dict):
+            data = {"exception": self.state.key, "note": self.process.title, **data}
+            keys = {"exception": data["exception"]}
         self.command(Emit(id=f"{self.state.id}/{self.state.emitted}", type=type_, data=data, about=keys))
 
     def claim(self, kind: str, value: str) -> None:

@@ -34,7 +34,9 @@ from crossdock.process.definition import (
     WaitWork,
     Work,
 )
+from crossdock.process.messages import CLOSINGS, EXCEPTION_CLOSE
 from crossdock.process.names import DOTTED, OPERATION, Names
+from crossdock.process.problems import nearest
 from crossdock.process.scope import Scope, event_type
 from crossdock.process.source import Path
 
@@ -233,9 +235,16 @@ class WorkReader:
             return None
         environment = self._scope.environment()
         data = self._in.template((*path, "data"), value.get("data", {}), environment)
-        shape = self._in.catalogue.events.get(type_)
+        shape = self._in.catalogue.emitted(type_)
         if data is not None and shape is not None:
             self._in.fits((*path, "data"), data.type, shape.data, type_)
+        if type_ == EXCEPTION_CLOSE and isinstance(value.get("data"), dict):
+            action = value["data"].get("action", "close")
+            if "${" not in str(action) and action not in CLOSINGS:
+                mend = nearest(str(action), CLOSINGS)
+                self._in.problem(
+                    (*path, "data", "action"), f"an exception cannot be closed by {action!r}", mend
+                )
         about = aliases(self._in, (*path, "about"), value.get("about") or {}, environment)
         return EmitWork(type=type_, data=data, about=about) if data is not None else None
 

@@ -24,6 +24,7 @@ from crossdock.process.messages import (
     ALIAS_REFUSED,
     CALL_ENDED,
     CHILD_ENDED,
+    EXCEPTION_CLOSE,
     RUN_CANCEL,
     RUN_START,
     TIMER_DUE,
@@ -148,7 +149,16 @@ class World:
     def named(self, about: Mapping[str, str], type_: str) -> list[Run]:
         """The live runs that these keys name, that have a use for the type; the first started first."""
         found = {self._aliases.get((p, kind, value)) for kind, value in about.items() for p in self.library}
-        return [r for r in self.runs.values() if r.state.id in found and r.live and r.process.wants(type_)]
+        return [
+            run
+            for run in self.runs.values()
+            if run.state.id in found
+            and run.live
+            and (
+                run.process.wants(type_)
+                or (type_ == EXCEPTION_CLOSE and run.process.document != "ExceptionCase")
+            )
+        ]
 
     def send(self, event: Event, *, assumed: bool = False, quiet: bool = False) -> list[Run]:
         """A business event for whoever has a use for it; `quiet` ones are not parked. Gives its runs."""
