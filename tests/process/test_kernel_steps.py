@@ -114,6 +114,25 @@ def test_a_step_that_needs_a_failed_one_will_not_run_any_more():
     assert run.told("step.cancelled", "b") == [{"reason": "it needs a, which is failed"}]
 
 
+def test_a_run_goes_on_past_a_failed_step_by_what_took_its_place_and_not_past_one_whose_place_nobody_took():
+    steps = """
+    a: { call: erp.read, fails: other }
+    b: { call: wms.do, undo: none, fails: nobody }
+    nobody: { set: { x: 1 } }
+    other: { needs: b, call: erp.do, undo: none }
+    z: { needs_any: [a, other], set: { y: 1 } }
+    """
+    taken = Run(steps).refused("a").done("b").done("other")
+    assert (taken.status("a"), taken.status("z"), taken.status()) == ("failed", "succeeded", "completed")
+    left = Run(steps).refused("b").refused("a")
+    assert left.statuses["other"] == "held"
+    assert (left.status(), left.open) == ("held", ["decision_failed"])
+    (told,) = left.told("exception.raised")
+    assert told["message"] == "it was called for and cannot start: it needs b, which is failed"
+    left.repair("step.skip", "other", note="nothing is left to do")
+    assert (left.status("z"), left.status()) == ("succeeded", "completed")
+
+
 def test_an_await_ends_with_its_event_which_is_its_output():
     run = Run("""
     a: { await: case.scanned, within: 1h, late: { raise: slow } }

@@ -290,6 +290,8 @@ def _consider(turn: Turn, name: str) -> None:
     ready = _ready(turn, turn.process.steps[name])
     if ready is None:
         work.start(turn, name)
+    elif ready and step.triggered:  # something counts on it: to give it up would be silence
+        turn.hold(name, "decision_failed", message=f"it was called for and cannot start: {ready}")
     elif ready:
         turn.cancel_step(name, ready)
 
