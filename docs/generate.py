@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import csv
 import html
 import inspect
 import re
@@ -16,6 +17,7 @@ import textwrap
 import tomllib
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,7 @@ def pages() -> dict[str, str]:
         "reference/expressions.md": expressions(),
         "reference/connector.md": connector(),
         "reference/connectors.md": connectors(),
+        "reference/carriers.md": carriers(),
         "reference/packs.md": packs(),
         "reference/api.md": api(),
     }
@@ -645,12 +648,59 @@ def connectors() -> str:
     return _page(
         "Connectors that ship",
         """
-        Most talk to the systems of the [sandbox](../../src/crossdock/sandbox/README.md), which behave like
-        real ones and differ from each other as real ones do. `tryton` is for
-        [Tryton](../how-to/connect-tryton.md), and tested against one that runs.
+        Those to `farrow`, `northway_erp`, `oldbridge`, `postbox`, `quayline`, `stackyard_wms` and
+        `waypost_tms` talk to the systems of the [sandbox](../../src/crossdock/sandbox/README.md), which
+        behave like real ones and differ from each other as real ones do. `tryton` is for
+        [Tryton](../how-to/connect-tryton.md), and tested against one that runs. What the codes of the real
+        carriers mean to us stands in [Carriers' codes](carriers.md). `crossdock translate CONNECTOR FILE`
+        shows what a payload becomes.
         """,
         *parts,
     )
+
+
+def carriers() -> str:
+    """What the codes of the real carriers mean, by their tables, and what was seen of each."""
+    parts = []
+    for name, one in sorted(Installed.find().connectors.connectors.items()):
+        file = resources.files("crossdock.connectors").joinpath(name, "statuses.csv")
+        if name in _PLAYED or "carrier" not in one.serves or not file.is_file():
+            continue
+        rows = [
+            (
+                row["of"],
+                f"`{row['code']}`",
+                row["meaning"],
+                f"`{row['milestone']}`" if row["milestone"] else "",
+                f"`{row['reason']}`" if row["reason"] else "",
+                row["source"],
+            )
+            for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+        ]
+        parts.append(f"## {name}\n\n" + _table(("of", "code", "meaning", "milestone", "why", "source"), rows))
+    return _page(
+        "Carriers' codes",
+        """
+        What each code of a carrier means in our words: what happened (`milestone`) and why. A row names its
+        source. A code without a row is not guessed: its milestone is `unknown`, keeps code and text as told,
+        and its reason `unknown` is the type of the exception that it asks for.
+        """,
+        "A time without a zone gets one by this rule, the first that holds; it is never taken for UTC:",
+        "1. the offset, or the time in UTC, that was told with it",
+        """
+        2. the place of the event: a country all of whose zones had the same time then, or a state, province
+        or territory of the United States, Canada or Australia of which that holds, or a ZIP code that tells
+        """,
+        "3. the setting `zone` of the connection",
+        """
+        4. none: the milestone has `local_time` and no `time`, and says so in `origins`; its event has the
+        latest instant that it can have been. A day alone is the end of that day at its place.
+        """,
+        *parts,
+    )
+
+
+_PLAYED = frozenset(("farrow", "oldbridge", "quayline"))  # the sandbox's
 
 
 def _ways(one: contract.Connector) -> str:

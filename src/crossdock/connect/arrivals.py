@@ -10,8 +10,11 @@ from crossdock.connect.fit import misfit, plain
 from crossdock.connect.systems import type_of
 from crossdock.engine import Arrival
 from crossdock.errors import Refused
-from crossdock.model import CloudEvent, about
+from crossdock.model import EVENTS, about, to_json
+from crossdock.model.documents import known, parse
 from crossdock.process.catalogue import EventShape
+
+_LONGEST = 500  # letters of an id, as of CloudEvents here
 
 
 def source_of(connection: str) -> str:
@@ -39,6 +42,8 @@ def _arrival(happening: Happening, connector: Connector, source: str, id_: str) 
         raise Refused(
             f"the time of {happening.type} has no zone", where="time", mend="say which zone it is in"
         )
+    if len(id_) > _LONGEST:
+        raise Refused(f"the id of {happening.type} is longer than {_LONGEST} letters", where="id")
     data = plain(happening.data)
     own = next((event for event in connector.own_events if event.type == happening.type), None)
     if own is not None:
@@ -47,15 +52,8 @@ def _arrival(happening: Happening, connector: Connector, source: str, id_: str) 
             raise Refused(f"{own.type} is refused: {problem}", where="data")
         keys = _keys(shape.about, data)
     else:
-        envelope = {
-            "specversion": "1.0",
-            "id": id_,
-            "source": source,
-            "type": happening.type,
-            "time": happening.time,
-            "data": data,
-        }
-        data = CloudEvent.parse(envelope).data
+        event_type = EVENTS[known(happening.type, EVENTS, "event")]
+        data = to_json(parse(event_type.data, data, under="data"))
         keys = about(happening.type, data)
     return Arrival(
         id=id_,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Sequence
 from json import JSONDecodeError, JSONDecoder
+from xml.parsers import expat
 
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -11,13 +14,18 @@ _value = JSONDecoder().raw_decode
 
 
 def line_of(payload: bytes, where: str) -> str:
-    """`where` with its line in a JSON payload before it; as it is where that cannot be told.
+    """`where` with its line in a payload of JSON or XML before it; as it is where that cannot be told.
 
     A path is followed as far as it goes: what is missing is looked for in the part above it.
     """
     steps = [name or int(n) for name, n in _STEP.findall(where)]
     text = payload.decode("utf-8-sig", errors="replace")
-    if not steps or " " in where or not text.lstrip().startswith(("{", "[")):
+    if not steps or " " in where:
+        return where
+    if text.lstrip().startswith("<"):
+        line = _line_in_xml(payload, steps)
+        return f"line {line}, {where}" if line else where
+    if not text.lstrip().startswith(("{", "[")):
         return where
     at = _start(text, 0)
     try:
@@ -29,6 +37,44 @@ def line_of(payload: bytes, where: str) -> str:
     except (JSONDecodeError, IndexError, ValueError, RecursionError):
         return where
     return f"line {text.count(chr(10), 0, at) + 1}, {where}"
+
+
+def _line_in_xml(payload: bytes, steps: Sequence[str | int]) -> int:
+    """The line on which the element at that path begins; 0 where not even the first is there."""
+    wanted: list[tuple[str, int]] = []
+    for step in steps:
+        if isinstance(step, int) and wanted:
+            wanted[-1] = (wanted[-1][0], step)
+        else:
+            wanted.append((str(step), 0))
+    parser = expat.ParserCreate(namespace_separator="}")
+    line, depth, found = 0, 0, 0
+    seen = [0] * (len(wanted) + 1)
+
+    def start(tag: str, _: object) -> None:
+        nonlocal line, depth, found
+        if depth == found < len(wanted) and tag.rpartition("}")[2] == wanted[found][0]:
+            if seen[found] == wanted[found][1]:
+                line, found = parser.CurrentLineNumber, found + 1
+                seen[found] = 0
+            else:
+                seen[found] += 1
+        depth += 1
+
+    def end(_: str) -> None:
+        nonlocal depth
+        depth -= 1
+        if depth < found:
+            raise _Found
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    with contextlib.suppress(_Found, expat.ExpatError):
+        parser.Parse(payload, True)
+    return line
+
+
+class _Found(Exception):
+    pass
 
 
 def line_and_column(text: bytes, offset: int) -> str:

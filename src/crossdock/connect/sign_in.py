@@ -32,9 +32,8 @@ def basic(user: str = "user", password: str = "password") -> SignIn:  # noqa: S1
 
     def sign_in(access: Access) -> Generator[Request, Response, Session]:
         name = access.secrets[user].reveal() if user in access.secrets else str(access.settings[user])
-        pair = f"{name}:{access.secrets[password].reveal()}".encode()
         yield from ()  # asks nothing
-        return Session(headers={"Authorization": f"Basic {base64.b64encode(pair).decode()}"})
+        return Session(headers={"Authorization": _basic(name, access.secrets[password].reveal())})
 
     return sign_in
 
@@ -46,22 +45,26 @@ def client_credentials(
     client_secret: str = "client_secret",  # noqa: S107 - the name of the secret
     scope: str = "",
     extra: Mapping[str, str] | None = None,
+    basic: bool = False,
 ) -> SignIn:
     """OAuth 2 client credentials: a token from `token` (a path or whole address), kept until it ends.
 
-    `client_id` names a setting or secret, `client_secret` a secret; `extra` goes into the form.
+    `client_id` names a setting or secret, `client_secret` a secret; `extra` goes into the form. The two
+    travel in the form or, with `basic`, as HTTP Basic (RFC 6749, section 2.3.1).
     """
 
     def sign_in(access: Access) -> Generator[Request, Response, Session]:
         known = access.secrets.get(client_id)
+        name = known.reveal() if known else str(access.settings[client_id])
+        secret = access.secrets[client_secret].reveal()
         form = {
             "grant_type": "client_credentials",
-            "client_id": known.reveal() if known else str(access.settings[client_id]),
-            "client_secret": access.secrets[client_secret].reveal(),
+            **({} if basic else {"client_id": name, "client_secret": secret}),
             **({"scope": scope} if scope else {}),
             **(extra or {}),
         }
-        reply = (yield Request("POST", token, form=form, changes=False)).json()
+        headers = {"Authorization": _basic(name, secret)} if basic else {}
+        reply = (yield Request("POST", token, form=form, headers=headers, changes=False)).json()
         try:
             seconds = reply.get("expires_in")
             return Session(
@@ -72,3 +75,7 @@ def client_credentials(
             raise Refused("the answer of the token address holds no access token") from None
 
     return sign_in
+
+
+def _basic(name: str, secret: str) -> str:
+    return f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"

@@ -108,7 +108,11 @@ def plain_number(text: str) -> int | Decimal:
 
 def told(**fields: Any) -> dict[str, Any]:
     """The fields that say something: neither absent nor empty."""
-    return {name: value for name, value in fields.items() if value not in (None, "", [], {}, ())}
+    return {
+        name: value
+        for name, value in fields.items()
+        if value or (value is not None and not isinstance(value, str | list | dict | tuple))
+    }
 
 
 def unknown_event(word: object) -> Refused:

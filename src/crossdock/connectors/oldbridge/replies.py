@@ -8,9 +8,9 @@ from xml.etree.ElementTree import Element
 
 from crossdock.connect.contract import Context, Happening, Notice, RefusedByPartner, Request, Response
 from crossdock.connectors._carriers import Consignment, Proof, Scan, milestone, reported
+from crossdock.connectors._markup import needed, read, text
 from crossdock.connectors._words import estimate, local_instant, money, reading, told, words
 from crossdock.connectors.oldbridge import requests
-from crossdock.connectors.oldbridge.markup import needed, read, text
 from crossdock.errors import Refused, UnknownOutcome
 
 Json = Mapping[str, Any]

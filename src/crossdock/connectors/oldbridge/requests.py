@@ -7,8 +7,8 @@ from typing import Any
 
 from crossdock.connect.contract import Context, Request
 from crossdock.connectors._carriers import addressee, destination, grams, kilograms, street
+from crossdock.connectors._markup import Content, write
 from crossdock.connectors._words import decimal_text
-from crossdock.connectors.oldbridge.markup import Content, write
 
 
 def book(data: Mapping[str, Any], context: Context) -> Request:

@@ -1,0 +1,276 @@
+"""When something happened, where carriers write the clock of the place and, often, no zone.
+
+The rule, first that holds:
+
+1.  an offset or a UTC time that was told with it
+2.  the place of the event: a country all of whose zones had the same time then, or a state, province or
+    territory of the United States, Canada or Australia of which that holds, or a ZIP code that tells which
+    part of a state it is
+3.  the setting `zone` of the connection
+4.  none: the time is not known. The milestone keeps `local_time` alone, and says so in `origins`; its event
+    has the latest instant that it can have been, so that nothing takes it for older than it is
+
+A zone is never taken for granted, and never UTC. A day alone is the end of that day at its place, a bound.
+
+Zones of countries are those of the IANA time zone database (zone.tab). Those of states are by its zones and,
+for the United States, 49 CFR part 71. China is one zone, as its law has it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from importlib import resources
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from crossdock.errors import Refused
+
+_LAST = timezone(timedelta(hours=-12))  # where a day ends last
+_EASTERN, _CENTRAL = "America/New_York", "America/Chicago"
+_MOUNTAIN, _PACIFIC = "America/Denver", "America/Los_Angeles"
+_OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?\Z")
+
+
+def _states(country: str, *rows: tuple[str, str]) -> dict[tuple[str, str], tuple[str, ...]]:
+    return {(country, state): tuple(zones.split()) for states, zones in rows for state in states.split()}
+
+
+_STATES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    **_states(
+        "US",
+        ("CT DC DE GA MA MD ME NC NH NJ NY OH PA RI SC VA VT WV", _EASTERN),
+        ("AL AR IA IL LA MN MO MS OK WI", _CENTRAL),
+        ("CO MT NM UT WY", _MOUNTAIN),
+        ("CA NV WA", _PACIFIC),
+        ("HI", "Pacific/Honolulu"),
+        ("AZ", f"America/Phoenix {_MOUNTAIN}"),  # the Navajo Nation keeps summer time
+        ("FL IN KY MI TN", f"{_EASTERN} {_CENTRAL}"),
+        ("KS ND NE SD TX", f"{_CENTRAL} {_MOUNTAIN}"),
+        ("ID OR", f"{_MOUNTAIN} {_PACIFIC}"),
+        ("AK", "America/Anchorage America/Adak"),
+        ("PR VI", "America/Puerto_Rico"),
+        ("GU MP", "Pacific/Guam"),
+        ("AS", "Pacific/Pago_Pago"),
+    ),
+    **_states(
+        "CA",
+        ("AB", "America/Edmonton"),
+        ("BC", "America/Vancouver America/Creston America/Edmonton"),
+        ("MB", "America/Winnipeg"),
+        ("NB PE", "America/Moncton"),
+        ("NS", "America/Halifax"),
+        ("NL", "America/St_Johns America/Goose_Bay"),
+        ("ON", "America/Toronto America/Winnipeg America/Atikokan"),
+        ("QC PQ", "America/Toronto America/Blanc-Sablon America/Halifax"),
+        ("SK", "America/Regina America/Edmonton"),
+        ("YT", "America/Whitehorse"),
+        ("NT", "America/Edmonton"),
+        ("NU", "America/Iqaluit America/Rankin_Inlet America/Cambridge_Bay"),
+    ),
+    **_states(
+        "AU",
+        ("NSW", "Australia/Sydney Australia/Broken_Hill"),
+        ("ACT", "Australia/Sydney"),
+        ("VIC", "Australia/Melbourne"),
+        ("QLD", "Australia/Brisbane"),
+        ("SA", "Australia/Adelaide"),
+        ("WA", "Australia/Perth Australia/Eucla"),
+        ("TAS", "Australia/Hobart"),
+        ("NT", "Australia/Darwin"),
+    ),
+}
+_ONE = {"CN": ("Asia/Shanghai",)}
+# States that two zones share, by the first three digits of the ZIP code: the zone of all but these prefixes.
+_BY_ZIP: Mapping[str, tuple[str, frozenset[str]]] = {
+    "TX": (_CENTRAL, frozenset(("798", "799", "885"))),
+    "FL": (_EASTERN, frozenset(("324", "325"))),
+    "MI": (_EASTERN, frozenset(("498", "499"))),
+    "OR": (_PACIFIC, frozenset(("979",))),
+    "KS": (_CENTRAL, frozenset(("677", "678", "679"))),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When: the instant where it is known, the bound for its event, and how it was told.
+
+    `origin` says where the zone comes from; "" where it was told.
+    """
+
+    time: datetime | None
+    bound: datetime
+    local: str = ""
+    precision: str = ""
+    origin: str = ""
+    zone: str = ""
+
+
+def moment(
+    day: str,
+    clock: str = "",
+    *,
+    offset: str = "",
+    country: str = "",
+    region: str = "",
+    postal_code: str = "",
+    zone: str = "",
+    where: str = "",
+) -> Moment:
+    """The moment of a local day (`20240423`, `2024-04-23`) and clock (`095004`, `09:50`, `9:50 am`).
+
+    `offset` is what was told with it (`-05:00`, `Z`), `country` (ISO 3166-1), `region` and `postal_code` its
+    place, `zone` the connection's setting. Raises `Refused` for what is no time.
+    """
+    local = datetime.combine(_day(day, where), _clock(clock, where) if clock else time(23, 59, 59))
+    precision = "day" if not clock else "" if _has_seconds(clock) else "minute"
+    words = local.date().isoformat() if not clock else local.isoformat()
+    if offset:
+        instant = local.replace(tzinfo=_fixed(offset, where)).astimezone(UTC)
+        return Moment(time=instant, bound=instant, local=f"{words}{offset}", precision=precision)
+    zones = _zones_at(country.upper(), region.upper(), postal_code)
+    instants = {_in_zone(local, name) for name in zones}
+    if len(instants) == 1:
+        (instant,) = instants
+        return Moment(
+            time=instant, bound=instant, local=words, precision=precision,
+            origin="the zone of its place", zone=zones[0],
+        )  # fmt: skip
+    if zone:
+        instant = _in_zone(local, zone)
+        return Moment(
+            time=instant, bound=instant, local=words, precision=precision,
+            origin=f"the connection's zone {zone}", zone="",
+        )  # fmt: skip
+    return Moment(
+        time=None,
+        bound=max(instants, default=local.replace(tzinfo=_LAST).astimezone(UTC)),
+        local=words,
+        origin="no zone was told, and its place does not say one",
+    )
+
+
+def told_moment(
+    text: str,
+    *,
+    country: str = "",
+    region: str = "",
+    postal_code: str = "",
+    zone: str = "",
+    where: str = "",
+    day_only: bool = False,
+) -> Moment:
+    """The moment of ISO 8601 text, with an offset or without: `2024-04-23T09:50:04-05:00`, `2024-04-23`.
+
+    With `day_only`, its clock is known to mean nothing.
+    """
+    text = text.strip()
+    day, clock = text[:10], text[11:]
+    offset = ""
+    if clock:
+        split = re.match(r"([0-9:.,]+)\s*(Z|z|[+-]\d{1,2}:?\d{0,2})?\Z", clock)
+        if split is None:
+            raise Refused(f"{text!r} is not a time", where=where)
+        clock, offset = split[1], split[2] or ""
+    if day_only:
+        clock = ""
+    return moment(
+        day,
+        clock,
+        offset=offset,
+        country=country,
+        region=region,
+        postal_code=postal_code,
+        zone=zone,
+        where=where,
+    )
+
+
+def instant_moment(instant: datetime, local: str = "") -> Moment:
+    """A moment that is known."""
+    return Moment(time=instant, bound=instant, local=local)
+
+
+def _zones_at(country: str, region: str, postal_code: str) -> Sequence[str]:
+    if country == "US" and region in _BY_ZIP and len(postal_code) >= 5 and postal_code[:5].isdigit():
+        zone, others = _BY_ZIP[region]
+        if postal_code[:3] not in others:
+            return (zone,)
+    return _STATES.get((country, region)) or _ONE.get(country) or zones_of(country)
+
+
+@functools.cache
+def _countries() -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    text = resources.files("tzdata.zoneinfo").joinpath("zone.tab").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            country, _, name = line.split("\t")[:3]
+            found.setdefault(country, []).append(name)
+    return found
+
+
+def zones_of(country: str) -> Sequence[str]:
+    """The zones of a country by its ISO 3166-1 code; none for one that is not known."""
+    return _countries().get(country, ())
+
+
+def _in_zone(local: datetime, name: str) -> datetime:
+    try:
+        return local.replace(tzinfo=_zone(name)).astimezone(UTC)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise Refused(f"{name} is no IANA time zone", where="settings.zone", mend="name one") from None
+
+
+@functools.cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _fixed(text: str, where: str) -> timezone:
+    if text in ("Z", "z", "UTC", "GMT"):
+        return UTC
+    found = _OFFSET.match(text)
+    if found is None or int(found[2]) > 14 or int(found[3] or 0) > 59:
+        raise Refused(f"{text!r} is not an offset from UTC", where=where)
+    offset = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+    return timezone(-offset if found[1] == "-" else offset)
+
+
+def _day(text: str, where: str) -> date:
+    try:
+        return _date_of(text.strip())
+    except ValueError:
+        raise Refused(f"{text!r} is not a day", where=where) from None
+
+
+def _clock(text: str, where: str) -> time:
+    try:
+        return _time_of(text.strip())
+    except ValueError:
+        raise Refused(f"{text!r} is not a time of day", where=where) from None
+
+
+@functools.lru_cache(4096)
+def _date_of(text: str) -> date:
+    if len(text) == 8 and text.isdigit():
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    if len(text) == 10 and text[4] == "-":
+        return date.fromisoformat(text)
+    return datetime.strptime(text, "%B %d, %Y").date()  # noqa: DTZ007 - a day has no zone
+
+
+@functools.lru_cache(4096)
+def _time_of(text: str) -> time:
+    if text.isdigit() and len(text) in (3, 4, 5, 6):
+        text = text.zfill(4) if len(text) < 5 else text.zfill(6)
+        return time(int(text[:2]), int(text[2:4]), int(text[4:] or 0))
+    if text[-1:].lower() == "m":
+        return datetime.strptime(text.lower(), "%I:%M %p").time()  # noqa: DTZ007 - nor has a clock
+    return time.fromisoformat(text.replace(",", "."))
+
+
+def _has_seconds(clock: str) -> bool:
+    return clock.count(":") > 1 or (clock.isdigit() and len(clock) > 4)

@@ -1,0 +1,19 @@
+"""What AfterShip is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from crossdock.connect.contract import Context, Request, Response, path
+from crossdock.connectors.aftership import replies
+
+
+def track(data: Mapping[str, Any], context: Context) -> Generator[Request, Response, dict[str, Any]]:
+    """All that was seen of a number so far; the number was given to AfterShip before."""
+    response = yield Request(
+        "GET",
+        path("/tracking/{version}/trackings", version=context.settings["version"]),
+        query={"tracking_numbers": data["tracking_number"]},
+    )
+    return {"milestones": replies.tracked(response, context.settings.get("zone", ""))}

@@ -1,0 +1,24 @@
+"""What a connection to FedEx needs to know."""
+
+from __future__ import annotations
+
+from crossdock.connect.contract import Setting
+
+SETTINGS = {
+    "url": Setting(
+        doc="Where it answers; https://apis-sandbox.fedex.com is its test ground",
+        default="https://apis.fedex.com",
+    ),
+    "zone": Setting(
+        doc="IANA zone of times that come without one and whose place does not say it", optional=True
+    ),
+    "account": Setting(doc="Account that is billed; needed for rates and booking", optional=True),
+    "service": Setting(doc="FedEx service type, where the call names none", default="FEDEX_GROUND"),
+    "ship_from": Setting(type="any", doc="Address that shipments leave from", optional=True),
+}
+
+SECRETS = {
+    "client_id": "API key of the project at developer.fedex.com",
+    "client_secret": "Its secret key",
+    "webhook_secret": "Security token of the webhook project",
+}

@@ -1,0 +1,201 @@
+"""What UPS answers and tells, in our words: tracking (Track API v1) and pushes (Track Alert).
+
+Track writes the clock of the place, newer answers with `gmtOffset`; Track Alert writes both clocks. UPS names
+a scan by type and code (`I`/`DP`) and, more simply, by a package status of three digits: the table is asked
+in that order, and the type alone counts only where no code was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from crossdock.connect.contract import Happening, Notice, Response
+from crossdock.connectors._payload import Part, payload
+from crossdock.connectors._tracking import Parcel, Scan, happenings, milestones, place
+from crossdock.connectors._words import told, words
+from crossdock.connectors._zones import Moment, moment
+from crossdock.errors import Refused
+
+_WORDS = "crossdock.connectors.ups"
+_DUE = ("RDD", "SDD")  # rescheduled before scheduled
+_CLOCKS = frozenset(("CMT", "EDW", "CDW", "IDW"))
+Seen = Iterator[tuple[Parcel, Sequence[Scan]]]
+
+
+def told_by_webhook(notice: Notice) -> list[Happening]:
+    """A push of Track Alert, or an answer of Track. Raises `Refused` for what is neither."""
+    return happenings(words(_WORDS), seen(payload(notice), notice.settings.get("zone", "")))
+
+
+def tracked(response: Response, zone: str) -> list[dict[str, Any]]:
+    """The milestones in an answer of Track."""
+    return milestones(words(_WORDS), seen(Part(response.json()), zone))
+
+
+def delivery_id(notice: Notice) -> str:
+    """UPS gives none: number, status and its time in GMT name the push."""
+    body = payload(notice)
+    status = body["activityStatus"]
+    parts = [body.text("trackingNumber"), status.text("type"), status.text("code")]
+    return (
+        "/".join([*parts, body.text("gmtActivityDate"), body.text("gmtActivityTime")]) if all(parts) else ""
+    )
+
+
+def seen(body: Part, zone: str) -> Seen:
+    """The packages of a payload and what was seen of them. Raises `Refused` where UPS tells of none."""
+    if body["activityStatus"]:
+        yield _pushed(body, zone)
+        return
+    answered = body["trackResponse"]
+    if not answered:
+        raise _refusal(body)
+    for shipment in answered.each("shipment"):
+        packages = list(shipment.each("package"))
+        if not packages:
+            raise _refusal(shipment)
+        for package in packages:
+            yield _package(shipment, package, len(packages), zone)
+
+
+def _refusal(body: Part) -> Refused:
+    for name in ("warnings", "errors"):
+        for part in (body, body["response"]):
+            for said in part.each(name):
+                return Refused(
+                    f"UPS says no tracking: {said.text('code')} {said.text('message')}".rstrip(),
+                    where=said.where,
+                    mend="see that the number is right and that UPS has the parcel; then ask again",
+                )
+    return Refused(
+        "it is neither an answer of UPS Track (`trackResponse`) nor a push of Track Alert (`activityStatus`)",
+        where=body.where,
+    )
+
+
+def _package(shipment: Part, package: Part, among: int, zone: str) -> tuple[Parcel, Sequence[Scan]]:
+    number = package.text("trackingNumber") or shipment.needed("inquiryNumber")
+    count = package.text("packageCount")
+    pieces = max(among, int(count) if count.isdigit() else 1)
+    several = pieces > 1
+    delivery = package["deliveryInformation"]
+    signed, left = delivery.text("receivedBy"), delivery.text("location")
+    scans = []
+    for activity in package.each("activity"):
+        address = activity["location"]["address"]
+        country = address.text("countryCode") or address.text("country")
+        when = moment(
+            activity.needed("date"),
+            activity.text("time"),
+            offset=activity.text("gmtOffset")
+            or _offset(*(activity.text(name) for name in ("date", "time", "gmtDate", "gmtTime"))),
+            country=country,
+            region=address.text("stateProvince"),
+            postal_code=address.text("postalCode"),
+            zone=zone,
+            where=activity.where,
+        )
+        status = activity["status"]
+        code = status.text("code")
+        scan = _scan(status.text("type"), code, status.text("statusCode"), when)
+        scans.append(
+            Scan(
+                **scan,
+                text=status.text("description"),
+                place=_place(address, country),
+                signed_by=signed,
+                proof=told(left_at=left[:500]),
+            )
+        )
+    parcel = Parcel(
+        carrier="ups",
+        number=(shipment.text("inquiryNumber") or number) if several else number,
+        package=number if several else "",
+        pieces=pieces,
+        service=package.text("service", "description"),
+        estimate=_due(package, zone),
+    )
+    return parcel, scans
+
+
+def _pushed(body: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
+    location, status = body["activityLocation"], body["activityStatus"]
+    country, region = location.text("country"), location.text("stateProvince")
+    day, clock = body.text("localActivityDate"), body.text("localActivityTime")
+    offset = _offset(day, clock, body.text("gmtActivityDate"), body.text("gmtActivityTime"))
+    if not day:
+        day, clock, offset = body.needed("gmtActivityDate"), body.text("gmtActivityTime"), "Z"
+    when = moment(day, clock, offset=offset, country=country, region=region, zone=zone, where=body.where)
+    due = body.text("scheduledDeliveryDate")
+    scan = Scan(
+        **_scan(status.text("type"), status.needed("code"), status.text("descriptionCode"), when),
+        text=status.text("description"),
+        place=_place(location, country),
+        signed_by=body.text("receivedBy"),
+    )
+    parcel = Parcel(
+        carrier="ups",
+        number=body.needed("trackingNumber"),
+        estimate=_estimate(due, "", offset=offset, country=country, region=region, zone=zone)
+        if due and not body.text("actualDeliveryDate")
+        else None,
+    )
+    return parcel, [scan]
+
+
+def _scan(kind: str, code: str, number: str, when: Moment) -> dict[str, Any]:
+    asks = [("activity", f"{kind} {code}"), ("status", number)] if code or number else [("type", kind)]
+    id_ = f"{kind or '-'}/{code or number}/{when.local[:19]}"
+    return {
+        "asks": asks,
+        "code": " ".join(word for word in (kind, code, number) if word),
+        "id": id_,
+        "when": when,
+    }
+
+
+def _place(address: Part, country: str) -> dict[str, str]:
+    return place(
+        city=address.text("city"),
+        region=address.text("stateProvince"),
+        postal_code=address.text("postalCode"),
+        country=country,
+    )
+
+
+def _offset(day: str, clock: str, gmt_day: str, gmt_clock: str) -> str:
+    """How far the clock of the place is from GMT, where both were told."""
+    try:
+        local = datetime.strptime(day + clock.zfill(6), "%Y%m%d%H%M%S")  # noqa: DTZ007 - compared only
+        gmt = datetime.strptime(gmt_day + gmt_clock.zfill(6), "%Y%m%d%H%M%S")  # noqa: DTZ007
+    except ValueError:
+        return ""
+    minutes = round((local - gmt) / timedelta(minutes=1))
+    if abs(minutes) > 14 * 60 or minutes % 15:
+        return ""  # no place has that: one of them is not what it says
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def _due(package: Part, zone: str) -> Moment | None:
+    days = {one.text("type"): one.text("date") for one in package.each("deliveryDate")}
+    day = next((days[kind] for kind in _DUE if days.get(kind)), "")
+    if not day or days.get("DEL"):
+        return None
+    clock = package["deliveryTime"]
+    address = next(
+        (one["address"] for one in package.each("packageAddress") if one.text("type") == "DESTINATION"),
+        Part(None),
+    )
+    end = clock.text("endTime") if clock.text("type") in _CLOCKS else ""
+    country = address.text("countryCode") or address.text("country")
+    return _estimate(day, end, country=country, region=address.text("stateProvince"), zone=zone)
+
+
+def _estimate(day: str, clock: str, **known: str) -> Moment | None:
+    """An estimate; none where it cannot be read, since the scans stand whether or not it can."""
+    try:
+        return moment(day, clock, **known)
+    except Refused:
+        return None
