@@ -31,10 +31,12 @@ from crossdock.access.audit_signer import Signer
 from crossdock.access.headers import Headers
 from crossdock.access.identity import Identity
 from crossdock.access.master import Masters
+from crossdock.access.opening import Opening
 from crossdock.access.redaction import Redaction
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
 from crossdock.access.sessions import Sessions
+from crossdock.access.subjects import Subjects
 from crossdock.access.tenants import OPERATOR, Tenants
 from crossdock.access.who import EVERY_ROLE
 from crossdock.api import Ground, Imports, NameBook, nothing_here
@@ -50,6 +52,7 @@ from crossdock.api.throttle_store import Shared
 from crossdock.connect import Calls, Lines, SealedKeeper, Wire
 from crossdock.desk import Acts
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
+from crossdock.engine.personal import Personal, SealedCalls
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
 from crossdock.gateway import Poller, Quarantine, webhooks
 from crossdock.installed import Installed, pack, read_text, texts_in
@@ -89,6 +92,7 @@ class System:
     secrets: ConnectionSecrets
     keeper: SealedKeeper
     lines: Lines
+    personal: Personal
     locked: CrossdockError | None = None  # why secrets do not open
 
     async def unlock(self) -> None:
@@ -115,6 +119,10 @@ class System:
             origin=origin,
         )
 
+    async def shown(self, value: Any) -> Any:
+        """What was read, as whoever sits at the machine sees it: with personal data opened."""
+        return await self.personal.subjects.reveal(self.tenant.id, value)
+
     async def operator(self, origin: str) -> Principal:
         """The same, for all tenants: of the operator, whose tenant is made when it is first needed."""
         try:
@@ -134,7 +142,8 @@ class System:
             await self.unlock()
         wire = Wire()
         calls = Calls(self.lines, wire)
-        worker = Worker(self.database, self.library, calls, pace or Pace(lease=self.settings.lease))
+        sealed = SealedCalls(calls, self.personal)
+        worker = Worker(self.database, self.library, sealed, pace or Pace(lease=self.settings.lease))
         poller = Poller(self.database, self.inbox, self.lines, calls, self.installed.connectors)
         self.inbox.hear = worker.hear
         await self._note("system.started")
@@ -203,7 +212,11 @@ class System:
                 graph,
                 Mount("/", tower),
             ],
-            middleware=[Middleware(Headers), self._limits()],
+            middleware=[
+                Middleware(Headers),
+                Middleware(Opening, subjects=self.personal.subjects, policies=self.policies),
+                self._limits(),
+            ],
             exception_handlers={HTTPException: nothing_here},
         )
         site.state.stream = tower.state.stream
@@ -356,7 +369,10 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
     secrets = ConnectionSecrets(database, sealing, audit, redaction)
     keeper = SealedKeeper(secrets)
     policies = Policies(database, audit)
-    inbox, repairs, connections = Inbox(database, library), Repairs(database, library), Connections(database)
+    subjects = Subjects(database, sealing, audit)
+    personal = Personal(database, library, subjects)
+    inbox = Inbox(database, library, personal=personal)
+    repairs, connections = Repairs(database, library), Connections(database)
     lines = Lines(database, installed.connectors, keeper)
     quarantine = Quarantine(database, inbox, lines)
     identity = Identity(
@@ -384,6 +400,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         secrets=secrets,
         sealing=sealing,
         identity=identity,
+        subjects=subjects,
         read=installed.reopen,
         problems=functools.partial(_problems, installed),
     )
@@ -409,6 +426,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         secrets=secrets,
         keeper=keeper,
         lines=lines,
+        personal=personal,
     )
     if set_up:
         await system.unlock()

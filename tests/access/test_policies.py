@@ -29,14 +29,15 @@ RIGHTS = {
     "tenant-admin": set(ACTIONS) - {"task.decide", "tenant.read", "tenant.change"},
     "operations-lead": (WORK | {"setting.read", "person.read"})
     | {"run.start", "run.cancel", "run.repair", "run.move", "event.settle", "exception.close"}
-    | {"connection.stop"},
-    "order-desk": (WORK - {"connection.read", "usage.read"}) | {"run.start", "exception.close"},
-    "finance-controller": (WORK - {"connection.read", "event.read"}) | {"exception.close"},
+    | {"connection.stop", "personal.read"},
+    "order-desk": (WORK - {"connection.read", "usage.read"})
+    | {"run.start", "exception.close", "personal.read"},
+    "finance-controller": (WORK - {"connection.read", "event.read"}) | {"exception.close", "personal.read"},
     "integration-engineer": ((WORK - {"task.read"}) | {"setting.read"})
     | {"run.repair", "run.move", "event.send", "event.settle", "exception.close", "process.publish"}
     | {"connection.change", "connection.stop"},
     "partner": set(),  # of what is not its own
-    "auditor": READS - {"tenant.read"},
+    "auditor": READS - {"tenant.read", "personal.read"},
     "viewer": WORK,
     "assistant": WORK,
     "credit-controller": set(),  # that a process names: it decides what asks for it, see below

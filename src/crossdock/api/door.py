@@ -15,6 +15,7 @@ from starlette.types import Scope
 from crossdock.access import Principal
 from crossdock.access.cookies import session_cookie, session_token
 from crossdock.access.identity import Identity
+from crossdock.access.opening import asks
 from crossdock.api.limits import STANDING, join
 from crossdock.api.throttle import Throttle, Throttled, address_of
 from crossdock.errors import Forbidden, NotProven
@@ -53,6 +54,7 @@ async def entered(
         scope[STANDING] = error.standing.headers()
         raise
     scope[STANDING] = standing.headers()
+    asks(scope, tenant.id, principal)
     join(scope, f"tenant/{tenant.id}")
     return tenant, principal
 

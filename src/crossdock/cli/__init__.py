@@ -20,6 +20,7 @@ from crossdock.cli.key import key
 from crossdock.cli.limits import limits
 from crossdock.cli.move import move
 from crossdock.cli.person import person
+from crossdock.cli.personal import personal
 from crossdock.cli.provider import provider
 from crossdock.cli.repair import repair, retry
 from crossdock.cli.runs import cancel, events, replay, run, runs
@@ -71,6 +72,7 @@ _app.add_typer(audit, name="audit")
 _app.add_typer(tenant, name="tenant")
 _app.add_typer(key, name="key")
 _app.add_typer(person, name="person")
+_app.add_typer(personal, name="personal")
 _app.add_typer(provider, name="provider")
 _app.add_typer(limits, name="limits")
 _app.add_typer(graphql, name="graphql")

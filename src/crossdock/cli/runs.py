@@ -113,7 +113,8 @@ def runs(
         if process is not None:
             await _number(system, process)
         if name is not None:
-            tell_one(_told(await system.history.run(system.tenant, (await find_run(system, name)).id)))
+            detail = _told(await system.history.run(system.tenant, (await find_run(system, name)).id))
+            tell_one(await system.shown(detail))
             return
         found = await system.history.runs(
             system.tenant, process=process, statuses=[state] if state else None, most=most
@@ -149,7 +150,7 @@ def events(
             told = msgspec.structs.asdict(one)
             del told["body"]  # the tower shows it
             found.append({"fate": "unread", **told})
-        _tell_events(found, json=json)
+        _tell_events(await system.shown(found), json=json)
 
     async def there(server: Client) -> None:
         _tell_events(await without_run_there(server, most), json=json)

@@ -17,6 +17,7 @@ from crossdock.access.audit import Audit
 from crossdock.access.identity import Identity
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
+from crossdock.access.subjects import Subjects
 from crossdock.access.tenants import Tenants
 from crossdock.connect import Registry
 from crossdock.desk.connections import Lines
@@ -27,6 +28,7 @@ from crossdock.desk.ground import Asked, Ground, Told
 from crossdock.desk.house import Houses, Roles, Settings
 from crossdock.desk.keys import Keys
 from crossdock.desk.people import People, Providers
+from crossdock.desk.personal import Personal
 from crossdock.desk.processes import Problems, Processes, Read
 from crossdock.desk.repairs import ManyRuns
 from crossdock.desk.runs import Runs
@@ -54,6 +56,7 @@ class Acts:
         secrets: ConnectionSecrets,
         sealing: Sealing,
         identity: Identity,
+        subjects: Subjects | None = None,
         read: Read,
         problems: Problems,
     ) -> None:
@@ -76,6 +79,7 @@ class Acts:
         self.keys = Keys(ground, identity.keys)
         self.people = People(ground, identity.people)
         self.providers = Providers(ground, identity.providers)
+        self.personal = Personal(ground, subjects or Subjects(database, sealing, audit))
         self.explain = Explain(ground, identity.keys)
         self.tenants = Houses(ground, Tenants(database, audit), secrets, sealing)
 

@@ -44,6 +44,10 @@ class Events:
         named = [msgspec.structs.replace(one, actor=by.actor()) for one in arrivals]
         return await self._ground.inbox.put(await self._ground.tenant(by), named, last=last)
 
+    async def sealed(self, by: Principal, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+        """Events that are kept before they are sent in: with tokens for what is personal in them."""
+        return await self._ground.inbox.sealed(await self._ground.tenant(by), arrivals)
+
     async def take(self, by: Principal, headers: Mapping[str, str], body: bytes) -> list[Taken]:
         """Take CloudEvents in as a program sends them; those that are refused stop none of the others."""
 

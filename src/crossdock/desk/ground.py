@@ -176,14 +176,16 @@ class Ground:
             data=dict(data),
             actor=actor or by.actor(),
         )
+        tenant = await self.tenant(by)
+        (arrival,) = await self.inbox.sealed(tenant, [arrival], run.id)
         last = self.noted(
             by,
             action,
             resource or run.resource(),
-            why=str(data.get("note") or data.get("reason") or ""),
-            after={"event": arrival.id, "type": type_, **_told(data)},
+            why=str(arrival.data.get("note") or arrival.data.get("reason") or ""),
+            after={"event": arrival.id, "type": type_, **_told(arrival.data)},
         )
-        receipt = await self.inbox.tell(await self.tenant(by), run.id, arrival, last=last)
+        receipt = await self.inbox.tell(tenant, run.id, arrival, last=last)
         return Asked(
             run=run.id,
             event=arrival.id,

@@ -74,7 +74,8 @@ class ManyRuns:
         if action.act in _DECIDING:
             chosen = await self._repairs.chosen(tenant, cause)
             await self._refuse_excluded(by, cause, action, chosen)
-        action = msgspec.structs.replace(action, note=note, actor=by.actor())
+        output = await self._ground.inbox.sealed_by_hand(tenant, action.output)
+        action = msgspec.structs.replace(action, note=note, actor=by.actor(), output=output)
         after = {"act": action.act, "cause": msgspec.to_builtins(cause), "trial": trial, "rate": rate}
         last = self._ground.noted(by, RIGHTS[action.act], resource, why=note, after=after)
         return await self._repairs.begin(

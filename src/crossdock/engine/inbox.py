@@ -18,6 +18,7 @@ import msgspec
 
 from crossdock.engine.correlate import Routing, RunRef, decode_event
 from crossdock.engine.library import Library, Shelf
+from crossdock.engine.personal import Personal
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process.messages import Actor, Event
 from crossdock.store import Database, EngineTransaction, Last, Tenant, Together
@@ -42,7 +43,8 @@ from (select crossdock.now() as now) t left join s on true
 class Arrival(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event as a door lets it in: `messages.Event` without the engine's own times.
 
-    Without a `time` it happens now, by the engine's clock.
+    Without a `time` it happens now, by the engine's clock. `sealed`: its personal values are tokens already;
+    no door says so.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     about: dict[str, str] = {}
     actor: Actor | None = None
     trusted: bool = True
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +81,15 @@ class _Delivery:
 
 @dataclass(slots=True)
 class Inbox:
-    """Takes events in. `hear` is told which runs have something to decide (a hint for a worker near by)."""
+    """Takes events in. `hear` is told which runs have something to decide (a hint for a worker near by).
+
+    `personal` makes tokens of personal values before anything is kept, for the tenants that want it.
+    """
 
     database: Database
     library: Library
     hear: Callable[[Iterable[RunRef]], None] | None = None
+    personal: Personal | None = None
     _together: Together[_Delivery, list[Receipt]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,13 +108,39 @@ class Inbox:
         """
         for arrival in arrivals:
             _refuse_excess(arrival)
-        return await self._deliver(tenant, arrivals, None, last)
+        return await self._deliver(tenant, await self.sealed(tenant, arrivals), None, last)
 
     async def tell(self, tenant: Tenant, run: int, arrival: Arrival, *, last: Last | None = None) -> Receipt:
         """Keep an event for that run alone: a decision, a repair. Raises `NotFound`, and as `put` does."""
         _refuse_excess(arrival)
-        (receipt,) = await self._deliver(tenant, [arrival], run, last)
+        (receipt,) = await self._deliver(tenant, await self.sealed(tenant, [arrival], run), run, last)
         return receipt
+
+    async def sealed(
+        self, tenant: Tenant, arrivals: Sequence[Arrival], run: int | None = None
+    ) -> Sequence[Arrival]:
+        """Events as they may be kept: with tokens for personal values, where the tenant wants that.
+
+        `put` and `tell` do it themselves; whoever keeps an event, or tells of one, before it is put does it
+        first. Raises `Unreachable` where they cannot be sealed now.
+        """
+        return arrivals if self.personal is None else await self.personal.hide(tenant.id, arrivals, run)
+
+    async def sealed_by_hand(self, tenant: Tenant, data: Any) -> Any:
+        """What somebody gives for many runs, as it may be kept."""
+        return data if self.personal is None else await self.personal.hide_by_hand(tenant.id, data)
+
+    async def raw(self, tenant: int, body: bytes) -> bytes:
+        """What came, and could not be read, as it may be kept."""
+        return body if self.personal is None else await self.personal.seal_raw(tenant, body)
+
+    async def opened(self, tenant: int, body: bytes) -> bytes:
+        """What `raw` gave, as it came; `[erased]` where it was kept too long."""
+        return body if self.personal is None else await self.personal.subjects.reveal_bytes(tenant, body)
+
+    async def holds_back(self, tenant: int) -> bool:
+        """Whether the tenant keeps of what came raw no more than it needs."""
+        return self.personal is not None and bool(await self.personal.seals(tenant))
 
     async def admit(self, tenant: Tenant) -> None:
         """Raise `Suspended` where the tenant takes nothing in, before anything is done with what came."""

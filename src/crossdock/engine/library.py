@@ -25,6 +25,8 @@ _IDLE_SECONDS = 10.0  # after which a tenant is not read again with others
 
 _REFRESH: LiteralString = """
 select t.tenant, t.name, t.suspended is not null as suspended, t.suspended_why,
+  (select p.since <= statement_timestamp() and p.until is null from crossdock.personal p
+   where p.tenant = t.tenant) as personal,
   (select max(r.version) from crossdock.reference r where r.tenant = t.tenant) as reference,
   (select coalesce(json_agg(json_build_array(c.name, c.id, c.next_id, c.share) order by c.name), '[]')::text
    from crossdock.process_current c where c.tenant = t.tenant) as published,
@@ -58,6 +60,7 @@ class Shelf:
 
     name: str
     suspended: str | None = None  # why nothing may enter
+    personal: bool | None = None  # whether personal data is sealed; None: it never was
     read_at: float = -1e9
     asked_at: float = -1e9  # the last time that somebody needed it
     published: dict[str, Published] = field(default_factory=dict)
@@ -219,6 +222,7 @@ class Library:
         shelf = self.shelf_of(tenant)
         shelf.name = row["name"]
         shelf.suspended = row["suspended_why"] if row["suspended"] else None
+        shelf.personal = row["personal"]
         shelf.reference = row["reference"] or 0
         await self.reference(transaction, tenant, shelf.reference)
         published = {

@@ -102,6 +102,8 @@ class Poller:
                 if time.monotonic() - tidied > HOUR:
                     async with self._database.engine() as transaction:
                         await transaction.value("select crossdock.make_partitions('delivery')")
+                    if self._inbox.personal is not None:
+                        await self._inbox.personal.subjects.shred()
                     tidied = time.monotonic()
                 if await self.turn():
                     pause = 0.0
@@ -135,13 +137,15 @@ class Poller:
             failures, error = row["failures"] + 1, str(problem)
         except Exception as problem:  # noqa: BLE001 - a connector reads what others send
             failures, error = row["failures"] + 1, f"{type(problem).__name__}: {problem}"
-        error = hidden(error)
+        error = hidden(error)[:2000]
         if failures:
             wait = min(wait * 2 ** min(failures - 1, 8), max(MOST_WAIT, wait))
             log.warning("poll.failed", tenant=tenant.name, connection=connection, feed=name, error=error)
         with contextlib.suppress(Unreachable):  # the lease ends by itself
+            if error:
+                error = (await self._inbox.raw(tenant.id, error.encode())).decode()
             async with self._database.engine() as transaction:
-                await transaction.execute(_DONE, tenant.id, connection, name, failures, error[:2000], wait)
+                await transaction.execute(_DONE, tenant.id, connection, name, failures, error, wait)
 
     async def _pages(
         self, tenant: Tenant, connector: Connector, poll: Poll, connection: str, cursor: str
@@ -184,17 +188,17 @@ class Poller:
         if events:
             outcome_of(await self._inbox.put(tenant, events))
         for raw, reason in rejected:
-            async with self._database.engine() as transaction:
-                await keep(
-                    transaction,
-                    tenant.id,
-                    connection,
-                    _name(poll, raw),
-                    Receipt(outcome="quarantined", reason=reason),
-                    raw,
-                    digest=hashlib.sha256(raw).hexdigest(),
-                    feed=poll.name,
-                )
+            await keep(
+                self._database,
+                self._inbox,
+                tenant.id,
+                connection,
+                _name(poll, raw),
+                Receipt(outcome="quarantined", reason=reason),
+                raw,
+                digest=hashlib.sha256(raw).hexdigest(),
+                feed=poll.name,
+            )
 
 
 def _poll(connector: Connector, name: str) -> Poll:

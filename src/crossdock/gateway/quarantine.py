@@ -75,7 +75,8 @@ class Quarantine:
             row = await transaction.row(_ONE, number)
         if row is None:
             raise NotFound(f"there is no delivery {number} in quarantine", mend="see the quarantine")
-        return _set_aside(row)
+        found = _set_aside(row)
+        return msgspec.structs.replace(found, body=await self._inbox.opened(tenant.id, found.body))
 
     async def replay(self, tenant: Tenant, number: int, *, by: str = "", last: Last | None = None) -> Receipt:
         """Read it again, as if it came now; where that fails still, it stays, with the new reason.
@@ -88,7 +89,8 @@ class Quarantine:
             events = _read(found, line)
         except Refused as error:
             receipt = Receipt(outcome="quarantined", reason=str(error))
-            await self._decide(tenant, number, "quarantined", receipt.reason, by, 0, last)
+            reason = (await self._inbox.raw(tenant.id, receipt.reason.encode())).decode()
+            await self._decide(tenant, number, "quarantined", reason, by, 0, last)
             return receipt
         receipt = outcome_of(await self._inbox.put(tenant, events))
         await self._decide(tenant, number, "replayed", found.reason, by, receipt.events, last)

@@ -34,7 +34,7 @@ from crossdock.connect.signatures import NotVerified, Scheme, verify
 from crossdock.engine import Arrival, Inbox
 from crossdock.engine import Receipt as Kept
 from crossdock.errors import CrossdockError, NotFound, Refused
-from crossdock.store import Database, EngineTransaction, Tenant, Together
+from crossdock.store import Database, Tenant, Together
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,8 @@ with k as (
     with ordinality as k(tenant, connection, feed, message, outcome, reason, events, hash, headers, data, n)
 ), bodies as (
   insert into crossdock.blob (tenant, hash, data)
-  select distinct on (k.tenant, k.hash) k.tenant, k.hash, k.data from k order by k.tenant, k.hash
+  select distinct on (k.tenant, k.hash) k.tenant, k.hash, k.data from k where k.data is not null
+  order by k.tenant, k.hash
   on conflict do nothing
 )
 insert into crossdock.delivery (tenant, connection, feed, message, outcome, reason, events, body, headers)
@@ -154,7 +155,9 @@ class Receiver:
             receipt = Receipt(outcome="quarantined", reason=str(error))
         else:
             receipt = outcome_of(await self._inbox.put(verified.tenant, events))
-        row = _row(verified.tenant.id, line.name, message, receipt, notice.body, digest, notice.headers)
+        row = await _row(
+            self._inbox, verified.tenant.id, line.name, message, receipt, notice.body, digest, notice.headers
+        )
         await self._deliveries.put(verified.tenant.id, row)
         return receipt
 
@@ -189,7 +192,8 @@ def outcome_of(kept: list[Kept]) -> Receipt:
 
 
 async def keep(
-    transaction: EngineTransaction,
+    database: Database,
+    inbox: Inbox,
     tenant: int,
     connection: str,
     message: str,
@@ -201,12 +205,13 @@ async def keep(
     feed: str = "",
 ) -> int | None:
     """Keep a delivery and its raw body. Gives its number; None where it stands in quarantine already."""
-    row = _row(tenant, connection, message, receipt, body, digest, headers or {}, feed)
-    found: int | None = await transaction.value(_KEEP, *zip(row, strict=True))
-    return found
+    row = await _row(inbox, tenant, connection, message, receipt, body, digest, headers or {}, feed)
+    rows = await database.at_once(_KEEP, *zip(row, strict=True))
+    return rows[0]["id"] if rows else None
 
 
-def _row(
+async def _row(
+    inbox: Inbox,
     tenant: int,
     connection: str,
     message: str,
@@ -216,17 +221,26 @@ def _row(
     headers: Mapping[str, str],
     feed: str = "",
 ) -> tuple[Any, ...]:
+    """A delivery as it is kept. A tenant that seals personal data keeps no body that was read, and seals one
+    that was not, and why: it may say what stands in it.
+    """
+    reason, name = hidden(receipt.reason), digest
+    data: bytes | None = body
+    if await inbox.holds_back(tenant):
+        name = f"{digest}.sealed"
+        data = await inbox.raw(tenant, body) if receipt.outcome == "quarantined" else None
+        reason = (await inbox.raw(tenant, reason.encode())).decode() if reason else ""
     return (
         tenant,
         connection,
         feed,
         message,
         receipt.outcome,
-        hidden(receipt.reason),
+        reason,
         receipt.events,
-        digest,
+        name,
         msgspec.json.encode(headers),
-        body,
+        data,
     )
 
 

@@ -18,6 +18,9 @@ from pydantic import (
 
 from crossdock.model.codes import Instant, JsonObject, Key, Name
 
+PERSONAL = "x-personal"
+BUYER = ("name", "tax_number")  # of a party that may be a person as well as a firm
+
 
 def maybe(description: str) -> Any:
     """Declare a field that may be absent."""
@@ -27,6 +30,16 @@ def maybe(description: str) -> Any:
 def many(description: str) -> Any:
     """Declare a list field; absent is empty."""
     return Field(default=(), description=description)
+
+
+def personal(description: str, *, of: tuple[str, ...] = (), listed: bool = False) -> Any:
+    """Declare a field that tells of a person, or of a party that may be one: `x-personal` in its schema.
+
+    `of`: these fields of what stands in it do, as the name of a party that buys and may be a person.
+    `listed`: it is a list; absent is empty.
+    """
+    mark: dict[str, Any] = {PERSONAL: list(of) or True}
+    return Field(default=() if listed else None, description=description, json_schema_extra=mark)
 
 
 class Value(BaseModel):

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from crossdock.model.codes import Instant, Key, Name, Text
-from crossdock.model.document import Document, Value, many, maybe
+from crossdock.model.document import Document, Value, many, maybe, personal
 
 Severity = Literal["low", "medium", "high", "critical"]
 
@@ -242,8 +242,8 @@ class CustomerCase(Document):
     order: Key | None = maybe("Order that it is about")
     shipment: Key | None = maybe("Shipment that it is about")
     invoice: Key | None = maybe("Invoice that it is about")
-    subject: Name | None = maybe("In one line")
-    text: Text | None = maybe("In the customer's words")
+    subject: Name | None = personal("In one line")
+    text: Text | None = personal("In the customer's words")
     opened: Instant | None = maybe("When it was opened")
     answer_by: Instant | None = maybe("When it must be answered")
     owner: Key | None = maybe("Who answers it")

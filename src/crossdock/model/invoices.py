@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from crossdock.model.codes import Currency, Exact, Instant, Key, Name, Text
-from crossdock.model.document import Document, Part, many, maybe
+from crossdock.model.document import BUYER, Document, Part, many, maybe, personal
 from crossdock.model.money import Money
 from crossdock.model.orders import Charge
 from crossdock.model.parties import Party
@@ -61,7 +61,7 @@ class Invoice(Document):
     order: Key | None = maybe("Order that is billed, where it is only one")
     orders: tuple[Key, ...] = many("All orders that are billed")
     shipments: tuple[Key, ...] = many("Shipments that are billed")
-    customer: Party | None = maybe("Who pays")
+    customer: Party | None = personal("Who pays", of=BUYER)
     lines: tuple[InvoiceLine, ...] = many("What is billed")
     charges: tuple[Charge, ...] = many("Freight and other charges and allowances")
     total: Money | None = maybe("What is to be paid: lines, charges and tax")
@@ -101,7 +101,7 @@ class CreditNote(Document):
     invoice: Key | None = maybe("Invoice that it corrects")
     order: Key | None = maybe("Order that it concerns")
     return_number: Key | None = maybe("Return that it pays for")
-    customer: Party | None = maybe("Who is credited")
+    customer: Party | None = personal("Who is credited", of=BUYER)
     lines: tuple[InvoiceLine, ...] = many("What is credited, positive amounts")
     total: Money = Field(description="What is credited in all, positive")
     reason: Text | None = maybe("Why")

@@ -13,7 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from crossdock.model.codes import Instant, Key, Name, Precision, Text
-from crossdock.model.document import Document, maybe
+from crossdock.model.document import Document, maybe, personal
 from crossdock.model.parties import Place
 
 
@@ -107,9 +107,9 @@ class Milestone(Document):
     by: Name | None = maybe("Who says so: carrier, site, customer")
     code_told: Name | None = maybe("The sender's code, as told")
     reason_told: Name | None = maybe("The sender's reason code, as told")
-    text: Text | None = maybe("The sender's words")
+    text: Text | None = personal("The sender's words")
     place: Place | None = maybe("Where it happened")
-    signed_by: Name | None = maybe("Who signed, for a delivery")
+    signed_by: Name | None = personal("Who signed, for a delivery")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from crossdock.model.codes import Instant, Key, Name, Precision, Text
-from crossdock.model.document import Part, many, maybe
+from crossdock.model.document import Part, many, maybe, personal
 from crossdock.model.invoices import HoldReason
 from crossdock.model.milestones import Milestone, ShipmentReason
 from crossdock.model.money import Money
@@ -82,7 +82,7 @@ class ShipmentUpdate(Part):
     service: Key | None = maybe("The carrier's service")
     milestone: Milestone | None = maybe("What happened, with its times and words")
     reason: ShipmentReason | None = maybe("Why, where it is not in the milestone")
-    text: Text | None = maybe("The sender's words")
+    text: Text | None = personal("The sender's words")
     estimated_delivery: Instant | None = maybe(
         "When it will be there as now told; for a day its end at the place"
     )
@@ -122,7 +122,7 @@ class Payment(Part):
     order: Key | None = maybe("Order that it pays, for prepayment")
     customer: Key | None = maybe("Who paid")
     method: Key | None = maybe("How: `transfer`, `card`, `cash_on_delivery` ...")
-    text: Text | None = maybe("Remittance text")
+    text: Text | None = personal("Remittance text")
 
 
 class Notice(Part):

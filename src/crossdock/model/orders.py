@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from crossdock.model.codes import Currency, Exact, Gtin, Instant, Key, Name, Precision, Text
-from crossdock.model.document import Document, Part, many, maybe
+from crossdock.model.document import BUYER, Document, Part, many, maybe, personal
 from crossdock.model.money import Money
 from crossdock.model.parties import Address, Item, Party
 from crossdock.model.quantity import Quantity, total
@@ -82,7 +82,7 @@ class Order(Document):
     """
 
     number: Key = Field(description="The seller's order number, unique at the source")
-    customer: Party | None = maybe("Who bought, with the id by which the ERP knows it")
+    customer: Party | None = personal("Who bought, with the id by which the ERP knows it", of=BUYER)
     lines: tuple[OrderLine, ...] = many("What was ordered")
     charges: tuple[Charge, ...] = many("Freight, insurance and other charges and allowances")
     total: Money | None = maybe("What the customer owes in all: lines, charges and tax")
@@ -120,7 +120,7 @@ class Order(Document):
     promised_delivery_precision: Precision | None = maybe("How exactly `promised_delivery` is meant")
     priority: Priority | None = maybe("How urgent, from low to urgent")
     ship_to: Address | None = maybe("Where the goods go")
-    bill_to: Party | None = maybe("Who pays, where not the customer")
+    bill_to: Party | None = personal("Who pays, where not the customer", of=BUYER)
     ship_from: Address | None = maybe("Where the goods come from")
     supplier: Party | None = maybe("Who delivers in a drop shipment")
     incoterm: Incoterm | None = maybe("ICC Incoterm")
@@ -134,7 +134,7 @@ class Order(Document):
     complete: bool | None = maybe("True where the customer takes the order only as a whole")
     quote: Key | None = maybe("Number of the quote it came from")
     customer_po: Key | None = maybe("The customer's own order number")
-    text: Text | None = maybe("Note for whoever handles it")
+    text: Text | None = personal("Note for whoever handles it")
 
     @model_validator(mode="after")
     def _derived(self) -> Self:
@@ -157,7 +157,7 @@ class Quote(Document):
     """An offer to a customer, which an order may come from (UBL Quotation, X12 843, EDIFACT QUOTES)."""
 
     number: Key = Field(description="The seller's quote number")
-    customer: Party | None = maybe("Who asked")
+    customer: Party | None = personal("Who asked", of=BUYER)
     lines: tuple[OrderLine, ...] = many("What is offered")
     charges: tuple[Charge, ...] = many("Freight and other charges offered")
     total: Money | None = maybe("What it would cost in all")

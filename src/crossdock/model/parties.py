@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from crossdock.model.codes import Country, Exact, Gln, Gtin, HsCode, Instant, Key, Locode, Name, Text
-from crossdock.model.document import Document, Part, Value, many, maybe
+from crossdock.model.document import Document, Part, Value, many, maybe, personal
 from crossdock.model.money import Money
 from crossdock.model.quantity import Quantity
 
@@ -20,18 +20,20 @@ PartyRole = Literal[
 class Contact(Value):
     """A person or desk to speak to (UN/CEFACT Trade Contact, X12 PER)."""
 
-    name: Name | None = maybe("Name of the person or desk")
-    email: Name | None = maybe("E-mail address")
-    phone: Name | None = maybe("Telephone number, best in E.164 form")
+    name: Name | None = personal("Name of the person or desk")
+    email: Name | None = personal("E-mail address")
+    phone: Name | None = personal("Telephone number, best in E.164 form")
     language: Key | None = maybe("Language to write in, BCP 47, such as de-CH")
 
 
 class Address(Part):
     """A postal address (UPU S42, UN/CEFACT Trade Address, X12 N1 to N4)."""
 
-    name: Name | None = maybe("Who is addressed, where it differs from the party")
+    name: Name | None = personal("Who is addressed, where it differs from the party")
     company: Name | None = maybe("Organisation at the address")
-    lines: tuple[Name, ...] = many("Street and number, building, floor; as printed, in order")
+    lines: tuple[Name, ...] = personal(
+        "Street and number, building, floor; as printed, in order", listed=True
+    )
     city: Name | None = maybe("Town or city")
     region: Name | None = maybe(
         "State, province or county; ISO 3166-2 without the country where there is one"
@@ -41,7 +43,7 @@ class Address(Part):
     gln: Gln | None = maybe("GS1 global location number of the place")
     residential: bool | None = maybe("True for a private home, which carriers price and serve differently")
     contact: Contact | None = maybe("Whom to reach there")
-    instructions: Text | None = maybe("What the driver must know")
+    instructions: Text | None = personal("What the driver must know")
 
 
 class Party(Document):

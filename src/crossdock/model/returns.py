@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from crossdock.model.codes import Instant, Key, Text
-from crossdock.model.document import Document, Part, many, maybe
+from crossdock.model.document import BUYER, Document, Part, many, maybe, personal
 from crossdock.model.money import Money
 from crossdock.model.parties import Address, Party
 from crossdock.model.quantity import Quantity, total
@@ -47,12 +47,12 @@ class Return(Document):
     order: Key | None = maybe("Order that the goods came from")
     shipment: Key | None = maybe("Shipment that the goods came with")
     invoice: Key | None = maybe("Invoice that billed them")
-    customer: Party | None = maybe("Who returns")
+    customer: Party | None = personal("Who returns", of=BUYER)
     lines: tuple[ReturnLine, ...] = many("What comes back")
     quantity: Quantity | None = maybe("How much in all, where it has one unit; derived from the lines")
     value: Money | None = maybe("Value of what comes back, as invoiced")
     reason: ReturnReason | None = maybe("Why")
-    text: Text | None = maybe("In the customer's words")
+    text: Text | None = personal("In the customer's words")
     state: (
         Literal[
             "requested", "authorised", "refused", "in_transit", "received", "inspected", "closed", "unknown"

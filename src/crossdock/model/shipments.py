@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from crossdock.model.codes import Gtin, Instant, Key, Name, Precision, Sscc, Text
-from crossdock.model.document import Document, Part, many, maybe
+from crossdock.model.document import Document, Part, many, maybe, personal
 from crossdock.model.milestones import Milestone
 from crossdock.model.money import Money
 from crossdock.model.parties import Address, Party, Place
@@ -97,9 +97,9 @@ class ProofOfDelivery(Document):
     tracking_number: Key | None = maybe("The carrier's number")
     delivered: Instant | None = maybe("When it was handed over")
     delivered_precision: Precision | None = maybe("How exactly that is known; absent means to the second")
-    received_by: Name | None = maybe("Who took it")
+    received_by: Name | None = personal("Who took it")
     place: Place | None = maybe("Where")
-    left_at: Name | None = maybe("Where it was left: neighbour, locker, porch")
+    left_at: Name | None = personal("Where it was left: neighbour, locker, porch")
     quantity: Quantity | None = maybe("Quantity that was accepted, where it is one unit")
     packages: int | None = Field(default=None, ge=0, description="Number of packages that were handed over")
     discrepancies: tuple[Discrepancy, ...] = many("What was short, over, damaged or refused")
@@ -180,7 +180,7 @@ class Shipment(Document):
     drop_ship: bool | None = maybe("True where the supplier ships to the customer")
     cash_on_delivery: Money | None = maybe("What the driver collects")
     dangerous_goods: bool | None = maybe("True where any content is a dangerous good")
-    text: Text | None = maybe("Note for whoever handles it")
+    text: Text | None = personal("Note for whoever handles it")
 
     @model_validator(mode="after")
     def _derived(self) -> Self:

@@ -14,7 +14,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from crossdock.access import Principal, Resource
+from crossdock.access.opening import asks
 from crossdock.access.policy_form import SHIPPED
+from crossdock.access.subjects import shortened
 from crossdock.access.who import EVERY_ROLE
 from crossdock.desk import Acts
 from crossdock.engine import Connections, Repairs
@@ -101,6 +103,7 @@ class Ground:
             found = await self.who(request)
             if found.principal.tenant != self.tenant.id:
                 raise Forbidden("these pages are of another tenant", mend="go to the pages of your own")
+            asks(request.scope, self.tenant.id, found.principal)
             rights = set()
             for action in (*_SHOWN, *_OFFERED):
                 about = Resource(kind=action.partition(".")[0])
@@ -195,6 +198,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters["truncate"] = shortened  # counts what a token stands for, and cuts none
     environment.globals.update(
         run_page=addresses.run_page,
         run_page_of=addresses.run_page_of,

@@ -201,4 +201,4 @@ def _told(error: CrossdockError, path: list[Any]) -> dict[str, Any]:
 
 
 def _said(value: Mapping[str, Any], status: int) -> Response:
-    return Response(json.dumps(value, default=str), status, media_type="application/json")
+    return Response(json.dumps(value, default=str, ensure_ascii=False), status, media_type="application/json")

@@ -152,7 +152,7 @@ class Imports:
             actor=by.actor(),
         )
         try:
-            await self._take(tenant, number, wanted, reader, pieces)
+            await self._take(tenant, by, number, wanted, reader, pieces)
         except BaseException:
             await self._drop(tenant, number)
             raise
@@ -197,7 +197,13 @@ class Imports:
         return int(row["id"])
 
     async def _take(
-        self, tenant: Tenant, number: int, wanted: Wanted, reader: Reader, pieces: AsyncIterator[bytes]
+        self,
+        tenant: Tenant,
+        by: Principal,
+        number: int,
+        wanted: Wanted,
+        reader: Reader,
+        pieces: AsyncIterator[bytes],
     ) -> None:
         kept: list[Good] = []
         faults: list[Fault] = []
@@ -205,9 +211,10 @@ class Imports:
         digest = hashlib.sha256()
 
         async def write() -> None:
+            sent = [] if wanted.check else [one.arrival for one in kept]
+            events = [msgspec.json.encode(one) for one in await self._acts.events.sealed(by, sent)]
             async with self._database.of(tenant) as transaction:
-                if kept and not wanted.check:
-                    events = [msgspec.json.encode(one.arrival) for one in kept]
+                if events:
                     await transaction.execute(_LINES, number, [one.line for one in kept], events)
                 room = faults[: max(0, MOST_FAULTS - (bad - len(faults)))]
                 if room:

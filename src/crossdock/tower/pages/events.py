@@ -41,7 +41,7 @@ async def events(ground: Ground, request: Request) -> Response:
         waiting,
         parked=[(row, _arrived(row["event"])) for row in parked],
         refused=[(row, _arrived(row["event"])) for row in refused],
-        unread=[(row, (row["data"] or b"").decode(errors="replace")[:LONGEST]) for row in unread],
+        unread=[(row, _beginning(row["data"] or b"")) for row in unread],
         recent=[(row, entry(row, titles.get(row["process"], {}), times)) for row in recent],
     )
 
@@ -142,3 +142,9 @@ _SETTLE: dict[str, _Settle] = {
     "replay": _replay,
     "drop": _drop,
 }
+
+
+def _beginning(body: bytes) -> str:
+    """As much as is shown; what is sealed as a whole cannot be opened in part."""
+    text = body.decode(errors="replace")
+    return text if text.startswith("⟦") else text[:LONGEST]

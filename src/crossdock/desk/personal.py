@@ -1,0 +1,210 @@
+"""Personal data: begin to seal it, find whose is held, erase somebody's, see what was erased."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from crossdock.access import Principal, Resource
+from crossdock.access.subjects import RAW, RAW_DAYS, Subjects
+from crossdock.desk.ground import Ground, note_of
+from crossdock.errors import NotFound, Refused
+
+BEGINS_AFTER = 3  # seconds: by then every process knows that there may be something to open
+MOST = 100  # subjects that are found at once
+
+_BEGIN: LiteralString = """
+insert into crossdock.personal (tenant, since, by)
+values ($1, statement_timestamp() + make_interval(secs => $3), $2)
+on conflict (tenant) do update
+  set since = case when personal.until is null then personal.since else excluded.since end,
+      by = case when personal.until is null then personal.by else excluded.by end, until = null
+returning since
+"""
+_END: LiteralString = """
+update crossdock.personal set until = statement_timestamp() where tenant = $1 and until is null
+"""
+_STATE: LiteralString = """
+select since, until, by from crossdock.personal where tenant = crossdock.tenant()
+"""
+# The runs whose own names, or whose parents' names, a subject has.
+_RUNS: LiteralString = """
+with recursive own(handle, id) as (
+  select distinct k.handle, a.run from crossdock.subject_key k
+  join crossdock.alias a on a.tenant = k.tenant and a.kind = k.kind and a.value = k.value
+  where k.tenant = crossdock.tenant() and k.handle = any($1::text[])
+  union
+  select own.handle, r.id from own
+  join crossdock.run r on r.tenant = crossdock.tenant() and r.parent = own.id
+)
+select own.handle, count(*) as runs, count(*) filter (where r.ended is null) as open from own
+join crossdock.run r on r.tenant = crossdock.tenant() and r.id = own.id group by own.handle
+"""
+_RAW_UNTIL: LiteralString = """
+select max(made) + make_interval(days => $1) from crossdock.subject
+where tenant = crossdock.tenant() and erased is null and starts_with(subject, $2)
+"""
+_WHEN_ERASED: LiteralString = """
+select on_id, actor, why from crossdock.audit
+where tenant = crossdock.tenant() and action = 'personal.erase' and outcome = 'done'
+  and on_kind = 'subject' and on_id = any($1::text[])
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealing:
+    """Whether a tenant seals personal data. It may still have some that was sealed before."""
+
+    on: bool
+    since: datetime | None = None
+    until: datetime | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Somebody whose data is held: in how many runs, of which so many are open."""
+
+    subject: str
+    handle: str
+    since: datetime
+    runs: int
+    open_runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """What was erased. `raw_until`: till then a body that could not be read may hold some of it, sealed.
+
+    Calls of runs that were open are refused where they would send what is gone.
+    """
+
+    handle: str
+    at: datetime
+    by: str
+    why: str
+    since: datetime
+    words: int = 0
+    runs: int = 0
+    open_runs: int = 0
+    raw_until: datetime | None = None
+
+
+class Personal:
+    """What is done with personal data."""
+
+    def __init__(self, ground: Ground, subjects: Subjects) -> None:
+        """On that ground."""
+        self._ground = ground
+        self._subjects = subjects
+
+    async def state(self, by: Principal) -> Sealing:
+        """Whether it is sealed."""
+        await self._ground.policies.require(by, "setting.read", Resource(kind="personal"))
+        async with self._ground.look(by) as transaction:
+            row = await transaction.row(_STATE)
+        if row is None:
+            return Sealing(on=False)
+        return Sealing(on=row["until"] is None, since=row["since"], until=row["until"], by=row["by"])
+
+    async def begin(self, by: Principal, *, note: str = "") -> Sealing:
+        """Seal what comes in, a few seconds from now on. What was written before stays as it is.
+
+        Raises `Refused` or `Unreachable` where the master key does not open: nothing could be sealed.
+        """
+        await self._ground.policies.require(by, "personal.change", Resource(kind="personal"))
+        await self._subjects.find(by.tenant, "")  # the index has a key from now on, or it says why not
+        last = self._ground.noted(
+            by, "personal.change", Resource(kind="personal"), why=note_of(note), after={"on": True}
+        )
+        async with self._ground.database.engine() as transaction:
+            since: datetime = await transaction.value(_BEGIN, by.tenant, by.id, BEGINS_AFTER)
+            await last(transaction)
+        return Sealing(on=True, since=since, by=by.id)
+
+    async def end(self, by: Principal, *, note: str = "") -> Sealing:
+        """Seal nothing more. What was sealed stays so, can be read and erased."""
+        await self._ground.policies.require(by, "personal.change", Resource(kind="personal"))
+        last = self._ground.noted(
+            by, "personal.change", Resource(kind="personal"), why=note_of(note), after={"on": False}
+        )
+        async with self._ground.database.engine() as transaction:
+            if not await transaction.execute(_END, by.tenant):
+                raise NotFound("personal data is not sealed", mend="nothing is to be ended")
+            await last(transaction)
+        return await self.state(by)
+
+    async def find(self, by: Principal, text: str) -> list[Held]:
+        """Whose data is held that all these words stand in. That somebody looked is noted, not for whom."""
+        await self._ground.policies.require(by, "personal.find", Resource(kind="personal"))
+        if not text.strip():
+            raise Refused("nothing is looked for", where="text", mend="give a name, an e-mail or a number")
+        found = await self._subjects.find(by.tenant, text, most=MOST)
+        held = {one.handle: one for one in found}
+        runs = await self._runs(by, list(held))
+        last = self._ground.noted(by, "personal.find", Resource(kind="personal"), after={"found": len(held)})
+        async with self._ground.database.engine() as transaction:
+            await last(transaction)
+        none = (0, 0)
+        return [
+            Held(
+                subject=one.subject,
+                handle=one.handle,
+                since=one.made,
+                runs=runs.get(one.handle, none)[0],
+                open_runs=runs.get(one.handle, none)[1],
+            )
+            for one in found
+        ]
+
+    async def erase(self, by: Principal, subject: str, *, why: str) -> Gone:
+        """Destroy the key of a subject, named or by its handle. Nothing that was written changes.
+
+        Raises `NotFound`, and `Refused` without a reason.
+        """
+        await self._ground.policies.require(by, "personal.erase", Resource(kind="personal"))
+        known = await self._subjects.known(by.tenant, subject)
+        runs, open_runs = (await self._runs(by, [known.handle])).get(known.handle, (0, 0))
+        why = note_of(why)
+        erased = await self._subjects.erase(by.tenant, known.handle, by=by, why=why)
+        async with self._ground.look(by) as transaction:
+            raw_until = await transaction.value(_RAW_UNTIL, RAW_DAYS, RAW)
+        return Gone(
+            handle=erased.handle,
+            at=erased.at,
+            by=by.id,
+            why=why,
+            since=known.made,
+            words=erased.words,
+            runs=runs,
+            open_runs=open_runs,
+            raw_until=None if known.subject.startswith(RAW) else raw_until,
+        )
+
+    async def erased(self, by: Principal) -> list[Gone]:
+        """What was erased, the last first, as the audit says it; whose it was, nobody can say any more."""
+        await self._ground.policies.require(by, "audit.read", Resource(kind="audit"))
+        rows = await self._subjects.erased(await self._ground.tenant(by))
+        runs = await self._runs(by, [handle for handle, _, _ in rows])
+        async with self._ground.look(by) as transaction:
+            said = await transaction.fetch(_WHEN_ERASED, [handle for handle, _, _ in rows])
+        told = {row["on_id"]: row for row in said}
+        none = (0, 0)
+        return [
+            Gone(
+                handle=handle,
+                at=at,
+                by=told[handle]["actor"] if handle in told else "",
+                why=told[handle]["why"] if handle in told else "",
+                since=since,
+                runs=runs.get(handle, none)[0],
+                open_runs=runs.get(handle, none)[1],
+            )
+            for handle, since, at in rows
+        ]
+
+    async def _runs(self, by: Principal, handles: list[str]) -> dict[str, tuple[int, int]]:
+        async with self._ground.look(by) as transaction:
+            rows = await transaction.fetch(_RUNS, handles)
+        return {row["handle"]: (row["runs"], row["open"]) for row in rows}
