@@ -644,7 +644,7 @@ def connectors() -> str:
         if one.events:
             given = ", ".join(f"`{type_}`" for type_ in one.events)
             part.append(f"Events: {given}. By {_ways(one)}.")
-        parts.append("\n\n".join(part))
+        parts.append("\n\n".join(text for text in part if text))
     return _page(
         "Connectors that ship",
         """
@@ -677,7 +677,10 @@ def carriers() -> str:
             )
             for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
         ]
-        parts.append(f"## {name}\n\n" + _table(("of", "code", "meaning", "milestone", "why", "source"), rows))
+        if rows:
+            parts.append(
+                f"## {name}\n\n" + _table(("of", "code", "meaning", "milestone", "why", "source"), rows)
+            )
     return _page(
         "Carriers' codes",
         """

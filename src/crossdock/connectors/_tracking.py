@@ -186,7 +186,9 @@ def _milestone(words: Words, parcel: Parcel, scan: Scan) -> tuple[str, dict[str,
     reason = cause["reason"] if cause else row["reason"] if row else "unknown"
     if scan.reason and cause is None and row is not None and not row["milestone"]:
         reason = row["reason"] if row["reason"] not in ("", "other_exception") else "unknown"
-    if not event:
+    if scan.kind not in ("", "actual"):
+        event = "shipment.estimated"  # nothing has happened yet
+    elif not event:
         event = _event(code, reason)
     if parcel.several:
         event = _OF_PACKAGE.get(event, event)

@@ -188,9 +188,9 @@ def told_moment(
     )
 
 
-def instant_moment(instant: datetime, local: str = "") -> Moment:
-    """A moment that is known."""
-    return Moment(time=instant, bound=instant, local=local)
+def no_moment(received: datetime) -> Moment:
+    """Of what was told without any time: it was before it was received."""
+    return Moment(time=None, bound=received, origin="no time was told")
 
 
 def _zones_at(country: str, region: str, postal_code: str) -> Sequence[str]:
@@ -199,6 +199,11 @@ def _zones_at(country: str, region: str, postal_code: str) -> Sequence[str]:
         if postal_code[:3] not in others:
             return (zone,)
     return _STATES.get((country, region)) or _ONE.get(country) or zones_of(country)
+
+
+def is_state(code: str) -> bool:
+    """Whether two letters are a state, province or territory of the United States, Canada or Australia."""
+    return any((country, code) in _STATES for country in ("US", "CA", "AU"))
 
 
 @functools.cache

@@ -1,0 +1,21 @@
+"""SEKO Logistics: its tracking, as it answers or pushes it."""
+
+from __future__ import annotations
+
+from crossdock.connect.contract import Connector, Webhook
+from crossdock.connect.signatures import Scheme
+from crossdock.connectors._tracking import REPORTS
+from crossdock.connectors.seko import replies
+from crossdock.connectors.seko.settings import SECRETS, SETTINGS
+
+connector = Connector(
+    name="seko",
+    title="SEKO Logistics",
+    version="1",
+    doc="Its tracking is read where somebody sends it here; Crossdock does not call it.",
+    serves=("carrier",),
+    settings=SETTINGS,
+    secrets=SECRETS,
+    events=REPORTS,
+    webhook=Webhook(signature=Scheme(kind="shared", query="secret"), translate=replies.told_by_webhook),
+)
