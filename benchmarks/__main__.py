@@ -5,6 +5,7 @@ page.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import pkgutil
@@ -90,6 +91,7 @@ def main() -> int:
     if not 0 < asked.scale <= 100:
         parser.error("--scale is above 0 and at most 100")
     show = asked.show or as_tables
+    gc.set_threshold(50_000, 20, 50)  # as `crossdock serve` and `crossdock worker` have it
     uvloop.run(show([asked.name] if asked.name else names(), asked.scale))
     return 0
 

@@ -5,6 +5,7 @@ with its input.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 
 import uvloop
@@ -18,6 +19,7 @@ async def work(url: str) -> None:
     """Work until nobody holds the other end of the input."""
     loop = asyncio.get_running_loop()
     database = await Database.open(url)
+    gc.set_threshold(50_000, 20, 50)  # as `crossdock worker` has it
     worker = Worker(database, Library(database, read), Partner())
     print("ready", flush=True)
     if await loop.run_in_executor(None, sys.stdin.buffer.readline):
