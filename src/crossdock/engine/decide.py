@@ -38,6 +38,7 @@ from crossdock.engine.claim import (
 from crossdock.engine.correlate import Routing, RunRef, encode_event
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import LeasedCall, Outbox, Outcome, Room, outcome_event
+from crossdock.engine.payloads import Documents, Payloads
 from crossdock.engine.projections import Seen
 from crossdock.engine.states import States
 from crossdock.engine.straight import Straight
@@ -122,6 +123,7 @@ class Decider:
         self._owner = owner
         self._lease = lease
         self._states = States()
+        self._documents = Documents()
         self._straight = Straight(database, library, room=room, owner=owner, lease=lease)
 
     async def decide(self, outcomes: list[Outcome], runs: list[RunRef]) -> tuple[Decided, Left]:
@@ -227,7 +229,8 @@ class Decider:
                 done.touched |= claimed.hot
                 await keep_evidence(transaction, claimed.late)
                 if claimed.works:
-                    columns = Columns(claimed.now, self._room, self._owner, self._lease)
+                    payloads = Payloads(self._documents)
+                    columns = Columns(claimed.now, self._room, self._owner, self._lease, payloads)
                     columns.freed += claimed.freed
                     await self._decide_all(transaction, claimed, columns, done)
             written = True
@@ -235,6 +238,7 @@ class Decider:
             if columns is not None:
                 if written:
                     columns.settle_room(done.leased)
+                    columns.payloads.committed()
                 else:
                     columns.give_back()
         for work in claimed.works:
@@ -278,7 +282,7 @@ class Decider:
             claimed = await claim(transaction, self._states, outcomes, [RunRef(*name)], most=1)
             await keep_evidence(transaction, claimed.late)
             for work in claimed.works:
-                columns = Columns(claimed.now, self._room, self._owner, self._lease)
+                columns = Columns(claimed.now, self._room, self._owner, self._lease, Payloads())
                 columns.freed += claimed.freed
                 events = work.arrived + [
                     (None, encode_event(outcome_event(o, claimed.now, 0))) for o in work.outcomes

@@ -172,13 +172,12 @@ async def take_turns(
         ]
     if turns is not None and work.decided:
         work.state = turns.state
-        encoded = encode_state(turns.state)
-        if len(encoded) > LARGEST_STATE:
+        size = columns.state(work.tenant, work.run, turns.state, error)
+        if size > LARGEST_STATE:
             raise TooLarge(
-                f"the state of the run would have {len(encoded):,} bytes; {LARGEST_STATE:,} is the most",
+                f"the state of the run would have {size:,} bytes; {LARGEST_STATE:,} is the most",
                 mend="keep large documents outside, or split the process",
             )
-        columns.state(work.tenant, work.run, turns.state, encoded, error)
     elif error is not None:
         columns.stopped.append((work.tenant, work.run, error))
 

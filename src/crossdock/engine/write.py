@@ -147,6 +147,7 @@ class Columns:
     room: Room
     owner: int
     lease: timedelta
+    payloads: Payloads
     runs: list[tuple[Any, ...]] = field(default_factory=list)
     history: list[tuple[Any, ...]] = field(default_factory=list)
     ended: list[tuple[int, int]] = field(default_factory=list)
@@ -155,18 +156,18 @@ class Columns:
     withdrawals: list[tuple[int, int, str]] = field(default_factory=list)
     aside: list[tuple[int, int, int | None, str | None, bytes]] = field(default_factory=list)
     stopped: list[tuple[int, int, str]] = field(default_factory=list)  # runs without a new state, and why
-    payloads: Payloads = field(default_factory=Payloads)
     waiting: bool = False  # calls were written that somebody has to lease
     _calls: _Calls = field(default_factory=_Calls)
 
-    def state(self, tenant: int, run: int, state: State, encoded: bytes, error: str | None) -> None:
-        """A run's new state; with an `error` it stops until somebody releases it."""
+    def state(self, tenant: int, run: int, state: State, error: str | None) -> int:
+        """A run's new state; with an `error` it stops until somebody releases it. Gives its bytes of JSON."""
         status = "held" if error is not None else state.status
         wake = None if error is not None else state.wake
-        encoded = self.payloads.take_out(tenant, encoded)
+        encoded, size = self.payloads.take_out_of_state(tenant, state)
         self.runs.append((tenant, run, state.seq, status, wake, state.ended, encoded, error))
         if state.status in ENDED_RUN:
             self.ended.append((tenant, run))
+        return size
 
     def decided(
         self, tenant: int, run: int, seq: int, event: Event, encoded: bytes, records: list[Record]
