@@ -123,14 +123,22 @@ def test_more_early_events_than_can_be_kept_are_refused():
         advance(run.process, state, run.make("case.scanned", {"n": -1}))
 
 
-def test_an_await_that_takes_more_events_than_it_may_is_refused():
+def test_an_await_that_takes_more_events_than_it_may_tells_so_and_waits_on():
     run = Run('a: { await: case.scanned, until: "${ steps.a.output.last == true }", within: 1h, late: skip }')
     view = {"n": 1, "meta": {"type": "case.scanned", "id": "x", "source": "y", "time": "", "received": ""}}
     state = copy.copy(run.state)
     state.steps = {"a": copy.copy(state.steps["a"])}
     state.steps["a"].events = [view] * MOST_EVENTS
-    with pytest.raises(DecisionError, match="still waits"):
-        advance(run.process, state, run.make("case.scanned", {"n": -1}))
+    decision = advance(run.process, state, run.make("case.scanned", {"n": -1}))
+    (raised,) = [record for record in decision.records if record.what == "exception.raised"]
+    assert raised.data["message"] == (
+        "a has taken 2,000 events, the most that one step takes, and still waits: mend its `until`, or let "
+        "`match` take fewer, and move the run to that version; or supply its result"
+    )
+    step = decision.state.steps["a"]
+    assert (step.status, len(step.events)) == ("waiting", MOST_EVENTS)
+    repair = run.make("step.supply", {"step": "a", "output": {"n": 1}})
+    assert advance(run.process, decision.state, repair).state.status == "completed"
 
 
 def test_times_survive_with_their_microseconds():

@@ -71,11 +71,7 @@ def _offer(turn: Turn, name: str) -> bool:
         return True
     if turn.look(name).status == "waiting":
         if len(turn.look(name).events) >= MOST_EVENTS:
-            raise DecisionError(
-                f"{name} has taken {MOST_EVENTS} events and still waits",
-                where=turn.state.id,
-                mend="mend its `until`, or `match` fewer events",
-            )
+            return _full(turn, name, definition)
         took = work.offer(turn, name, definition, event_view(turn.event))
         if took:
             _move_deadline(turn, name)
@@ -84,6 +80,20 @@ def _offer(turn: Turn, name: str) -> bool:
         return False
     if not any(same_event(kept.view, turn.event) for kept in turn.state.kept):
         _keep(turn, name)
+    return True
+
+
+def _full(turn: Turn, name: str, definition: AwaitWork) -> bool:
+    """The step would take one more than may be: a person is told, the run and its other steps go on."""
+    matching = work.matches(turn, name, definition, event_view(turn.event))
+    if not matching:
+        return matching is None
+    reason = f"{name} has taken {MOST_EVENTS:,} events, the most that one step takes"
+    turn.record("event.unused", name, type=turn.event.type, reason=reason)
+    mend = (
+        "mend its `until`, or let `match` take fewer, and move the run to that version; or supply its result"
+    )
+    turn.open("decision_failed", name, message=f"{reason}, and still waits: {mend}")
     return True
 
 

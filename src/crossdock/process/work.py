@@ -99,18 +99,21 @@ def take_kept(turn: Turn, name: str) -> None:
             offer(turn, name, work, kept.view)
 
 
-def offer(turn: Turn, name: str, work: AwaitWork, view: dict[str, Any]) -> bool:
-    """Whether a waiting step takes this event; with it, the wait may be over.
-
-    Where `match` cannot be worked out, an exception tells of the event that was not taken.
-    """
+def matches(turn: Turn, name: str, work: AwaitWork, view: dict[str, Any]) -> bool | None:
+    """Whether a step would take this event. None: that cannot be worked out, and an exception tells so."""
     try:
-        if not turn.holds(work.match, {"event": view}):
-            return False
+        return turn.holds(work.match, {"event": view})
     except FAILURES as error:
         event = f"{view['meta']['type']} {view['meta']['id']}"
         turn.open("decision_failed", name, message=f"`match` failed on {event}: {error}", event=event)
-        return True
+        return None
+
+
+def offer(turn: Turn, name: str, work: AwaitWork, view: dict[str, Any]) -> bool:
+    """Whether a waiting step takes this event (or an exception tells why not); the wait may be over."""
+    matching = matches(turn, name, work, view)
+    if not matching:
+        return matching is None
     step = turn.step(name)
     step.events = [*step.events, view]
     step.output = view
