@@ -9,7 +9,8 @@ part is taken when it has waited for `PATIENCE` seconds: its worker is slow, or 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import LiteralString
 
@@ -17,8 +18,8 @@ from crossdock.engine.correlate import RunRef
 from crossdock.store import Database
 
 PATIENCE = 0.5  # seconds
+_AGAIN = 2 * PATIENCE  # a run that was not found for so long has been decided: it waits anew
 _MISSED = "3 seconds"  # after which a worker that says nothing is gone
-_MOST_WATCHED = 10_000  # runs of others that wait
 
 _SAY: LiteralString = """
 with me as (
@@ -41,7 +42,9 @@ class Shares:
     owner: int
     _workers: int = 1
     _mine: int = 0
-    _watched: dict[tuple[int, int], float] = field(default_factory=dict)
+    real: Callable[[], float] = time.monotonic  # seconds
+    # Runs of others' parts: since when each waits, and when it was found last, in the order of that.
+    _watched: OrderedDict[RunRef, tuple[float, float]] = field(default_factory=OrderedDict)
 
     async def say(self) -> None:
         """Say that this worker is there, and learn who else is. Raises `Unreachable`."""
@@ -63,16 +66,17 @@ class Shares:
         if self._workers == 1:
             self._watched.clear()
             return list(runs)
-        now = time.monotonic()
+        now = self.real()
+        while self._watched and now - next(iter(self._watched.values()))[1] > _AGAIN:
+            self._watched.popitem(last=False)
         taken: list[RunRef] = []
         for ref in runs:
             if ref.run % self._workers == self._mine:
                 taken.append(ref)
                 continue
-            since = self._watched.setdefault((ref.tenant, ref.run), now)
+            since, _ = self._watched.pop(ref, (now, now))
             if now - since > PATIENCE:
-                del self._watched[ref.tenant, ref.run]
                 taken.append(ref)
-        if len(self._watched) > _MOST_WATCHED or (self._watched and not runs):
-            self._watched = {run: since for run, since in self._watched.items() if now - since < 2 * PATIENCE}
+            else:
+                self._watched[ref] = (since, now)
         return taken
