@@ -95,6 +95,17 @@ async def test_what_cannot_be_read_is_set_aside_with_the_reason_and_answered_as_
     assert await doors.parked() == []
 
 
+async def test_the_same_delivery_id_with_another_body_is_set_aside_too_and_says_so(doors):
+    first, second = b'{"what": "vanished", "n": 1}', b'{"what": "vanished", "n": 2}'
+    for body in (first, second, first, second):
+        assert (await doors.send(body, X_Depot_Id="d-9"))[0] == 200
+    found = await doors.quarantine.list(doors.tenant)
+    shown = [await doors.quarantine.show(doors.tenant, one.id) for one in found]
+    assert [one.body for one in shown] == [first, second]
+    told = "a delivery of the same id, with another body, is in quarantine too"
+    assert [told in one.reason for one in found] == [False, True]
+
+
 async def test_what_does_not_concern_us_is_kept_as_ignored(doors):
     assert await doors.send(b'{"what": "noise"}') == (200, {"outcome": "ignored", "events": 0})
     (row,) = await doors.rows(DELIVERIES)

@@ -10,7 +10,8 @@
 
 What cannot be translated is the sender's no longer: it is kept with the reason, and answered as accepted,
 since sending it again would not mend it. The same delivery again, by the sender's id or else by its
-content, changes nothing.
+content, changes nothing. One of the same id with another body is another, as long as the first is set
+aside: both are kept, and the second says so.
 """
 
 from __future__ import annotations
@@ -53,12 +54,19 @@ with k as (
   on conflict do nothing
 )
 insert into crossdock.delivery (tenant, connection, feed, message, outcome, reason, events, body, headers)
-select k.tenant, k.connection, k.feed, k.message, k.outcome, k.reason, k.events, k.hash, k.headers from k
-where k.outcome <> 'quarantined' or not exists (
-  select 1 from crossdock.delivery d where d.tenant = k.tenant and d.connection = k.connection
-    and d.message = k.message and d.outcome = 'quarantined' offset 0)
+select k.tenant, k.connection, k.feed, k.message, k.outcome,
+  case when before.other and k.hash not like '%.sealed' then k.reason || $11 else k.reason end, k.events, k.hash, k.headers
+from k cross join lateral (
+  select coalesce(bool_or(d.body = k.hash), false) as same,
+         coalesce(bool_or(d.body <> k.hash), false) as other
+  from crossdock.delivery d
+  where k.outcome = 'quarantined' and d.tenant = k.tenant and d.connection = k.connection
+    and d.message = k.message and d.outcome = 'quarantined'
+) before
+where not before.same
 order by k.n returning id
 """
+_OTHER_BODY = " (a delivery of the same id, with another body, is in quarantine too)"
 _TOGETHER = 200  # deliveries in one statement
 
 
@@ -162,7 +170,7 @@ class Receiver:
         return receipt
 
     async def _keep_all(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[None]:
-        await self._database.at_once(_KEEP, *zip(*rows, strict=True))
+        await self._database.at_once(_KEEP, *zip(*rows, strict=True), _OTHER_BODY)
         return [None] * len(rows)
 
 
@@ -206,7 +214,7 @@ async def keep(
 ) -> int | None:
     """Keep a delivery and its raw body. Gives its number; None where it stands in quarantine already."""
     row = await _row(inbox, tenant, connection, message, receipt, body, digest, headers or {}, feed)
-    rows = await database.at_once(_KEEP, *zip(row, strict=True))
+    rows = await database.at_once(_KEEP, *zip(row, strict=True), _OTHER_BODY)
     return rows[0]["id"] if rows else None
 
 
