@@ -162,6 +162,38 @@ def test_what_an_author_should_know_is_a_warning_and_may_be_published(steps: str
     assert any(p.severity == "warning" and message in p.message for p in problems), problems
 
 
+@pytest.mark.parametrize(
+    ("condition", "absent"),
+    [
+        ("case.n > 3", ["case.n"]),
+        ("case.n >= 3 && case.due < now", ["case.n", "case.due"]),
+        ("case.amount <= case.amount", ["case.amount"]),
+        ("case.items.exists(i, i.n > 3)", ["i.n"]),
+        ("case.n > 3 || has(case.n)", ["case.n"]),
+        ("has(case.n) ? true : case.n > 3", ["case.n"]),
+        ("has(case.n) && case.n > 3", []),
+        ("case.n > 3 && has(case.n)", []),
+        ("case.n != null && case.n > 3", []),
+        ("!has(case.n) || case.n > 3", []),
+        ("case.n == null || case.n > 3", []),
+        ("has(case.n) ? case.n > 3 : false", []),
+        ("!(has(case.n) && has(case.due)) || (case.n > 3 && case.due < now)", []),
+        ("default(case.n, 0) > 3", []),
+        ("case.n == 3", []),
+        ("case.items.filter(i, has(i.n)).all(j, j.n > 3)", []),
+        ("case.items.exists(i, has(i.n) && i.n > 3)", []),
+    ],
+)
+def test_a_comparison_of_what_may_be_absent_is_warned_of_where_nobody_asks_first(condition, absent):
+    text, problems = told(f'x: {{ wait: 1h }}\na:\n  if: "${{ {condition} }}"\n  call: erp.read')
+    expected = [f"`{name}` may be absent, and is compared all the same" for name in absent]
+    assert [p.message for p in problems] == expected
+    for problem, name in zip(problems, absent, strict=True):
+        assert (problem.severity, problem.step) == ("warning", "a")
+        assert f"has({name})" in problem.mend
+        assert 'if: "${' in text.splitlines()[problem.line - 1]
+
+
 def test_what_is_fine_has_no_problems():
     assert told('a: { call: erp.read }\nb: { needs: a, set: { x: "${ steps.a.status }" } }')[1] == []
 

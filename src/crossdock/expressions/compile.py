@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from crossdock.expressions import functions
 from crossdock.expressions.check import wording
+from crossdock.expressions.check.guards import unguarded
 from crossdock.expressions.check.messages import Messages
 from crossdock.expressions.check.rewrite import Rewritten, rewrite
 from crossdock.expressions.check.syntax import syntax
@@ -98,6 +99,7 @@ class Expression:
         self.text = text
         self.type: Type = shape(node)
         self.nullable = nullable(node, there)
+        self.unguarded = tuple(dict.fromkeys(unguarded(node, there)))  # compared, and may be nothing
         self.asserted = asserted(node)  # paths at which something stands where it holds
         self.probed = frozenset(probed(node))  # paths at which it reckons with nothing
         self._get = plan.getter(node)

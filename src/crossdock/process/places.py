@@ -157,6 +157,8 @@ class Places:
         if want is not None:
             self._wants(path, template, want)
         self.texts.setdefault(self.step, []).append(template)
+        for expression in template.expressions:
+            self._guards(path, expression)
         for nothing in template.unsayable:
             message = f"{nothing} may be nothing, which cannot stand in a text"
             self.problem(path, message, "give a fallback: default(..., '-')", warning=True)
@@ -202,11 +204,19 @@ class Places:
         if want is not None:
             self._wants(path, expression, want)
         self.texts.setdefault(self.step, []).append(expression)
+        self._guards(path, expression)
         return expression
 
     def condition(self, path: Path, value: Any, environment: Environment) -> Expression | None:
         """An expression that is true or false, where one is given."""
         return self.expression(path, value, environment, want=BOOL) if value is not None else None
+
+    def _guards(self, path: Path, expression: Expression) -> None:
+        """Warn of what is compared and may be nothing: then it cannot be worked out."""
+        for named in expression.unguarded:
+            mend = f"ask first, as `has({named}) && ...`, or say what counts then: `default({named}, ...)`"
+            message = f"`{named}` may be absent, and is compared all the same"
+            self.problem(path, message, mend, warning=True)
 
     def _wants(self, path: Path, what: Expression | Template, want: Type) -> None:
         why = assignable(what.type, want)

@@ -184,6 +184,20 @@ def asserted(condition: Node) -> frozenset[tuple[str, ...]]:
     if isinstance(condition, Call) and condition.function in ("_!=_", "op_ne"):
         left, right = condition.args
         return _prefixes(path(left)) if isinstance(right, Const) and right.value is None else frozenset()
+    if isinstance(condition, Call) and condition.function == "!_":
+        return denied(condition.args[0])
+    return frozenset()
+
+
+def denied(condition: Node) -> frozenset[tuple[str, ...]]:
+    """The paths that are certainly not nothing where the condition does not hold: !has(a.b), a.b == null."""
+    if isinstance(condition, Call) and condition.function == "!_":
+        return asserted(condition.args[0])
+    if isinstance(condition, Call) and condition.function == "_||_":
+        return denied(condition.args[0]) | denied(condition.args[1])
+    if isinstance(condition, Call) and condition.function in ("_==_", "op_eq"):
+        left, right = condition.args
+        return _prefixes(path(left)) if isinstance(right, Const) and right.value is None else frozenset()
     return frozenset()
 
 
