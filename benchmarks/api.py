@@ -6,16 +6,19 @@ their times are in it. Each address is asked for another run or page each time.
 read_run_p99_ms one run by its id `list_p99_ms` a page of 50 runs, filtered by process and status, from the
 first 40 pages `search_p99_ms` a run by one of its numbers `guard_ms` what a read of a run costs more than the
 same without Cedar, without row-level security and without throttling: the difference of the medians, taken in
-turns; `bare` is the median without
+turns; `bare` is the median without `audit_ratio` the time that orders take with their history signed over
+that without, in turns on a tenant of their own (the audit signs what was decided every half a minute)
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import statistics
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ from benchmarks._load import Taken, closed
 from benchmarks._waiting import number_of, settle, wait_in
 from crossdock.access import Policies, Principal
 from crossdock.access.audit import Audit
+from crossdock.access.audit_signer import Signer
 from crossdock.access.identity import Identity
 from crossdock.access.master import Masters
 from crossdock.access.redaction import Redaction
@@ -49,6 +53,9 @@ from crossdock.store import Database, Tenant, TenantTransaction
 
 RUNS = 1_000_000
 ASKED = 2_000
+AUDITED = 1_500  # orders in each turn ...
+AUDITED_TURNS = 5  # ... with, and as many without
+AT_ONCE = 64
 SEED = 7
 
 
@@ -82,6 +89,7 @@ async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     chance = random.Random(SEED)
     async with ground(scale) as here, here.station() as station:
         await station.add_tenant("bench")
+        ratio = await audited(station, scaled(AUDITED, scale, 20))
         say(f"api: {runs:,} runs are let wait")
         await wait_in(station, runs)
         await settle(station)
@@ -105,6 +113,7 @@ async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
                 some = names[n : n + 50]
                 with_.append(median(await closed(some, 1, lambda name: ask(f"/runs/{name}"))))
                 without.append(median(await closed(some, 1, lambda name: bare(f"/runs/{name}"))))
+    yield Figure(figure="audit_ratio", unit="x", ours=ratio, goal="<= 1.05")
     yield Figure(
         figure="read_run_p99_ms", unit="ms", ours=one.ms(0.99), peers={"p50": one.ms(0.5)}, goal="< 30"
     )
@@ -118,6 +127,34 @@ async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     yield Figure(
         figure="guard_ms", unit="ms", ours=more, peers={"bare": statistics.median(without)}, goal="< 1"
     )
+
+
+async def audited(station: Station, orders: int) -> float:
+    """What signing their history adds to the time of so many orders, as a ratio."""
+    tenant = await station.add_tenant("audited")
+    numbers = itertools.count()
+    took: tuple[list[float], list[float]] = ([], [])
+    with tempfile.TemporaryDirectory() as directory:
+        audit = Audit(station.database, Signer(Path(directory)))
+        async with station.working():
+            for turn in range(2 * AUDITED_TURNS + 2):
+                names = [f"A{next(numbers):08d}" for _ in range(orders)]
+                signed = turn % 2
+                began = time.perf_counter()
+                await closed(names, AT_ONCE, lambda name: station.deliver(name, tenant))
+                if signed:
+                    await sign(audit, tenant)
+                took[signed].append(time.perf_counter() - began)
+                await sign(audit, tenant)
+    without, with_ = (statistics.median(some[1:]) for some in took)  # the first of each warms up
+    say(f"api: {orders:,} orders take {without:.2f} s, with their history signed {with_:.2f} s")
+    return with_ / without
+
+
+async def sign(audit: Audit, tenant: Tenant) -> None:
+    """Sign all that was decided."""
+    while await audit.seal(tenant.id):
+        pass
 
 
 def median(taken: Taken) -> float:
