@@ -55,7 +55,8 @@ with k as (
 )
 insert into crossdock.delivery (tenant, connection, feed, message, outcome, reason, events, body, headers)
 select k.tenant, k.connection, k.feed, k.message, k.outcome,
-  case when before.other and k.hash not like '%.sealed' then k.reason || $11 else k.reason end, k.events, k.hash, k.headers
+  case when before.other and k.hash not like '%.sealed' then k.reason || $11 else k.reason end,
+  k.events, k.hash, k.headers
 from k cross join lateral (
   select coalesce(bool_or(d.body = k.hash), false) as same,
          coalesce(bool_or(d.body <> k.hash), false) as other
