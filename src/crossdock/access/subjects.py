@@ -80,6 +80,10 @@ _ONE: LiteralString = """
 select handle, subject, made from crossdock.subject
 where tenant = $1 and handle = $2 and handle <> '' and erased is null
 """
+_THESE: LiteralString = """
+select handle, subject, made from crossdock.subject
+where tenant = $1 and handle = any($2::text[]) and handle <> '' and erased is null order by subject
+"""
 _LIST_ERASED: LiteralString = """
 select handle, made, erased from crossdock.subject
 where tenant = crossdock.tenant() and erased is not null and subject not like 'raw/%'
@@ -241,6 +245,12 @@ class Subjects:
             if handle != subject and await self._key(tenant, handle) is None:
                 break
         raise NotFound(f"nothing is held of {subject}", mend="find whose data it is by a name")
+
+    async def called(self, tenant: int, subjects: Collection[str]) -> list[Subject]:
+        """Those of these names that are there and not erased, in their first life."""
+        index = await self._index_key(tenant)
+        rows = await self._database.at_once(_THESE, tenant, [_handle(index, one) for one in subjects])
+        return [Subject(handle=row["handle"], subject=row["subject"], made=row["made"]) for row in rows]
 
     async def erase(self, tenant: int, subject: str, *, by: Principal, why: str) -> Erased:
         """Destroy the key: nothing of it opens again. Raises `NotFound`, and `Refused` where no why is."""

@@ -84,6 +84,13 @@ select distinct on (k.kind, k.value) $1::int, k.* from unnest($2::text[], $3::te
   as k(kind, value, handle) order by k.kind, k.value
 on conflict do nothing
 """
+# A key that came before its customer was known has a subject of its own name, until then.
+_TAKE: LiteralString = """
+update crossdock.subject_key k set handle = n.handle
+from unnest($2::text[], $3::text[], $4::text[]) as n(kind, value, handle), crossdock.subject s
+where k.tenant = $1 and k.kind = n.kind and k.value = n.value and k.handle <> n.handle
+  and s.tenant = $1 and s.handle = k.handle and s.subject = k.kind || '/' || k.value
+"""
 
 
 class Personal:
@@ -190,6 +197,7 @@ class Personal:
         by_name: dict[str, Seal] = {}
         found: list[Seal] = []
         new: list[tuple[str, str, str]] = []
+        taken: list[tuple[str, str, str]] = []
         for n, one in enumerate(arrivals):
             seal = await self.subjects.held(tenant, known[n]) if n in known else None
             name = "" if seal is not None and seal.erased else customer_of(one.type, one.data)
@@ -201,8 +209,12 @@ class Personal:
                 by_name[name] = seal
             found.append(seal)
             new += [(kind, value, seal.handle) for kind, value in keys[n]]
+            if n in known and known[n] != seal.handle:
+                taken += [(kind, value, seal.handle) for kind, value in keys[n]]
         if new:
             await self._database.at_once(_KEEP, tenant, *zip(*sorted(set(new)), strict=True))
+        if taken:
+            await self._database.at_once(_TAKE, tenant, *zip(*sorted(set(taken)), strict=True))
         return found
 
     def _keys(self, tenant: int, arrival: Arrival) -> list[tuple[str, str]]:
