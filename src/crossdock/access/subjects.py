@@ -61,7 +61,7 @@ _NUMBER = b"\0"  # before what is no text, as JSON has it
 _GET: LiteralString = "select sealed from crossdock.subject where tenant = $1 and handle = $2"
 _MAKE: LiteralString = """
 insert into crossdock.subject (tenant, handle, subject, key, sealed) values ($1, $2, $3, $4, $5)
-on conflict do nothing
+on conflict do nothing returning handle
 """
 _INDEX: LiteralString = """
 insert into crossdock.subject_word (tenant, word, handle)
@@ -284,8 +284,11 @@ class Subjects:
     async def _made(self, tenant: int, handle: str, subject: str) -> bytes:
         key = await self._key(tenant, handle)
         if key is None:
-            sealed = await self._sealing.seal(tenant, ("subject", handle), secrets.token_bytes(_KEY))
-            await self._database.at_once(_MAKE, tenant, handle, subject, number_of(sealed), sealed)
+            made = secrets.token_bytes(_KEY)
+            sealed = await self._sealing.seal(tenant, ("subject", handle), made)
+            if await self._database.at_once(_MAKE, tenant, handle, subject, number_of(sealed), sealed):
+                self._keys[tenant, handle] = (time.monotonic(), made)
+                return made
             key = await self._key(tenant, handle)  # of whoever was first
         return key or _GONE
 
