@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(READY) ## Play the main job on real orders (ARGS="--orders N --exit --json")
+demo: $(READY) ## Play the main job on real orders (ARGS="--orders N --exit --json", or --erp tryton)
 	@$(BIN)/crossdock demo $(ARGS)
 
 test: lint types unit ## Lint, types, layers and all tests

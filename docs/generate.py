@@ -651,7 +651,9 @@ def connectors() -> str:
         Those to `farrow`, `northway_erp`, `oldbridge`, `postbox`, `quayline`, `stackyard_wms` and
         `waypost_tms` talk to the systems of the [sandbox](../../src/crossdock/sandbox/README.md), which
         behave like real ones and differ from each other as real ones do. `tryton` is for
-        [Tryton](../how-to/connect-tryton.md), and tested against one that runs. What the codes of the real
+        [Tryton](../how-to/connect-tryton.md), and tested against one that runs; those to
+        [Odoo and ERPNext](../how-to/connect-odoo-and-erpnext.md) against servers written from what their
+        makers publish. What the codes of the real
         carriers mean to us stands in [Carriers' codes](carriers.md). `crossdock translate CONNECTOR FILE`
         shows what a payload becomes.
         """,

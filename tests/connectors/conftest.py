@@ -56,6 +56,18 @@ async def connected(
     await owner.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ground(server: EmbeddedServer) -> AsyncIterator[Database]:
+    """One database for the tests of a module that have a partner of their own; each makes its tenant."""
+    owner = await asyncpg.connect(server.url())
+    await owner.execute("create database ground template template strategy file_copy")
+    database = await Database.open(server.url("ground"))
+    yield database
+    await database.close()
+    await owner.execute("drop database ground with (force)")
+    await owner.close()
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def partners(connected: Partners) -> Partners:
     """The partners with nothing done yet, every one connected for a tenant of this test, nobody signed in."""

@@ -61,7 +61,9 @@ class World:
         tag = f"{next(_numbers):04}"
         codes = [f"KIT-{tag}-{n}" for n in range(1, len(quantities) + 1)]
         for code in codes:
-            await self.company.goods(code, f"Kit {code}", Decimal("10.00"), stock or PLENTY)
+            await self.company.goods(
+                code, f"Kit {code}", Decimal("10.00"), stock or PLENTY, kilos=Decimal("1.5")
+            )
         await self.company.customer(f"C{tag}", f"Clinic {tag}", limit=limit)
         lines = {code: Decimal(q) for code, q in zip(codes, quantities, strict=True)}
         sale, number = await self.company.sell(f"C{tag}", lines, reference=f"PO {tag}")

@@ -119,16 +119,12 @@ _ESCAPES: dict[str, Escape] = {
 async def _in_csv(text: str, put: Callable[[str, Escape], Awaitable[str]]) -> str:
     """Cells of a table; one that a spreadsheet would take for a formula gets an apostrophe."""
     rows = [
-        [await put(cell, _in_cell(cell)) if "⟦" in cell else cell for cell in row]
+        [await put(cell, _no_formula) if "⟦" in cell else cell for cell in row]
         for row in csv.reader(io.StringIO(text, newline=""))
     ]
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\r\n" if "\r\n" in text else "\n").writerows(rows)
     return out.getvalue()
-
-
-def _in_cell(cell: str) -> Escape:
-    return _as_json if cell[:1] in "{[" else _no_formula  # a whole value stands as JSON
 
 
 def _no_formula(text: str) -> str:

@@ -61,7 +61,7 @@ _NUMBER = b"\0"  # before what is no text, as JSON has it
 _GET: LiteralString = "select sealed from crossdock.subject where tenant = $1 and handle = $2"
 _MAKE: LiteralString = """
 insert into crossdock.subject (tenant, handle, subject, key, sealed) values ($1, $2, $3, $4, $5)
-on conflict do nothing returning handle
+on conflict do nothing
 """
 _INDEX: LiteralString = """
 insert into crossdock.subject_word (tenant, word, handle)
@@ -79,10 +79,6 @@ order by s.subject limit $3
 _ONE: LiteralString = """
 select handle, subject, made from crossdock.subject
 where tenant = $1 and handle = $2 and handle <> '' and erased is null
-"""
-_THESE: LiteralString = """
-select handle, subject, made from crossdock.subject
-where tenant = $1 and handle = any($2::text[]) and handle <> '' and erased is null order by subject
 """
 _LIST_ERASED: LiteralString = """
 select handle, made, erased from crossdock.subject
@@ -246,12 +242,6 @@ class Subjects:
                 break
         raise NotFound(f"nothing is held of {subject}", mend="find whose data it is by a name")
 
-    async def called(self, tenant: int, subjects: Collection[str]) -> list[Subject]:
-        """Those of these names that are there and not erased, in their first life."""
-        index = await self._index_key(tenant)
-        rows = await self._database.at_once(_THESE, tenant, [_handle(index, one) for one in subjects])
-        return [Subject(handle=row["handle"], subject=row["subject"], made=row["made"]) for row in rows]
-
     async def erase(self, tenant: int, subject: str, *, by: Principal, why: str) -> Erased:
         """Destroy the key: nothing of it opens again. Raises `NotFound`, and `Refused` where no why is."""
         if not why.strip():
@@ -284,11 +274,8 @@ class Subjects:
     async def _made(self, tenant: int, handle: str, subject: str) -> bytes:
         key = await self._key(tenant, handle)
         if key is None:
-            made = secrets.token_bytes(_KEY)
-            sealed = await self._sealing.seal(tenant, ("subject", handle), made)
-            if await self._database.at_once(_MAKE, tenant, handle, subject, number_of(sealed), sealed):
-                self._keys[tenant, handle] = (time.monotonic(), made)
-                return made
+            sealed = await self._sealing.seal(tenant, ("subject", handle), secrets.token_bytes(_KEY))
+            await self._database.at_once(_MAKE, tenant, handle, subject, number_of(sealed), sealed)
             key = await self._key(tenant, handle)  # of whoever was first
         return key or _GONE
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import tempfile
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -27,10 +29,13 @@ from crossdock.demo.partners import Partners, partners
 from crossdock.demo.stand_in import NAME, StandIn
 from crossdock.demo.summary import summary
 from crossdock.demo.tally import Tally
+from crossdock.demo.tryton import Company, OnTryton, running
 from crossdock.errors import Refused
 from crossdock.settings import Settings
 
 _MOST_ORDERS = 4965
+_ORDERS = 300
+_ORDERS_ON_TRYTON = 8  # it takes seconds for each
 _SETTINGS = {"approval_limit": "1000000"}
 _CALENDARS = {
     name: {"name": name, "zone": "UTC", "hours": {"mon-fri": "08:00-18:00"}}
@@ -38,8 +43,25 @@ _CALENDARS = {
 }
 
 
+class TheErp(StrEnum):
+    """Which ERP has the orders."""
+
+    SANDBOX = "sandbox"
+    TRYTON = "tryton"
+
+
 def demo(
-    orders: Annotated[int, typer.Option(help="So many real orders", min=1, max=_MOST_ORDERS)] = 300,
+    orders: Annotated[
+        int | None,
+        typer.Option(
+            help=f"So many real orders; {_ORDERS}, or {_ORDERS_ON_TRYTON} with Tryton, unless said",
+            min=1,
+            max=_MOST_ORDERS,
+        ),
+    ] = None,
+    erp: Annotated[
+        TheErp, typer.Option(help="The ERP: the sandbox's, or Tryton, installed apart and started for it")
+    ] = TheErp.SANDBOX,
     leave: Annotated[
         bool, typer.Option("--exit", help="End after the summary; 0 if the ledgers agree")
     ] = False,
@@ -70,7 +92,8 @@ def demo(
         holds = run(
             _play(
                 place,
-                orders,
+                orders or (_ORDERS_ON_TRYTON if erp is TheErp.TRYTON else _ORDERS),
+                erp,
                 port,
                 processes,
                 patience=waits,
@@ -87,6 +110,7 @@ def demo(
 async def _play(
     place: Path,
     count: int,
+    erp: TheErp,
     port: int | None,
     processes: Path | None,
     *,
@@ -98,6 +122,8 @@ async def _play(
 ) -> bool:
     played = load(count)
     start = played[0].released - timedelta(hours=2)
+    if erp is TheErp.TRYTON:
+        start = datetime.now(UTC)  # which is when Tryton lives
     _say(json, f"Setting up in {place} ...")
     settings = _apart(place, processes)
     async with contextlib.AsyncExitStack() as stack:
@@ -107,6 +133,12 @@ async def _play(
         by = system.whoever("demo")
         await system.acts.settings.change(by, settings=_SETTINGS, calendars=_CALENDARS)
         sandbox = await stack.enter_async_context(partners(start))
+        if erp is TheErp.TRYTON:
+            say = functools.partial(_say, json)
+            house = await stack.enter_async_context(running(say))
+            company = Company(await house.admin())
+            sandbox = OnTryton(sandbox.services, sandbox.session, house=house, company=company)
+            played = await sandbox.sell(played, start, say)
         await system.acts.connections.put(by, sandbox.connections(), where="demo")
         url = await stack.enter_async_context(pages(system, port=port, fallback=True))
         await sandbox.prepare(played, f"{url}/hooks/{system.tenant.name}")

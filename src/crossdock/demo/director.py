@@ -27,6 +27,8 @@ from crossdock.engine.find import Idle
 from crossdock.errors import Broken
 
 TICK = timedelta(hours=1)
+READ_AGAIN = timedelta(minutes=1)  # within which a feed is read again
+LOOK_SECONDS = 1.0  # of real time between looks of whoever reads feeds
 WAITING_SECONDS = 0.1  # of real time for each step, while a person may still decide
 _JUST = timedelta(microseconds=1)
 STUCK_SECONDS = 60.0  # of real time in which nothing was decided
@@ -50,6 +52,7 @@ class Director:
         returns = sorted(
             (order.returned, order.number) for order in self.orders if order.returned is not None
         )
+        releases = sorted(self.partners.releases(self.orders))
         outages = sorted(self.outages, key=lambda one: one.begins)
         moved = time.monotonic()
         events = -1
@@ -62,11 +65,11 @@ class Director:
                 decided, decision_due, waiting = await self.stand_in.turn(now)
                 if decided:
                     continue
-            if not waiting and self._finished() and not returns:
+            if not waiting and self._finished() and not returns and not releases:
                 return
             if self.tally.events != events or waiting:
                 events, moved = self.tally.events, time.monotonic()
-            planned = [*(at for at, _ in returns[:1]), *(one.begins for one in outages[:1])]
+            planned = [*(at for at, _ in (*returns[:1], *releases[:1])), *(one.begins for one in outages[:1])]
             ours = _first(idle.next_due, decision_due, *planned)
             if waiting:
                 await asyncio.sleep(WAITING_SECONDS)
@@ -80,6 +83,28 @@ class Director:
                 await self.partners.fail(outages.pop(0))
             while returns and returns[0][0] <= now:
                 await self._ask_to_return(returns.pop(0)[1], now)
+            if together := [number for at, number in releases if at <= now]:
+                del releases[: len(together)]
+                await self.partners.release(together)
+                now = await self._until_seen(set(together), now)
+
+    async def _until_seen(self, numbers: set[str], now: datetime) -> datetime:
+        """Let the feed be read until the orders are known. Raises `Broken` where they do not become so."""
+        until = time.monotonic() + STUCK_SECONDS
+        while True:
+            now = await self.system.clock.step_to(now + READ_AGAIN)
+            again = time.monotonic() + 2 * LOOK_SECONDS
+            while time.monotonic() < again:
+                await self.tally.catch_up()
+                if numbers <= self.tally.orders:
+                    return now
+                await asyncio.sleep(0.05)
+            if time.monotonic() > until:
+                raise Broken(
+                    "orders were released, and nothing was heard of them",
+                    where=", ".join(sorted(numbers - self.tally.orders)),
+                    mend="see what the page of connections says of the feed",
+                )
 
     def _stuck(self) -> Broken:
         cases = sorted(self.tally.open_tasks | self.tally.open_exceptions)
@@ -137,7 +162,7 @@ class Director:
             "lines": [
                 {
                     "number": "1",
-                    "order_line": "1",
+                    "order_line": str(line["line_no"]),
                     "item": line["item"],
                     "quantity": {"value": "1", "unit": "PCE"},
                 }

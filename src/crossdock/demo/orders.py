@@ -15,7 +15,7 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from importlib.resources import files
@@ -103,6 +103,45 @@ def customers(orders: list[DemoOrder]) -> list[dict[str, Any]]:
             customer["credit_limit"] = "900000.00"
         found[code] = customer
     return [found[code] for code in sorted(found)]
+
+
+def moved(order: DemoOrder, *, number: str, lines: list[str], by: timedelta) -> DemoOrder:
+    """The same order in an ERP that numbers orders and their lines itself, by so much later."""
+
+    def later(at: str) -> str:
+        return _text(datetime.fromisoformat(at) + by)
+
+    def named(shipment: str) -> str:
+        return number + shipment.removeprefix(order.number)
+
+    erp = {
+        **order.erp,
+        "number": number,
+        "lines": [{**line, "line_no": own} for line, own in zip(order.erp["lines"], lines, strict=True)],
+    }
+    packs = [
+        {**pack, "at": later(pack["at"]), "shipment": named(pack["shipment"])}
+        for pack in order.wms_script["packs"]
+    ]
+    carriage = tuple(
+        {
+            **script,
+            "shipment": named(script["shipment"]),
+            "pickup_at": later(script["pickup_at"]),
+            "delivered_at": later(script["delivered_at"]),
+        }
+        for script in order.carrier_scripts
+    )
+    return replace(
+        order,
+        number=number,
+        released=order.released + by,
+        erp=erp,
+        erp_script=None,
+        wms_script={**order.wms_script, "order": number, "packs": packs},
+        carrier_scripts=carriage,
+        returned=order.returned + by if order.returned else None,
+    )
 
 
 def _order(number: str, rows: list[dict[str, str]]) -> DemoOrder:

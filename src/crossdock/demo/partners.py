@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 
 from crossdock.demo.orders import DemoOrder, Outage, customers
+from crossdock.demo.tally import Tally
 from crossdock.errors import Broken, Unreachable
 
 CARRIERS = ("quayline", "farrow", "oldbridge")
@@ -50,19 +51,37 @@ class Partners:
             }
         return found
 
+    def releases(self, orders: list[DemoOrder]) -> list[tuple[datetime, str]]:  # noqa: ARG002
+        """The orders that somebody has to release, and when; the sandbox's ERP does it by itself."""
+        return []
+
+    async def release(self, numbers: list[str]) -> None:
+        """Release orders."""
+
+    async def invoices(self) -> Mapping[str, int]:
+        """How many invoices stand for each order, by the ERP's own books."""
+        found: Mapping[str, int] = (await self.ledger("erp"))["standing"].get("invoice", {})
+        return found
+
+    async def wrong(self, tally: Tally) -> list[str]:  # noqa: ARG002
+        """What in the ERP is not as it should be, beyond its invoices."""
+        return []
+
     async def prepare(self, orders: list[DemoOrder], webhooks: str) -> None:
         """Tell every service where its webhooks go, and what will happen to the orders."""
         for name in self.services:
             if name != "postbox":
                 await self.post(name, "/configure", {"webhook_url": f"{webhooks}/{name}"})
-        scripts = [order.erp_script for order in orders if order.erp_script]
         await self.post("wms", "/script", {"scripts": [order.wms_script for order in orders]})
         carriage = [script for order in orders for script in order.carrier_scripts]
         for carrier in CARRIERS:
             await self.post(carrier, "/script", {"scripts": carriage})
+        await self._prepare_erp(orders)
+
+    async def _prepare_erp(self, orders: list[DemoOrder]) -> None:
         documents = {"customers": customers(orders), "orders": [order.erp for order in orders]}
         await self.post("erp", "/import", documents)
-        if scripts:
+        if scripts := [order.erp_script for order in orders if order.erp_script]:
             await self.post("erp", "/script", {"scripts": scripts})
 
     async def step_to(self, at: datetime) -> int:

@@ -71,7 +71,7 @@ def _order(shipment: str) -> str:
 
 async def _ledger_check(partners: Partners, tally: Tally, orders: list[DemoOrder]) -> dict[str, Any]:
     picks = await _standing(partners, "wms", "pick")
-    invoices = await _standing(partners, "erp", "invoice")
+    invoices = await partners.invoices()
     bookings: Counter[str] = Counter()
     for carrier in CARRIERS:
         for kind in (await partners.ledger(carrier))["standing"].values():
@@ -92,6 +92,7 @@ async def _ledger_check(partners: Partners, tally: Tally, orders: list[DemoOrder
         for key in shipped:
             once = bookings[key] == (1 if number in tally.invoiced else 0)
             wrong += _unless(once, f"shipment {key} has {bookings[key]} bookings")
+    wrong += await partners.wrong(tally)
     strangers = set(bookings) - tally.shipped - {key for key, count in bookings.items() if not count}
     wrong += [f"shipment {key} is booked, and no run knows of it" for key in sorted(strangers)]
     return {

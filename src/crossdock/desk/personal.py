@@ -41,20 +41,6 @@ with recursive own(handle, id) as (
 select own.handle, count(*) as runs, count(*) filter (where r.ended is null) as open from own
 join crossdock.run r on r.tenant = crossdock.tenant() and r.id = own.id group by own.handle
 """
-# All names of those runs: what came before anybody knew whose it is has a subject of that name.
-_NAMES: LiteralString = """
-with recursive own(id) as (
-  select distinct a.run from crossdock.subject_key k
-  join crossdock.alias a on a.tenant = k.tenant and a.kind = k.kind and a.value = k.value
-  where k.tenant = crossdock.tenant() and k.handle = $1
-  union
-  select r.id from own join crossdock.run r on r.tenant = crossdock.tenant() and r.parent = own.id
-)
-select a.kind || '/' || a.value as name from own
-join crossdock.alias a on a.tenant = crossdock.tenant() and a.run = own.id
-union
-select kind || '/' || value from crossdock.subject_key where tenant = crossdock.tenant() and handle = $1
-"""
 _RAW_UNTIL: LiteralString = """
 select max(made) + make_interval(days => $1) from crossdock.subject
 where tenant = crossdock.tenant() and erased is null and starts_with(subject, $2)
@@ -175,20 +161,13 @@ class Personal:
     async def erase(self, by: Principal, subject: str, *, why: str) -> Gone:
         """Destroy the key of a subject, named or by its handle. Nothing that was written changes.
 
-        What came of its runs before anybody knew whose they are goes with it.
-
         Raises `NotFound`, and `Refused` without a reason.
         """
         await self._ground.policies.require(by, "personal.erase", Resource(kind="personal"))
         known = await self._subjects.known(by.tenant, subject)
         runs, open_runs = (await self._runs(by, [known.handle])).get(known.handle, (0, 0))
         why = note_of(why)
-        async with self._ground.look(by) as transaction:
-            names = [row["name"] for row in await transaction.fetch(_NAMES, known.handle)]
         erased = await self._subjects.erase(by.tenant, known.handle, by=by, why=why)
-        words = erased.words
-        for one in await self._subjects.called(by.tenant, names):
-            words += (await self._subjects.erase(by.tenant, one.handle, by=by, why=why)).words
         async with self._ground.look(by) as transaction:
             raw_until = await transaction.value(_RAW_UNTIL, RAW_DAYS, RAW)
         return Gone(
@@ -197,7 +176,7 @@ class Personal:
             by=by.id,
             why=why,
             since=known.made,
-            words=words,
+            words=erased.words,
             runs=runs,
             open_runs=open_runs,
             raw_until=None if known.subject.startswith(RAW) else raw_until,

@@ -51,14 +51,14 @@ with recursive k as (
   select up.n, r.id, r.parent, up.far + 1 from up
   join crossdock.run r on r.tenant = $1 and r.id = up.parent where up.far < 10
 )
-select k.n, s.handle, 0 as far, null::bigint as run, k.kind, k.value from k
+select k.n, s.handle, 0 as far, null::bigint as run from k
 join crossdock.subject_key s on s.tenant = $1 and s.kind = k.kind and s.value = k.value
 union all
-select up.n, s.handle, up.far, null, '', '' from up
+select up.n, s.handle, up.far, null from up
 join crossdock.alias a on a.tenant = $1 and a.run = up.id
 join crossdock.subject_key s on s.tenant = $1 and s.kind = a.kind and s.value = a.value
 union all
-select up.n, null, 100, up.id, '', '' from up where up.far = 1
+select up.n, null, 100, up.id from up where up.far = 1
 order by 1, 3, 2, 4
 """
 _BY_RUN: LiteralString = """
@@ -83,13 +83,6 @@ insert into crossdock.subject_key (tenant, kind, value, handle)
 select distinct on (k.kind, k.value) $1::int, k.* from unnest($2::text[], $3::text[], $4::text[])
   as k(kind, value, handle) order by k.kind, k.value
 on conflict do nothing
-"""
-# A key that came before its customer was known has a subject of its own name, until then.
-_TAKE: LiteralString = """
-update crossdock.subject_key k set handle = n.handle
-from unnest($2::text[], $3::text[], $4::text[]) as n(kind, value, handle), crossdock.subject s
-where k.tenant = $1 and k.kind = n.kind and k.value = n.value and k.handle <> n.handle
-  and s.tenant = $1 and s.handle = k.handle and s.subject = k.kind || '/' || k.value
 """
 
 
@@ -190,16 +183,13 @@ class Personal:
         keys = [self._keys(tenant, one) for one in arrivals]
         numbered = [(n, kind, value) for n, own in enumerate(keys) for kind, value in own]
         known: dict[int, str] = {}
-        kept: set[tuple[str, str]] = set()
         if numbered:
             for row in await self._database.at_once(_BY_KEYS, tenant, *zip(*numbered, strict=True)):
-                kept.add((row["kind"], row["value"]))
                 if row["n"] not in known:
                     known[row["n"]] = row["handle"] or (await self.of_run(tenant, row["run"])).handle
         by_name: dict[str, Seal] = {}
         found: list[Seal] = []
         new: list[tuple[str, str, str]] = []
-        taken: list[tuple[str, str, str]] = []
         for n, one in enumerate(arrivals):
             seal = await self.subjects.held(tenant, known[n]) if n in known else None
             name = "" if seal is not None and seal.erased else customer_of(one.type, one.data)
@@ -210,13 +200,9 @@ class Personal:
                 seal = by_name.get(name) or await self.subjects.named(tenant, name)
                 by_name[name] = seal
             found.append(seal)
-            new += [(*key, seal.handle) for key in keys[n] if key not in kept]
-            if n in known and known[n] != seal.handle:
-                taken += [(kind, value, seal.handle) for kind, value in keys[n]]
+            new += [(kind, value, seal.handle) for kind, value in keys[n]]
         if new:
             await self._database.at_once(_KEEP, tenant, *zip(*sorted(set(new)), strict=True))
-        if taken:
-            await self._database.at_once(_TAKE, tenant, *zip(*sorted(set(taken)), strict=True))
         return found
 
     def _keys(self, tenant: int, arrival: Arrival) -> list[tuple[str, str]]:

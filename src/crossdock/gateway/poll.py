@@ -138,15 +138,12 @@ class Poller:
         except Exception as problem:  # noqa: BLE001 - a connector reads what others send
             failures, error = row["failures"] + 1, f"{type(problem).__name__}: {problem}"
         error = hidden(error)[:2000]
-        if error:  # it may say what stands in a record
-            try:
-                error = (await self._inbox.raw(tenant.id, error.encode())).decode()
-            except CrossdockError:
-                error = "it could not be read"
         if failures:
             wait = min(wait * 2 ** min(failures - 1, 8), max(MOST_WAIT, wait))
             log.warning("poll.failed", tenant=tenant.name, connection=connection, feed=name, error=error)
         with contextlib.suppress(Unreachable):  # the lease ends by itself
+            if error:
+                error = (await self._inbox.raw(tenant.id, error.encode())).decode()
             async with self._database.engine() as transaction:
                 await transaction.execute(_DONE, tenant.id, connection, name, failures, error, wait)
 

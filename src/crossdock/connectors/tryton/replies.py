@@ -59,6 +59,8 @@ ORDER = [
     *(f"lines.{field}" for field in LINES),
     "shipments.state",
 ]
+WEIGHTS = ["lines.product.weight", "lines.product.weight_uom.symbol"]  # of the module product_measurements
+_KILOGRAMS = {"kg": Decimal(1), "g": Decimal("0.001"), "lb": Decimal("0.45359237")}
 INVOICE = [
     "number",
     "state",
@@ -137,6 +139,11 @@ def records(response: Response) -> list[Any]:
 def order(sale: Json, settings: Json) -> Json:
     """A sale as a document."""
     return to_json(parse_document("Order", _order(sale, settings)))
+
+
+def order_fields(settings: Json) -> list[str]:
+    """What is read of a sale to make a document of it."""
+    return [*ORDER, *(WEIGHTS if settings["weights"] else ())]
 
 
 def goods(sale: Json) -> list[Any]:
@@ -242,7 +249,7 @@ def _order(sale: Json, settings: Json) -> dict[str, Any]:
         custom={"status": sale["state"]} if state == "unknown" else None,
         created_by=_linked(sale, "create_uid").get("login"),
         ordered=end_of_day(str(sale["sale_date"]), settings["zone"]) if sale.get("sale_date") else None,
-        ship_to=_address(_linked(sale, "shipment_address")),
+        ship_to=_address(_linked(sale, "shipment_address"), party.get("name")),
         payment_terms=_linked(sale, "payment_term").get("name"),
         customer_po=sale.get("reference"),
         text=sale.get("description"),
@@ -259,7 +266,19 @@ def _order_line(line: Json, currency: str) -> dict[str, Any]:
         quantity=quantity_of(line),
         price=money(line["unit_price"], currency),
         amount=money(line["amount"], currency),
+        product=_product(product),
     )
+
+
+def _product(product: Json) -> Json | None:
+    """The item's weight, where Tryton has it."""
+    weight, symbol = product.get("weight"), _linked(product, "weight_uom").get("symbol")
+    if not weight or not symbol:
+        return None
+    kilos = _KILOGRAMS.get(symbol)
+    value = _exact(weight) if kilos is None else (_exact(weight) * kilos).normalize()
+    unit = _unit(symbol) if kilos is None else "KGM"
+    return {"number": product["code"], "weight": {"value": decimal_text(value), "unit": unit}}
 
 
 def quantity_of(line: Json) -> dict[str, str]:
@@ -268,8 +287,12 @@ def quantity_of(line: Json) -> dict[str, str]:
 
 
 def unit_of(line: Json) -> str:
-    """The unit of a line in UN/ECE terms; a symbol that is not in the table stands for itself."""
-    symbol = str(_linked(line, "unit").get("symbol") or "u")
+    """The unit of a line in UN/ECE terms."""
+    return _unit(str(_linked(line, "unit").get("symbol") or "u"))
+
+
+def _unit(symbol: str) -> str:
+    """A unit in UN/ECE terms; a symbol that is not in the table stands for itself."""
     row = words("crossdock.connectors.tryton").get(("unit", symbol))
     return row["ours"] if row else symbol
 
@@ -308,10 +331,13 @@ def _site(sale: Json, settings: Json) -> str | None:
     return str(settings["sites"].get(code, code)) if code else None
 
 
-def _address(address: Json) -> dict[str, Any]:
+def _address(address: Json, party: str | None) -> dict[str, Any]:
+    """Where goods go; an address that names nobody is the customer's own."""
+    if not address:
+        return {}
     region = str(_linked(address, "subdivision").get("code") or "").partition("-")[2]
     return told(
-        name=address.get("party_name"),
+        name=address.get("party_name") or party,
         lines=[line for line in str(address.get("street") or "").split("\n") if line.strip()],
         city=address.get("city"),
         region=region,

@@ -16,6 +16,11 @@ SETTINGS = {
         doc="Our name of a site by the code of its warehouse; a warehouse that is not here has its code",
         default={},
     ),
+    "weights": Setting(
+        type="bool",
+        doc="Whether goods have weights, which orders then tell: where the module product_measurements is",
+        default=False,
+    ),
     "answer_yes": Setting(
         type=["string"],
         doc="Warnings that are answered yes, by name. Any other is a refusal, and a person decides",

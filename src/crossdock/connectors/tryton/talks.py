@@ -83,7 +83,7 @@ def sale_of(context: Context, number: str, fields: list[str]) -> Talking:
 
 def get_order(data: Json, context: Context) -> Talking:
     """One order."""
-    sale = yield from sale_of(context, data["order"], replies.ORDER)
+    sale = yield from sale_of(context, data["order"], replies.order_fields(context.settings))
     return replies.order(sale, context.settings)
 
 

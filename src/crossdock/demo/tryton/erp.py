@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,13 @@ _BUSY_TRIES = 40
 
 
 class TrytonSaysNo(Broken):
-    """It does not take what it was told."""
+    """It does not take what it was told: the `kind` of its error, and the `details` of it."""
+
+    def __init__(self, message: str, *, where: str = "", kind: str = "", details: Sequence[Any] = ()) -> None:
+        """Take what it said."""
+        super().__init__(message, where=where)
+        self.kind = kind
+        self.details = details
 
 
 class Erp:
@@ -101,7 +107,9 @@ class Erp:
             raise TrytonSaysNo(f"Tryton answered {status}: {text[:300]}", where=method)
         found = json.loads(text, object_hook=_decoded)
         if found.get("error"):
-            raise TrytonSaysNo(f"{found['error']}", where=method)
+            kind, *more = found["error"]
+            details = more[0] if more and isinstance(more[0], list) else more
+            raise TrytonSaysNo(f"{kind}: {details}", where=method, kind=kind, details=details)
         return found["result"]
 
 

@@ -11,7 +11,13 @@ from crossdock.demo.tryton.erp import Erp
 
 USER = "integration"
 WAREHOUSES = {"RDC": "Regional distribution centre", "DIRECT": "Direct drop"}
-MODULES = ("account_invoice_stock", "account_product", "sale_credit_limit", "sale_complaint")
+MODULES = (
+    "account_invoice_stock",
+    "account_product",
+    "sale_credit_limit",
+    "sale_complaint",
+    "product_measurements",
+)
 _GROUPS = (
     ("sale", "group_sale"),
     ("sale", "group_sale_admin"),

@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -42,6 +43,7 @@ DATABASE = "erp"
 ADMIN = "admin"
 _HERE = Path(__file__).parent
 _START_SECONDS = 90.0
+_KEPT_SECONDS = 30 * 86_400.0
 _STAGES = (
     # Each with fresh statistics: in one go the looks into the schema take twice as long.
     ("ir", "res"),
@@ -74,7 +76,7 @@ class House:
         """What `connections.yaml` would say of it."""
         return {
             "connector": "tryton",
-            "settings": {"url": self.url, "database": DATABASE},
+            "settings": {"url": self.url, "database": DATABASE, "weights": True},
             "secrets": {"user": founding.USER, "password": self.password},
         }
 
@@ -181,12 +183,19 @@ def _made(say: Say, cache: Path) -> Path:
         if not (home / "ready").exists():
             say(f"Installing Tryton and making its company in {home} (once, about two minutes) ...")
             for old in cache.glob("tryton-*"):
-                shutil.rmtree(old, ignore_errors=True)
+                if old == home or _unused(old):
+                    shutil.rmtree(old, ignore_errors=True)
             home.mkdir()
             _installed(home, say)
             asyncio.run(_founded(home, say))
-            (home / "ready").touch()
+        (home / "ready").touch()
     return home
+
+
+def _unused(home: Path) -> bool:
+    """Whether nobody has started one from there for a month."""
+    ready = home / "ready"
+    return ready.exists() and time.time() - ready.stat().st_mtime > _KEPT_SECONDS
 
 
 @contextlib.contextmanager

@@ -1,0 +1,70 @@
+"""What is asked of ERPNext: documents and methods of Frappe's REST interface. Nothing is sent here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from crossdock.connect.contract import Context, Request, path
+
+Json = Mapping[str, Any]
+ORDER, NOTE, INVOICE = "Sales Order", "Delivery Note", "Sales Invoice"
+FAILED = (417,)  # Frappe says with it what it does not take, and why
+_MAKE = {
+    NOTE: "erpnext.selling.doctype.sales_order.sales_order.make_delivery_note",
+    INVOICE: "erpnext.stock.doctype.delivery_note.delivery_note.make_sales_invoice",
+    "return": "erpnext.accounts.doctype.sales_invoice.sales_invoice.make_sales_return",
+}
+
+
+def document(doctype: str, name: object) -> Request:
+    """One document with its rows."""
+    return Request("GET", _resource(doctype, name), accept=FAILED)
+
+
+def documents(
+    doctype: str, filters: list[Any], fields: list[str], *, order: str = "creation asc", most: int = 100
+) -> Request:
+    """Documents that fit, without their rows."""
+    query = {
+        "filters": json.dumps(filters),
+        "fields": json.dumps(fields),
+        "order_by": order,
+        "limit_page_length": str(most),
+    }
+    return Request("GET", _resource(doctype), query=query, accept=FAILED)
+
+
+def create(doctype: str, values: Json) -> Request:
+    """A draft."""
+    return Request("POST", _resource(doctype), json=dict(values), accept=FAILED)
+
+
+def submit(doctype: str, name: str, modified: object) -> Request:
+    """The draft becomes final, where it is still what was seen; see `modified`."""
+    body = {"docstatus": 1, "modified": modified}
+    return Request("PUT", _resource(doctype, name), json=body, accept=FAILED)
+
+
+def derived(what: str, source: str, target: Json | None = None) -> Request:
+    """A draft as ERPNext derives it from another document, not kept yet; `target` is one to add to."""
+    body = {"source_name": source, **({"target_doc": target} if target else {})}
+    return Request("POST", f"/api/method/{_MAKE[what]}", json=body, changes=False, accept=FAILED)
+
+
+def balance(customer: str, context: Context) -> Request:
+    """What a customer owes by the books."""
+    query = {"party_type": "Customer", "party": customer, "company": context.settings["company"]}
+    return Request("GET", "/api/method/erpnext.accounts.utils.get_balance_on", query=query, accept=FAILED)
+
+
+def who() -> Request:
+    """Whom it takes us for."""
+    return Request("GET", "/api/method/frappe.auth.get_logged_user")
+
+
+def _resource(doctype: str, name: object = "") -> str:
+    if name:
+        return path("/api/resource/{doctype}/{name}", doctype=doctype, name=name)
+    return path("/api/resource/{doctype}", doctype=doctype)

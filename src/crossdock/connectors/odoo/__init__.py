@@ -1,0 +1,67 @@
+"""Odoo, an ERP: orders, transfers, invoices, credit, by JSON-2 or JSON-RPC."""
+
+from __future__ import annotations
+
+from crossdock.connect.contract import Connector, Limits, Operation, Poll
+from crossdock.connectors.odoo import replies, talks
+from crossdock.connectors.odoo.settings import SECRETS, SETTINGS
+
+connector = Connector(
+    name="odoo",
+    title="Odoo",
+    version="1",
+    doc="Odoo 17 and later. An order that is confirmed is released. Its webhooks are not signed, so none is"
+    " taken. Tested against a server written from what its makers publish, and not yet against one that"
+    " runs.",
+    serves=("erp",),
+    settings=SETTINGS,
+    secrets=SECRETS,
+    sign_in=talks.sign_in,
+    health=talks.health,
+    said=replies.said,
+    limits=Limits(concurrency=4),
+    operations=(
+        Operation(name="check_credit", do=talks.check_credit),
+        Operation(name="get_order", do=talks.get_order),
+        Operation(
+            name="release_invoice",
+            do=talks.release_invoice,
+            idempotency="find",
+            find=talks.find_invoice,
+            timeout=55.0,
+            doc="A transfer for each shipment, with what it carried, and one invoice of what was delivered.",
+        ),
+        Operation(
+            name="credit_invoice",
+            do=talks.credit_invoice,
+            idempotency="find",
+            find=talks.find_credit,
+            timeout=55.0,
+        ),
+        Operation(
+            name="create_credit",
+            do=talks.create_credit,
+            idempotency="find",
+            find=talks.find_credit,
+            timeout=55.0,
+            doc="Of an amount. Returns are not made here yet.",
+        ),
+    ),
+    events=("order.released", "order.cancelled", "invoice.released", "invoice.paid", "credit.issued"),
+    polls=(
+        Poll(
+            name="orders",
+            read=talks.orders,
+            translate=replies.order_happened,
+            every=30.0,
+            doc="Orders that were confirmed or cancelled.",
+        ),
+        Poll(
+            name="invoices",
+            read=talks.moves,
+            translate=replies.move_happened,
+            every=30.0,
+            doc="Invoices that were posted or paid, and credits.",
+        ),
+    ),
+)

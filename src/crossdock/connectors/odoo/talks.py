@@ -1,0 +1,464 @@
+"""Operations of Odoo as wanted states.
+
+Each of our shipments is a transfer (`stock.picking`) whose source document says the order and our number; an
+invoice says the order and our key as its origin; a credit has our key in its reference. Each is looked for
+before it is made. A call of Odoo is one transaction, so what is half done is one of these steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, TypeAlias
+
+from crossdock.connect.contract import Access, Context, Page, RefusedByPartner, Request, Response, Session
+from crossdock.connectors._changes import Place, moment
+from crossdock.connectors._words import money, told
+from crossdock.connectors.odoo import replies, requests
+from crossdock.errors import Refused
+
+Talking: TypeAlias = Generator[Request, Response, Any]
+Json = Mapping[str, Any]
+_PAGE = 50
+_OPEN = ("waiting", "confirmed", "assigned")
+_SALE = [
+    *("name", "state", "write_date", "client_order_ref", "partner_id", "partner_shipping_id", "currency_id"),
+    *("warehouse_id", "amount_total", "amount_tax", "commitment_date", "create_uid"),
+]
+_LINE = [
+    *("order_id", "name", "product_id", "product_uom_qty", "product_uom_id", "price_unit"),
+    *("price_subtotal", "display_type"),
+]
+_PARTNER = ["name", "ref", "email", "lang", "street", "street2", "city", "zip", "country_code"]
+_MOVE = [
+    *("name", "state", "move_type", "payment_state", "amount_total", "currency_id", "write_date"),
+    *("invoice_origin", "ref", "journal_id"),
+]
+
+
+def sign_in(access: Access) -> Generator[Request, Response, Session]:
+    """The key in a header, or by JSON-RPC the number of the user."""
+    database, key = str(access.settings["database"]), access.secrets["key"].reveal()
+    if access.settings["interface"] == "json2":
+        return Session(headers={"Authorization": f"bearer {key}", "X-Odoo-Database": database})
+    user = access.secrets["user"].reveal()
+    context = Context(settings=access.settings)
+    number = replies.result((yield requests.authenticate(database, user, key)), context)
+    if not number:
+        raise RefusedByPartner("Odoo does not know the user, or the key is another", code="sign_in")
+    return Session(sign=requests.as_user(database, int(number), key))
+
+
+def health(_: Any, context: Context) -> Talking:
+    """It answers and lets us in."""
+    yield from _found(context, "res.company", [], ["name"])
+
+
+def _found(context: Context, model: str, domain: list[Any], fields: list[str], **more: Any) -> Talking:
+    return replies.records((yield requests.search(context, model, domain, fields, **more)), context)
+
+
+def _called(context: Context, model: str, method: str, ids: list[int] | None = None, **more: Any) -> Talking:
+    return replies.result((yield requests.call(context, model, method, ids, **more)), context)
+
+
+def _sale(context: Context, number: str, fields: list[str]) -> Talking:
+    found = yield from _found(context, "sale.order", [["name", "=", number]], ["name", "state", *fields])
+    if not found:
+        raise RefusedByPartner(f"Odoo has no order {number}", code="not_found")
+    return found[0]
+
+
+# -- orders -------------------------------------------------------------------------------------------------
+
+
+def get_order(data: Json, context: Context) -> Talking:
+    """One order."""
+    sale = yield from _sale(context, data["order"], _SALE)
+    (whole,) = yield from _whole(context, [sale])
+    return replies.order(whole, context.settings)
+
+
+def _whole(context: Context, sales: list[Any]) -> Talking:
+    """Orders with their lines, customers, addresses and warehouses."""
+    if not sales:
+        return []
+    ids = [sale["id"] for sale in sales]
+    lines = yield from _found(context, "sale.order.line", [["order_id", "in", ids]], _LINE, most=5000)
+    lines = [line for line in lines if not line.get("display_type") and line["product_id"]]
+    wanted = sorted({replies.linked(line, "product_id")[0] for line in lines})
+    products = yield from _by_id(context, "product.product", wanted, ["default_code", "type", "weight"])
+    people = {
+        replies.linked(sale, field)[0] for sale in sales for field in ("partner_id", "partner_shipping_id")
+    }
+    partners = yield from _by_id(context, "res.partner", sorted(people - {0}), _PARTNER)
+    places = sorted({replies.linked(sale, "warehouse_id")[0] for sale in sales} - {0})
+    warehouses = yield from _by_id(context, "stock.warehouse", places, ["code"])
+    whole = []
+    for sale in sales:
+        rows = []
+        for line in lines:
+            number, name = replies.linked(line, "product_id")
+            product = products.get(number, {})
+            if replies.linked(line, "order_id")[0] == sale["id"] and product.get("type") != "service":
+                item = product.get("default_code") or str(number)
+                unit = replies.linked(line, "product_uom_id")[1]
+                weight = product.get("weight")
+                rows.append({**line, "name": name, "item": item, "unit": unit, "weight": weight})
+        place = warehouses.get(replies.linked(sale, "warehouse_id")[0], {})
+        whole.append(
+            {
+                **sale,
+                "lines": rows,
+                "partner": partners[replies.linked(sale, "partner_id")[0]],
+                "ship_to": partners.get(replies.linked(sale, "partner_shipping_id")[0], {}),
+                "warehouse_code": place.get("code"),
+            }
+        )
+    return whole
+
+
+def _by_id(context: Context, model: str, ids: list[int], fields: list[str]) -> Talking:
+    if not ids:
+        return {}
+    found = yield from _found(context, model, [["id", "in", ids]], fields, most=len(ids))
+    return {one["id"]: one for one in found}
+
+
+def check_credit(data: Json, context: Context) -> Talking:
+    """Whether the customer may buy for that much: what is owed and not yet billed, without this order."""
+    fields = ["ref", "credit", "credit_to_invoice", "credit_limit", "use_partner_credit_limit", "currency_id"]
+    customer = str(data["customer"])
+    domain: list[Any] = [["ref", "=", customer]]
+    if customer.isdigit():
+        domain = ["|", ["ref", "=", customer], ["id", "=", int(customer)]]
+    found = yield from _found(context, "res.partner", domain, fields)
+    if not found:
+        raise RefusedByPartner(f"Odoo has no customer {customer}", code="not_found")
+    partner, asked = found[0], data["amount"]
+    currency = replies.linked(partner, "currency_id")[1]
+    if asked["currency"] != currency:
+        raise Refused(
+            f"the credit of {customer} is in {currency}, not in {asked['currency']}",
+            where="amount",
+            mend=f"give the amount in {currency}",
+        )
+    exposure = Decimal(str(partner["credit"] or 0)) + Decimal(str(partner["credit_to_invoice"] or 0))
+    mine = [["name", "=", data["order"]], ["state", "=", "sale"]]
+    for sale in (yield from _found(context, "sale.order", mine, ["amount_to_invoice"])):
+        exposure -= Decimal(str(sale["amount_to_invoice"] or 0))
+    limit = Decimal(str(partner["credit_limit"])) if partner["use_partner_credit_limit"] else None
+    ok = limit is None or exposure + Decimal(asked["amount"]) <= limit
+    return {
+        "ok": ok,
+        "exposure": money(exposure, currency),
+        **told(limit=None if limit is None else money(limit, currency), reason=None if ok else "over_limit"),
+    }
+
+
+# -- delivered and billed -----------------------------------------------------------------------------------
+
+
+def release_invoice(data: Json, context: Context) -> Talking:
+    """The order's transfers are done, with what was delivered, and that is billed."""
+    sale = yield from _sale(context, data["order"], ["invoice_ids"])
+    if sale["state"] not in ("sale", "done"):
+        raise RefusedByPartner(f"{sale['name']} is {sale['state']} in Odoo", code="wrong_state")
+    for reference, lines in _parts(data, context).items():
+        yield from _delivered(context, sale, reference, lines)
+    invoices = yield from _billed(context, sale)
+    if not invoices:
+        invoices = yield from _drafted(context, sale)
+    if drafts := [invoice["id"] for invoice in invoices if invoice["state"] == "draft"]:
+        yield from _called(context, "account.move", "action_post", drafts)
+        invoices = yield from _billed(context, sale)
+    return _released(invoices, sale["name"])
+
+
+def find_invoice(data: Json, context: Context) -> Talking:
+    """The posted invoice with our key; with less `release_invoice` goes on."""
+    sale = yield from _sale(context, data["order"], [])
+    invoices = yield from _billed(context, sale)
+    if not invoices or any(invoice["state"] != "posted" for invoice in invoices):
+        return None
+    return _released(invoices, sale["name"])
+
+
+def _released(invoices: list[Any], order: str) -> Json:
+    if not invoices or any(invoice["state"] != "posted" for invoice in invoices):
+        raise RefusedByPartner(f"the invoice of {order} is not posted in Odoo", code="wrong_state")
+    total = sum((Decimal(str(invoice["amount_total"])) for invoice in invoices), Decimal(0))
+    names = ", ".join(invoice["name"] for invoice in invoices)
+    return {"invoice": names, "total": money(total, replies.linked(invoices[0], "currency_id")[1])}
+
+
+def _parts(data: Json, context: Context) -> dict[str, dict[int, Decimal] | None]:
+    """Our shipments: how much of which line each carried, or None for all that is left."""
+    names, lines = list(data.get("shipments") or [context.key]), data.get("lines") or []
+    if not any(lines) and len(names) == 1:
+        return {names[0]: None}
+    if len(lines) != len(names):
+        names = [f"{context.key}/{n}" for n in range(1, len(lines) + 1)]
+    return {name: _carried(of) for name, of in zip(names, lines, strict=True)}
+
+
+def _carried(lines: list[Json]) -> dict[int, Decimal]:
+    carried: dict[int, Decimal] = {}
+    for line in lines:
+        number, quantity = str(line.get("line") or ""), line.get("quantity") or {}
+        if not number.isdigit() or "value" not in quantity:
+            carried = {}
+            break
+        carried[int(number)] = carried.get(int(number), Decimal(0)) + Decimal(quantity["value"])
+    if not carried:
+        raise Refused(
+            "a shipment does not say what it carried, so what to bill is not known",
+            where="lines",
+            mend="deliver and bill it in Odoo, then supply the invoice's number",
+        )
+    return carried
+
+
+def _transfers(context: Context, sale: Json) -> Talking:
+    domain = [["sale_id", "=", sale["id"]], ["picking_type_code", "=", "outgoing"], ["state", "!=", "cancel"]]
+    return (yield from _found(context, "stock.picking", domain, ["name", "state", "origin"]))
+
+
+def _delivered(context: Context, sale: Json, reference: str, lines: Mapping[int, Decimal] | None) -> Talking:
+    """The transfer of one of our shipments is done; what is left of it becomes Odoo's back-order."""
+    origin = f"{sale['name']} {reference}"
+    found = yield from _transfers(context, sale)
+    mine = next((one for one in found if one["origin"] == origin), None)
+    if mine is None:
+        free = [one for one in found if one["state"] in _OPEN and one["origin"] in (sale["name"], False)]
+        if not free:
+            raise RefusedByPartner(f"Odoo has nothing left to deliver of {sale['name']}", code="nothing_left")
+        mine = free[0]
+        yield from _filled(context, mine, lines)
+        yield from _called(context, "stock.picking", "write", [mine["id"]], vals={"origin": origin})
+    if mine["state"] != "done":
+        yield from _validated(context, mine, lines)
+    yield from _rest_is_free(context, sale, origin)
+
+
+def _validated(context: Context, transfer: Json, lines: Mapping[int, Decimal] | None) -> Talking:
+    """The transfer is done, with what left."""
+    yield from _filled(context, transfer, lines)
+    back_order = {"skip_backorder": True, "picking_ids_not_to_backorder": []}
+    ids = [transfer["id"]]
+    answer = yield from _called(context, "stock.picking", "button_validate", ids, more=back_order)
+    (after,) = yield from _found(context, "stock.picking", [["id", "in", ids]], ["state"])
+    if after["state"] != "done":
+        asks = answer.get("res_model", "") if isinstance(answer, dict) else ""
+        state = f"transfer {transfer['name']} is {after['state']} in Odoo"
+        if asks:
+            raise RefusedByPartner(f"{state}, which asks by {asks}", code="question")
+        raise RefusedByPartner(state, code="wrong_state")
+
+
+def _filled(context: Context, transfer: Json, lines: Mapping[int, Decimal] | None) -> Talking:
+    """The transfer says what left: so much of some lines, nothing of others."""
+    fields = ["sale_line_id", "product_uom_qty", "quantity", "picked"]
+    moves = yield from _found(context, "stock.move", [["picking_id", "=", transfer["id"]]], fields)
+    left = None if lines is None else dict(lines)
+    changes = []
+    for move in moves:
+        number = replies.linked(move, "sale_line_id")[0]
+        demand = Decimal(str(move["product_uom_qty"]))
+        wanted = demand if left is None else left.pop(number, Decimal(0))
+        if wanted > demand:
+            raise RefusedByPartner(
+                f"transfer {transfer['name']} has {demand} of line {number}, not {wanted}",
+                code="nothing_left",
+            )
+        if Decimal(str(move["quantity"])) != wanted or not move["picked"]:
+            changes.append((move["id"], {"quantity": float(wanted), "picked": True}))
+    if left:
+        raise RefusedByPartner(
+            f"transfer {transfer['name']} has nothing of line {min(left)}", code="nothing_left"
+        )
+    for number, values in changes:
+        yield from _called(context, "stock.move", "write", [number], vals=values)
+
+
+def _rest_is_free(context: Context, sale: Json, origin: str) -> Talking:
+    """A back-order copies our number from what it is the rest of: it is none of ours yet."""
+    found = yield from _transfers(context, sale)
+    copied = [one["id"] for one in found if one["origin"] == origin and one["state"] in _OPEN]
+    if copied:
+        yield from _called(context, "stock.picking", "write", copied, vals={"origin": sale["name"]})
+
+
+def _billed(context: Context, sale: Json) -> Talking:
+    """The invoices that say this order and our key as their origin."""
+    domain = [
+        ["move_type", "=", "out_invoice"],
+        ["invoice_origin", "=", f"{sale['name']} {context.key}"],
+        ["state", "!=", "cancel"],
+    ]
+    return (yield from _found(context, "account.move", domain, _MOVE))
+
+
+def _drafted(context: Context, sale: Json) -> Talking:
+    """A draft of what was delivered and not billed, with our key: one that was left without, or a new one."""
+    domain = [
+        ["move_type", "=", "out_invoice"],
+        ["invoice_origin", "=", sale["name"]],
+        ["state", "=", "draft"],
+    ]
+    drafts = yield from _found(context, "account.move", domain, _MOVE)
+    if not drafts:
+        values = {"advance_payment_method": "delivered", "sale_order_ids": [[6, 0, [sale["id"]]]]}
+        made = yield from _called(context, "sale.advance.payment.inv", "create", vals_list=[values])
+        where = {"active_model": "sale.order", "active_id": sale["id"], "active_ids": [sale["id"]]}
+        number = made[0] if isinstance(made, list) else made
+        yield from _called(context, "sale.advance.payment.inv", "create_invoices", [number], more=where)
+        drafts = yield from _found(context, "account.move", domain, _MOVE)
+    if not drafts:
+        raise RefusedByPartner(f"Odoo has nothing to bill of {sale['name']}", code="no_invoice")
+    ids = [draft["id"] for draft in drafts]
+    origin = {"invoice_origin": f"{sale['name']} {context.key}"}
+    yield from _called(context, "account.move", "write", ids, vals=origin)
+    return (yield from _billed(context, sale))
+
+
+# -- credit -------------------------------------------------------------------------------------------------
+
+
+def credit_invoice(data: Json, context: Context) -> Talking:
+    """The invoice is credited under our key: for the amount, else in full."""
+    domain = [["name", "=", data["invoice"]], ["move_type", "=", "out_invoice"]]
+    found = yield from _found(context, "account.move", domain, _MOVE)
+    if not found:
+        raise RefusedByPartner(f"Odoo has no invoice {data['invoice']}", code="not_found")
+    return (yield from _credited(context, found[0], data))
+
+
+def create_credit(data: Json, context: Context) -> Talking:
+    """The order's customer is credited the amount, on the order's largest invoice."""
+    if data.get("amount") is None:
+        raise Refused("no amount is given", where="amount", mend="say what to credit")
+    sale = yield from _sale(context, data["order"], ["invoice_ids"])
+    domain = [
+        ["id", "in", sale["invoice_ids"]],
+        ["move_type", "=", "out_invoice"],
+        ["state", "=", "posted"],
+    ]
+    found = yield from _found(context, "account.move", domain, _MOVE)
+    if not found:
+        raise RefusedByPartner(f"{data['order']} has no posted invoice", code="wrong_state")
+    largest = max(found, key=lambda one: (one["amount_total"], one["id"]))
+    return (yield from _credited(context, largest, data))
+
+
+def find_credit(_: Json, context: Context) -> Talking:
+    """The posted credit with our key."""
+    found = yield from _ours(context)
+    return _given(found[0]) if found and found[0]["state"] == "posted" else None
+
+
+def _ours(context: Context) -> Talking:
+    domain = [["move_type", "=", "out_refund"], ["ref", "ilike", context.key], ["state", "!=", "cancel"]]
+    return (yield from _found(context, "account.move", domain, _MOVE))
+
+
+def _credited(context: Context, invoice: Json, data: Json) -> Talking:
+    if invoice["state"] != "posted":
+        raise RefusedByPartner(f"{invoice['name']} is {invoice['state']} in Odoo", code="wrong_state")
+    total, amount = Decimal(str(invoice["amount_total"])), data.get("amount")
+    currency = replies.linked(invoice, "currency_id")[1]
+    wanted = total
+    if amount is not None:
+        if amount["currency"] != currency:
+            raise Refused(
+                f"{invoice['name']} is in {currency}, not in {amount['currency']}",
+                where="amount",
+                mend="give the amount in the currency of the invoice",
+            )
+        wanted = Decimal(amount["amount"])
+        if not 0 < wanted <= total:
+            raise RefusedByPartner(f"{invoice['name']} is for {total}", code="too_much")
+    found = yield from _ours(context)
+    if not found:
+        values = {
+            "move_ids": [[6, 0, [invoice["id"]]]],
+            "journal_id": replies.linked(invoice, "journal_id")[0],
+            "reason": f"{data.get('reason') or 'credited'} {context.key}",
+        }
+        made = yield from _called(context, "account.move.reversal", "create", vals_list=[values])
+        number = made[0] if isinstance(made, list) else made
+        yield from _called(context, "account.move.reversal", "refund_moves", [number])
+        found = yield from _ours(context)
+    credit = found[0]
+    if credit["state"] == "draft":
+        if Decimal(str(credit["amount_total"])) == total != wanted:
+            yield from _cut(context, credit, wanted / total)
+            (credit,) = yield from _ours(context)
+        if Decimal(str(credit["amount_total"])) != wanted:
+            raise RefusedByPartner(
+                f"the draft credit of {invoice['name']} is for {credit['amount_total']}, not for {wanted}:"
+                " correct it in Odoo, then try again",
+                code="amount_differs",
+            )
+        yield from _called(context, "account.move", "action_post", [credit["id"]])
+        (credit,) = yield from _ours(context)
+    if credit["state"] != "posted":
+        raise RefusedByPartner(f"the credit of {invoice['name']} is {credit['state']}", code="wrong_state")
+    return _given(credit)
+
+
+def _cut(context: Context, credit: Json, share: Decimal) -> Talking:
+    """A draft of a credit becomes one of a share: each line's price, in one change."""
+    domain = [["move_id", "=", credit["id"]], ["display_type", "=", "product"]]
+    lines = yield from _found(context, "account.move.line", domain, ["price_unit"])
+    rows = []
+    for line in lines:
+        price = (Decimal(str(line["price_unit"])) * share).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+        rows.append([1, line["id"], {"price_unit": price}])
+    yield from _called(context, "account.move", "write", [credit["id"]], vals={"invoice_line_ids": rows})
+
+
+def _given(credit: Json) -> Json:
+    amount = money(credit["amount_total"], replies.linked(credit, "currency_id")[1])
+    return {"credit": credit["name"], "amount": amount}
+
+
+# -- feeds --------------------------------------------------------------------------------------------------
+
+
+def orders(cursor: str, context: Context) -> Generator[Request, Response, Page]:
+    """Orders that were confirmed or cancelled, whole."""
+    page = yield from _page(
+        context, "sale.order", [["state", "in", ["sale", "done", "cancel"]]], _SALE, cursor
+    )
+    whole = yield from _whole(context, page.records)
+    return Page(records=whole, cursor=page.cursor, more=page.more)
+
+
+def moves(cursor: str, context: Context) -> Generator[Request, Response, Page]:
+    """Invoices and credits that were posted or paid."""
+    domain = [["move_type", "in", ["out_invoice", "out_refund"]], ["state", "=", "posted"]]
+    return (yield from _page(context, "account.move", domain, _MOVE, cursor))
+
+
+def _page(
+    context: Context, model: str, domain: list[Any], fields: list[str], cursor: str
+) -> Generator[Request, Response, Page]:
+    place = Place.of(cursor)
+    if (bound := place.bound(context.settings)) is not None:
+        domain = [*domain, ["write_date", ">=", _text(bound)]]
+    if place.after is not None:
+        # Its times are told in whole seconds and kept finer: the second is read on, without those seen of it.
+        seen = [int(name) for name, text in place.seen.items() if text == place.after[0]]
+        second = moment(place.after[0])
+        later = ["write_date", ">=", _text(second + timedelta(seconds=1))]
+        domain = [*domain, ["write_date", ">=", _text(second)], "|", later, ["id", "not in", seen]]
+    asked = requests.search(context, model, domain, fields, order="write_date, id", most=_PAGE)
+    found = replies.records((yield asked), context)
+    changed = [(replies.at(one["write_date"]), one["id"], one) for one in found]
+    return place.page(changed, context.settings, _PAGE)
+
+
+def _text(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,195 @@
+"""As much of ERPNext as its connector meets, written from what its makers publish.
+
+Frappe framework, "REST API" (resources, filters, methods, token authentication) and "Webhooks" (signature);
+ERPNext's documents and their whitelisted methods. Totals have no tax here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+KEY, SECRET = "key-1234", "secret-5678"
+_MAKE = {
+    "make_delivery_note": ("Sales Order", "Delivery Note"),
+    "make_sales_invoice": ("Delivery Note", "Sales Invoice"),
+    "make_sales_return": ("Sales Invoice", "Sales Invoice"),
+}
+
+
+class ErpNext:
+    """Documents by type and name; `trouble` is what happens to the next change, before or after it is done."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, dict[str, dict[str, Any]]] = {}
+        self.numbers = itertools.count(1)
+        self.now = datetime(2026, 3, 2, 9)  # noqa: DTZ001 - local, as it keeps times
+        self.stock = 100.0
+        self.trouble: Callable[[str], web.Response | None] | None = None
+        self.asked: list[str] = []
+
+    def keep(self, doctype: str, name: str, **values: Any) -> dict[str, Any]:
+        self.now += timedelta(seconds=1)
+        document = {"docstatus": 0, **values, "doctype": doctype, "name": name, "modified": str(self.now)}
+        self.documents.setdefault(doctype, {})[name] = document
+        return document
+
+    def again(self, document: dict[str, Any], **changed: Any) -> dict[str, Any]:
+        """The same document, changed."""
+        own = {k: v for k, v in document.items() if k not in ("name", "doctype", "modified")}
+        return self.keep(document["doctype"], document["name"], **{**own, **changed})
+
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[self._let_in])
+        app.router.add_get("/api/method/{method}", self._method)
+        app.router.add_post("/api/method/{method}", self._method)
+        app.router.add_get("/api/resource/{doctype}", self._list)
+        app.router.add_post("/api/resource/{doctype}", self._create)
+        app.router.add_get("/api/resource/{doctype}/{name}", self._get)
+        app.router.add_put("/api/resource/{doctype}/{name}", self._put)
+        return app
+
+    @web.middleware
+    async def _let_in(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.headers.get("Authorization") != f"token {KEY}:{SECRET}":
+            return web.json_response({"exc_type": "AuthenticationError"}, status=401)
+        self.asked.append(f"{request.method} {request.path}")
+        return await handler(request)
+
+    def _no(self, kind: str, message: str, status: int = 417) -> web.Response:
+        shown = json.dumps([json.dumps({"message": message})])
+        return web.json_response({"exc_type": kind, "_server_messages": shown}, status=status)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        doctype, name = request.match_info["doctype"], request.match_info["name"]
+        document = self.documents.get(doctype, {}).get(name)
+        if document is None:
+            return self._no("DoesNotExistError", f"{doctype} {name} not found", 404)
+        return web.json_response({"data": document})
+
+    async def _list(self, request: web.Request) -> web.Response:
+        doctype, filters = request.match_info["doctype"], json.loads(request.query["filters"])
+        fields, order = json.loads(request.query["fields"]), request.query["order_by"].split(",")
+        found = [
+            one for one in self.documents.get(doctype, {}).values() if all(_fits(one, f) for f in filters)
+        ]
+        for part in reversed(order):
+            found.sort(key=_by(part.split()[0]))
+        most = int(request.query["limit_page_length"])
+        return web.json_response({"data": [{f: one.get(f) for f in fields} for one in found[:most]]})
+
+    async def _create(self, request: web.Request) -> web.Response:
+        doctype = request.match_info["doctype"]
+        if self.trouble and (answer := self.trouble(f"create {doctype}")):
+            return answer
+        values = {k: v for k, v in (await request.json()).items() if k not in ("name", "doctype", "modified")}
+        number = next(self.numbers)
+        rows = [{**row, "name": f"r{number}-{n}"} for n, row in enumerate(values["items"], 1)]
+        for row in rows:
+            row["amount"] = round(row["qty"] * row["rate"], 2)
+        total = round(sum(row["amount"] for row in rows), 2)
+        document = self.keep(doctype, f"{doctype[:2].upper()}-{number}", **values | {"items": rows})
+        document["grand_total"] = total
+        if self.trouble and (answer := self.trouble(f"created {doctype}")):
+            return answer
+        return web.json_response({"data": document})
+
+    async def _put(self, request: web.Request) -> web.Response:
+        doctype, name = request.match_info["doctype"], request.match_info["name"]
+        if self.trouble and (answer := self.trouble(f"submit {doctype}")):
+            return answer
+        document, values = self.documents[doctype][name], await request.json()
+        if values.get("modified") != document["modified"]:
+            return self._no("TimestampMismatchError", "Document has been modified after you have opened it")
+        if doctype == "Delivery Note":
+            needed = sum(row["qty"] for row in document["items"])
+            if needed > self.stock:
+                return self._no("NegativeStockError", f"{needed - self.stock} units needed")
+            self.stock -= needed
+        document = self.again(document, docstatus=1)
+        return web.json_response({"data": document})
+
+    async def _method(self, request: web.Request) -> web.Response:
+        method = request.match_info["method"].rpartition(".")[2]
+        if method == "get_logged_user":
+            return web.json_response({"message": "integration@example.com"})
+        if method == "get_balance_on":
+            owed = [
+                one["grand_total"]
+                for one in self.documents.get("Sales Invoice", {}).values()
+                if one["docstatus"] == 1 and one["customer"] == request.query["party"]
+            ]
+            return web.json_response({"message": sum(owed)})
+        body = await request.json()
+        return web.json_response({"message": self._make(method, body)})
+
+    def _make(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        of, to = _MAKE[method]
+        source = deepcopy(self.documents[of][body["source_name"]])
+        kept = {name: source[name] for name in ("customer", "company", "currency")}
+        target = body.get("target_doc") or {
+            **kept,
+            "doctype": to,
+            "docstatus": 0,
+            "is_return": 0,
+            "items": [],
+        }
+        back = method == "make_sales_return"
+        if back:
+            target |= {"is_return": 1, "return_against": source["name"]}
+        for row in source["items"]:
+            rest = row["qty"] - (self._delivered(row["name"]) if to == "Delivery Note" else 0)
+            if rest <= 0:
+                continue
+            order = (
+                source["name"]
+                if of == "Sales Order"
+                else row.get("sales_order") or row["against_sales_order"]
+            )
+            links = {
+                "so_detail": row["name"] if of == "Sales Order" else row["so_detail"],
+                "against_sales_order": order,
+                "sales_order": order,
+                "delivery_note": source["name"] if of == "Delivery Note" else row.get("delivery_note"),
+            }
+            new = {name: row[name] for name in ("item_code", "rate", "uom")}
+            target["items"].append({**new, **links, "qty": -rest if back else rest})
+        return target
+
+    def _delivered(self, line: str) -> float:
+        notes = self.documents.get("Delivery Note", {}).values()
+        rows = [row for note in notes if note["docstatus"] == 1 for row in note["items"]]
+        return sum(row["qty"] for row in rows if row["so_detail"] == line)
+
+
+def _by(field: str) -> Callable[[dict[str, Any]], str]:
+    return lambda document: str(document.get(field, ""))
+
+
+def _fits(document: dict[str, Any], given: list[Any]) -> bool:
+    if len(given) == 4:  # of a row
+        return any(_fits(row, given[1:]) for row in document["items"])
+    field, operator, wanted = given
+    value = document.get(field)
+    match operator:
+        case "=":
+            return value == wanted or (not value and not wanted)
+        case "!=":
+            return value != wanted
+        case "<":
+            return (value or 0) < wanted
+        case ">":
+            return (value or 0) > wanted
+        case ">=":
+            return str(value) >= str(wanted)
+        case "in":
+            return value in wanted
+        case "like":
+            return str(wanted).strip("%") in str(value or "")
+    raise ValueError(operator)

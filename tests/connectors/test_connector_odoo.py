@@ -1,0 +1,330 @@
+"""Odoo by both of its interfaces, against a server that is written from what its makers publish."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from odoo_stand_in import DATABASE, KEY, USER, Odoo, Refused
+from talking import connector, context, example
+
+from crossdock.connect import Calls, Lines, Registry, Wire
+from crossdock.connect.arrivals import arrivals
+from crossdock.connect.contract import Response
+from crossdock.connect.registry import declared
+from crossdock.connect.secret import Secret
+from crossdock.connectors.odoo import replies
+from crossdock.engine import Connections, LeasedCall
+from crossdock.errors import UnknownOutcome, Unreachable
+from crossdock.process.messages import Call, CallEnded
+from crossdock.store import Database, Tenant
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+_numbers = itertools.count(1)
+SETTINGS: dict[str, Any] = {"database": DATABASE, "sites": {"WH": "RNO"}}
+
+
+class Keeps:
+    def __init__(self) -> None:
+        self.key = KEY
+
+    async def secrets(self, tenant: int, connection: str) -> dict[str, tuple[Secret, ...]]:
+        return {"user": (Secret(USER),), "key": (Secret(self.key),)}
+
+
+class Bench:
+    """Our runtime, connected to it."""
+
+    def __init__(self, tenant: Tenant, calls: Calls, odoo: Odoo, keeps: Keeps, interface: str) -> None:
+        self.tenant, self.calls, self.odoo, self.keeps = tenant, calls, odoo, keeps
+        self.interface = interface
+
+    async def call(self, operation: str, data: Any, *, key: str = "K", again: bool = False) -> CallEnded:
+        call = Call(id="c", step="s", system="erp", operation=operation, input=data)
+        leased = LeasedCall(
+            tenant=self.tenant.id,
+            run=1,
+            command=operation,
+            connection="erp",
+            key=key,
+            attempt=2 if again else 1,
+            find_first=again,
+            only_find=False,
+            seconds=20.0,
+            token=1,
+            call=call,
+        )
+        return await self.calls.call(leased)
+
+    async def done(self, operation: str, data: Any, **more: Any) -> Any:
+        ended = await self.call(operation, data, **more)
+        assert ended.outcome == "done", ended
+        return ended.output
+
+    def order(self, name: str = "S00001", **values: Any) -> list[str]:
+        """An order of 10 kits and 4 boxes; gives the numbers of its lines."""
+        keep = self.odoo.keep
+        partner = [self.partner["id"], "Clinic"]
+        known = {
+            "name": name,
+            "state": "sale",
+            "client_order_ref": "PO 77",
+            "currency_id": [1, "USD"],
+            "partner_id": partner,
+            "partner_shipping_id": partner,
+            "warehouse_id": [self.warehouse["id"], "Reno"],
+            "amount_total": 137.0,
+            "amount_tax": 0.0,
+            "amount_to_invoice": 137.0,
+            "commitment_date": "2026-03-09 17:00:00",
+            "create_uid": [2, "Jo"],
+            "invoice_ids": [],
+        }
+        sale = keep("sale.order", **{**known, **values})
+        transfer = self.odoo.transfer([sale["id"], name], origin=name)
+        numbers = []
+        for product, quantity, price in ((self.kit, 10.0, 12.5), (self.box, 4.0, 3.0)):
+            amounts = {"product_uom_qty": quantity, "price_unit": price, "price_subtotal": quantity * price}
+            line = keep(
+                "sale.order.line",
+                order_id=[sale["id"], name],
+                product_id=[product["id"], product["default_code"]],
+                name=product["default_code"],
+                product_uom_id=[1, "Units"],
+                display_type=False,
+                **{"qty_delivered": 0.0, "qty_invoiced": 0.0, **amounts},
+            )
+            self.odoo.move(transfer, [line["id"], name], quantity)
+            numbers.append(str(line["id"]))
+        return numbers
+
+    def begin(self) -> None:
+        keep = self.odoo.keep
+        self.partner = keep(
+            "res.partner",
+            name="Clinic",
+            ref="C1",
+            email="clinic@example.org",
+            lang="en_US",
+            street="1 Quay",
+            city="Oakland",
+            zip="94607",
+            country_code="US",
+            credit=50.0,
+            credit_to_invoice=200.0,
+            credit_limit=400.0,
+            use_partner_credit_limit=True,
+            currency_id=[1, "USD"],
+        )
+        self.warehouse = keep("stock.warehouse", code="WH")
+        self.kit = keep("product.product", default_code="KIT-30", type="consu", weight=0.4)
+        self.box = keep("product.product", default_code="BOX-1", type="consu", weight=0.0)
+        keep("res.company", name="Northway")
+
+    def states(self, model: str) -> list[str]:
+        return [one["state"] for one in self.odoo.all(model)]
+
+
+@pytest_asyncio.fixture(params=["json2", "jsonrpc"], loop_scope="module")
+async def bench(request: pytest.FixtureRequest, ground: Database) -> AsyncIterator[Bench]:
+    tenant = await ground.create_tenant(f"acme-{next(_numbers)}", title="Acme Goods")
+    odoo, keeps = Odoo(), Keeps()
+    runner = web.AppRunner(odoo.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    settings = {"url": url, "interface": request.param, **SETTINGS}
+    await Connections(ground).put(tenant, "erp", system="erp", connector="odoo", settings=settings)
+    wire = Wire()
+    calls = Calls(Lines(ground, Registry.of([connector("odoo")]), keeps), wire)
+    bench = Bench(tenant, calls, odoo, keeps, request.param)
+    bench.begin()
+    yield bench
+    await wire.close()
+    await runner.cleanup()
+
+
+def usd(amount: str) -> dict[str, str]:
+    return {"amount": amount, "currency": "USD"}
+
+
+def delivered(numbers: list[str]) -> dict[str, Any]:
+    def line(number: str, quantity: str) -> dict[str, Any]:
+        return {"number": "1", "line": number, "quantity": {"value": quantity, "unit": "EA"}}
+
+    kit, box = numbers
+    lines = [[line(kit, "6")], [line(kit, "3"), line(box, "4")]]
+    return {"order": "S00001", "shipments": ["X-1", "X-2"], "lines": lines}
+
+
+async def test_its_declaration_holds_together() -> None:
+    declared(connector("odoo"))
+
+
+async def test_an_order_is_a_document_of_ours(bench: Bench) -> None:
+    numbers = bench.order()
+    order = await bench.done("get_order", {"order": "S00001"})
+    assert (order["state"], order["site"], order["customer_po"]) == ("released", "RNO", "PO 77")
+    assert (order["customer"]["id"], order["ship_to"]["country"]) == ("C1", "US")
+    assert [one["number"] for one in order["lines"]] == numbers
+    assert order["lines"][0]["product"]["weight"] == {"value": "0.4", "unit": "KGM"}
+    ended = await bench.call("get_order", {"order": "nope"})
+    assert (ended.outcome, ended.code) == ("refused", "not_found")
+    await bench.calls.check(bench.tenant.id, "erp")
+
+
+async def test_what_was_delivered_is_transferred_by_shipment_and_billed_once(bench: Bench) -> None:
+    data = delivered(bench.order())
+    invoice = await bench.done("release_invoice", data)
+    assert invoice["total"] == usd("124.5")
+    transfers = [(one["origin"], one["state"]) for one in bench.odoo.all("stock.picking")]
+    assert transfers == [("S00001 X-1", "done"), ("S00001 X-2", "done"), ("S00001", "assigned")]
+    for again in (True, False):
+        assert await bench.done("release_invoice", data, again=again) == invoice
+    assert bench.states("account.move") == ["posted"]
+    rest = {"order": "S00001", "shipments": ["X-3"]}
+    assert (await bench.done("release_invoice", rest, key="L"))["total"] == usd("12.5")
+    ended = await bench.call("release_invoice", {"order": "S00001", "shipments": ["X-4"]}, key="M")
+    assert (ended.outcome, ended.code) == ("refused", "nothing_left")
+
+
+STEPS = (
+    "stock.move.write",
+    "stock.picking.write",
+    "stock.picking.button_validate",
+    "sale.advance.payment.inv.create",
+    "sale.advance.payment.inv.create_invoices",
+    "account.move.write",
+    "account.move.action_post",
+)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_cut_off_at_any_step_it_is_done_once(bench: Bench, when: str) -> None:
+    for n, step in enumerate(STEPS, 1):
+        name = f"S0000{n}"
+        data = {**delivered(bench.order(name)), "order": name}
+        once = iter([web.Response(status=502)])
+        bench.odoo.trouble = lambda what, step=step, once=once: (
+            next(once, None) if what == f"{when} {step}" else None
+        )
+        ended = await bench.call("release_invoice", data, key=name)
+        assert ended.outcome in ("unknown", "unreachable"), step
+        invoice = await bench.done("release_invoice", data, key=name, again=True)
+        assert invoice["total"] == usd("124.5"), step
+        mine = [one for one in bench.odoo.all("account.move") if one["invoice_origin"].startswith(name)]
+        assert [one["state"] for one in mine] == ["posted"], step
+        done = [one["origin"] for one in bench.odoo.all("stock.picking") if one["state"] == "done"]
+        assert [one for one in done if one.startswith(name)] == [f"{name} X-1", f"{name} X-2"], step
+
+
+async def test_a_refusal_is_in_its_words_and_a_question_names_what_asks(bench: Bench) -> None:
+    data = delivered(bench.order())
+    plain = bench.odoo._validated
+
+    def refuses(transfer: Any, _: Any) -> Any:
+        raise Refused(f"Not enough in stock for {transfer['name']}")
+
+    bench.odoo._validated = refuses  # type: ignore[method-assign]
+    ended = await bench.call("release_invoice", data)
+    assert (ended.outcome, ended.code) == ("refused", "UserError")
+    assert "Not enough in stock" in ended.reason
+    bench.odoo._validated = lambda *_: {"res_model": "expiry.picking.confirmation"}  # type: ignore[method-assign]
+    ended = await bench.call("release_invoice", data)
+    assert (ended.outcome, ended.code) == ("refused", "question")
+    assert "expiry.picking.confirmation" in ended.reason
+    bench.odoo._validated = plain  # type: ignore[method-assign]
+    await bench.done("release_invoice", data)
+
+
+async def test_credit_counts_what_is_owed_and_to_be_billed_but_not_the_order_itself(bench: Bench) -> None:
+    bench.order()
+    asked = {"customer": "C1", "order": "S00001", "amount": usd("137.00")}
+    known = {"exposure": usd("113.0"), "limit": usd("400.0")}
+    assert await bench.done("check_credit", asked) == {"ok": True, **known}
+    over = await bench.done("check_credit", {**asked, "amount": usd("300.00")})
+    assert over == {"ok": False, "reason": "over_limit", **known}
+
+
+async def test_an_invoice_is_credited_in_part_and_in_full_each_once(bench: Bench) -> None:
+    invoice = await bench.done("release_invoice", delivered(bench.order()))
+    some = {"order": "S00001", "amount": usd("24.90"), "reason": "crushed"}
+    given = await bench.done("create_credit", some, key="C")
+    assert given["amount"] == usd("24.9")
+    for again in (True, False):
+        assert await bench.done("create_credit", some, key="C", again=again) == given
+    whole = await bench.done("credit_invoice", {"invoice": invoice["invoice"]}, key="D")
+    assert whole["amount"] == usd("124.5")
+    assert bench.states("account.move") == ["posted"] * 3
+    ended = await bench.call("credit_invoice", {"invoice": invoice["invoice"], "amount": usd("200")}, key="E")
+    assert (ended.outcome, ended.code) == ("refused", "too_much")
+
+
+async def test_a_key_that_is_another_is_refused_when_signing_in_or_asking(bench: Bench) -> None:
+    bench.keeps.key = "wrong-key-99"
+    bench.order()
+    ended = await bench.call("get_order", {"order": "S00001"})
+    assert ended.outcome == "refused"
+    assert "wrong-key-99" not in ended.reason
+
+
+async def read(bench: Bench, feed: str, cursor: str = "") -> tuple[list[Any], str]:
+    poll = next(one for one in connector("odoo").polls if one.name == feed)
+    events: list[Any] = []
+    more = True
+    while more:
+        page = await bench.calls.ask(bench.tenant.id, "erp", poll.read, cursor)
+        assert poll.translate is not None
+        settings = context("odoo", **SETTINGS).settings
+        told = [one for record in page.records for one in poll.translate(record, settings)]
+        events += arrivals(told, connector("odoo"), "erp", "page")
+        cursor, more = page.cursor, page.more
+    return events, cursor
+
+
+async def test_the_feed_tells_what_was_confirmed_and_cancelled_and_a_lost_cursor_tells_the_same(
+    bench: Bench,
+) -> None:
+    for n in range(120):  # more than two pages, and all of one transaction
+        bench.order(f"S{n:05}")
+    for sale in bench.odoo.all("sale.order"):
+        sale["write_date"] = "2026-03-02 12:00:00"
+    bench.order("S-draft", state="draft")
+    events, cursor = await read(bench, "orders")
+    assert ([one.type for one in events], len({one.id for one in events})) == (["order.released"] * 120, 120)
+    assert (await read(bench, "orders", cursor))[0] == []
+    sale = bench.odoo.all("sale.order")[7]
+    bench.odoo.now = bench.odoo.now.replace(hour=13)
+    bench.odoo.touch(sale)["state"] = "cancel"
+    (cancelled,), _ = await read(bench, "orders", cursor)
+    assert (cancelled.type, cancelled.about) == ("order.cancelled", {"order": "S00007"})
+    again, _ = await read(bench, "orders", "{lost")
+    assert len({one.id for one in again} - {one.id for one in events}) == 1
+
+
+async def test_invoices_and_credits_are_told_with_their_order(bench: Bench) -> None:
+    invoice = await bench.done("release_invoice", delivered(bench.order()))
+    await bench.done("credit_invoice", {"invoice": invoice["invoice"]}, key="D")
+    bench.odoo.touch(bench.odoo.all("account.move")[0])["payment_state"] = "paid"
+    events, _ = await read(bench, "invoices")
+    assert sorted(one.type for one in events) == ["credit.issued", "invoice.paid", "invoice.released"]
+    assert {one.about.get("order") for one in events} == {"S00001"}
+
+
+async def test_an_error_is_told_by_the_name_of_its_exception_and_its_message() -> None:
+    answer = Response(401, {}, example("odoo", "unauthorized.401.json"))
+    assert replies.said(answer) == ("Unauthorized", "Invalid apikey")
+    assert replies.said(Response(502, {}, b"Bad Gateway")) == ("", "Bad Gateway")
+    rpc = {**SETTINGS, "interface": "jsonrpc"}
+    locked = {
+        "error": {"message": "Odoo Server Error", "data": {"name": "psycopg2.errors.SerializationFailure"}}
+    }
+    with pytest.raises(Unreachable):
+        replies.result(Response(200, {}, json.dumps(locked).encode()), context("odoo", **rpc))
+    with pytest.raises(UnknownOutcome):
+        replies.result(Response(200, {}, b"{}"), context("odoo", **rpc))
