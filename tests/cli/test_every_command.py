@@ -32,6 +32,7 @@ LOOKS = {
     "audit list",
     "audit verify",
     "check",
+    "connector new",  # writes files of its own
     "demo",  # in an installation of its own
     "doctor",
     "events",

@@ -8,10 +8,10 @@ from datetime import datetime
 import pytest
 from partner_depot import ORDER, build, depot, look, looked, read
 
-from crossdock.connect.conformance import Conformance, Example, Told
-from crossdock.connect.contract import Happening, Operation, Request, Response, Webhook, exchange
+from crossdock.connect.conformance import Conformance, Example, Fed, Told
+from crossdock.connect.contract import Happening, Operation, Page, Poll, Request, Response, Webhook, exchange
 from crossdock.connect.signatures import Scheme
-from crossdock.errors import Refused
+from crossdock.errors import Refused, UnknownOutcome
 
 
 def answer(value, status=200):
@@ -110,7 +110,101 @@ def test_a_webhook_that_gives_new_ids_each_time_is_found():
 
     webhook = Webhook(signature=Scheme(kind="hmac", header="S"), translate=counting, secret="hook")
     connector = depot(secrets=SOUND.secrets, events=SOUND.events, webhook=webhook)
-    assert faults(connector) == ["test_the_same_webhook_again_has_the_same_ids"]
+    assert set(faults(connector)) == {
+        "test_our_clock_makes_no_events",
+        "test_the_same_webhook_again_has_the_same_ids",
+    }
+
+
+def test_a_webhook_that_tells_otherwise_when_it_comes_late_is_found():
+    def by_the_day(notice):
+        for one in translate(notice):
+            yield Happening(type=one.type, time=one.time, data=one.data, id=f"{notice.received:%Y-%m-%d}")
+
+    webhook = Webhook(signature=Scheme(kind="hmac", header="S"), translate=by_the_day, secret="hook")
+    connector = depot(secrets=SOUND.secrets, events=SOUND.events, webhook=webhook)
+    assert faults(connector) == ["test_our_clock_makes_no_events"]
+
+
+PAGE = Fed(
+    feed="events",
+    answers=[answer({"events": [{"n": 1, "shipment": "S-1", "at": "2026-03-02T10:00:00Z"}], "next": "1"})],
+    types=["shipment.delivered"],
+)
+
+
+def feed_read(cursor, _):
+    reply = yield Request("GET", "/events", query={"after": cursor})
+    value = reply.json()
+    return Page(records=value["events"], cursor=value["next"], more=len(value["events"]) > 1)
+
+
+def feed_translate(record, _):
+    yield Happening(
+        type="shipment.delivered",
+        time=datetime.fromisoformat(record["at"]),
+        data={"shipment": record["shipment"]},
+        id=str(record["n"]),
+    )
+
+
+def feeding(read=feed_read, translate=feed_translate):
+    return depot(
+        secrets=SOUND.secrets,
+        events=SOUND.events,
+        webhook=SOUND.webhook,
+        polls=(Poll(name="events", read=read, translate=translate),),
+    )
+
+
+def test_a_sound_feed_passes():
+    assert faults(feeding(), pages=(PAGE,)) == []
+
+
+def test_a_feed_that_no_page_shows_is_found():
+    assert faults(feeding()) == ["test_feeds_become_events_of_the_model"]
+
+
+def posts(cursor, context):
+    reply = yield Request("POST", "/events/search", json={"after": cursor})
+    return Page(records=reply.json()["events"], cursor="1")
+
+
+def stands_still(cursor, context):
+    reply = yield Request("GET", "/events")
+    return Page(records=reply.json()["events"], cursor="1", more=True)
+
+
+def skips(cursor, context):
+    reply = yield Request("GET", "/events", query={"after": cursor})
+    try:
+        records = reply.json()["events"]
+    except UnknownOutcome:
+        records = []
+    return Page(records=records, cursor="1")
+
+
+def numbered():
+    numbers = iter(range(1000))
+
+    def translate(record, settings):
+        for one in feed_translate(record, settings):
+            yield Happening(type=one.type, time=one.time, data=one.data, id=f"n{next(numbers)}")
+
+    return translate
+
+
+@pytest.mark.parametrize(
+    ("connector", "fault"),
+    [
+        (feeding(read=posts), "test_feeds_become_events_of_the_model"),
+        (feeding(read=stands_still), "test_a_feed_goes_on_from_its_cursor"),
+        (feeding(read=skips), "test_a_feed_never_passes_over_what_it_cannot_read"),
+        (feeding(translate=numbered()), "test_a_feed_that_is_read_again_tells_the_same"),
+    ],
+)
+def test_a_fault_of_a_feed_is_found(connector, fault):
+    assert faults(connector, pages=(PAGE,)) == [fault]
 
 
 def test_a_webhook_whose_garbage_escapes_is_found():

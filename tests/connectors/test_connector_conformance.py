@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from talking import SHIPMENT, answer, connector, example
 
-from crossdock.connect.conformance import Conformance, Example, Told
+from crossdock.connect.conformance import Conformance, Example, Fed, Told
 from crossdock.connect.contract import Response
 from crossdock.connect.declarative import from_yaml
 
@@ -26,6 +26,10 @@ def reply(value: Any) -> Response:
 
 def told(name: str, file: str, *types: str) -> Told:
     return Told(body=example(name, file), types=types)
+
+
+def fed(name: str, feed: str, file: str, *types: str) -> Fed:
+    return Fed(feed=feed, answers=[answer(name, file)], types=types)
 
 
 NONE = reply({"result": []})
@@ -91,6 +95,22 @@ class TestNorthway(Conformance):
         ),
         Example(operation="cancel_return", data={"return": "RMA-000001"}, answers=[CANCELLED], output={}),
     ]
+    pages: ClassVar = [
+        fed(
+            "northway_erp",
+            "changes",
+            "changes.json",
+            "order.released",
+            "order.released",
+            "order.changed",
+            "order.cancelled",
+            "invoice.released",
+            "return.authorised",
+            "return.authorised",
+            "credit.issued",
+            "credit.issued",
+        )
+    ]
     notices: ClassVar = [
         told("northway_erp", "webhook_released.json", "order.released"),
         told("northway_erp", "webhook_cancelled.json", "order.cancelled"),
@@ -137,6 +157,23 @@ class TestStackyard(Conformance):
             operation="cancel_receipt", data={"receipt": "ER-000001"}, answers=[wms("expected")], output={}
         ),
     ]
+    pages: ClassVar = [
+        fed(
+            "stackyard_wms",
+            "events",
+            "events.json",
+            "warehouse.pick_started",
+            "warehouse.pick_started",
+            "warehouse.shipment_packed",
+            "warehouse.shipment_packed",
+            "warehouse.pick_short",
+            "warehouse.pick_short",
+            "warehouse.shipment_packed",
+            "return.received",
+            "warehouse.shipment_packed",
+            "return.inspected",
+        )
+    ]
     notices: ClassVar = [
         told("stackyard_wms", "webhook_packed.json", "warehouse.shipment_packed"),
         *(
@@ -174,6 +211,7 @@ class TestWaypost(Conformance):
             },
         )
     ]
+    pages: ClassVar = [fed("waypost_tms", "events", "events.json", "tender.declined", "tender.accepted")]
     notices: ClassVar = [told("waypost_tms", "webhook_declined.json", "tender.declined")]
 
 
@@ -258,6 +296,17 @@ class TestFarrow(_Referenced):
             answers=[reply({"tracking": {"events": []}})],
             output={"milestones": []},
         ),
+    ]
+    pages: ClassVar = [
+        fed(
+            "farrow",
+            "events",
+            "events.json",
+            "shipment.announced",
+            "shipment.picked_up",
+            "shipment.delayed",
+            "shipment.delivered",
+        )
     ]
     notices: ClassVar = [told("farrow", "webhook_delivered.json", "shipment.delivered")]
 

@@ -13,7 +13,7 @@ import pytest
 from talking import connector, context, example
 
 from crossdock.connect.arrivals import arrivals
-from crossdock.connect.conformance import Conformance, Example
+from crossdock.connect.conformance import Conformance, Example, Fed
 from crossdock.connect.contract import Access, Happening, Page, RefusedByPartner, Request, Response
 from crossdock.connect.secret import Secret
 from crossdock.connectors.tryton import replies, requests
@@ -58,6 +58,14 @@ class TestTryton(Conformance):
     connector = connector(TRYTON)
     settings: ClassVar = HERE
     secrets: ClassVar = {"user": "integration-user", "password": "s3cret-word"}
+    pages: ClassVar = [
+        Fed(feed="orders", answers=answers("feed_orders"), types=["order.released"]),
+        Fed(
+            feed="invoices",
+            answers=answers("feed_invoices"),
+            types=["invoice.released", "credit.issued", "credit.issued"],
+        ),
+    ]
     examples: ClassVar = [
         shown(
             "check_credit",

@@ -13,6 +13,7 @@ from crossdock.cli.access import access
 from crossdock.cli.audit import audit
 from crossdock.cli.check import check
 from crossdock.cli.connections import connections
+from crossdock.cli.connector import connector
 from crossdock.cli.demo import demo
 from crossdock.cli.doctor import doctor
 from crossdock.cli.graphql import graphql
@@ -64,6 +65,7 @@ _app.command()(replay)
 _app.command()(connections)
 _app.add_typer(secrets, name="secrets")
 _app.command()(translate)
+_app.add_typer(connector, name="connector")
 _app.command()(schema)
 _app.command()(sandbox)
 _app.command()(doctor)

@@ -6,6 +6,7 @@
         secrets = {"key": "k-123456"}
         examples = [Example(operation="create_pick", data={...}, answers=[...], output={...}, found=[...])]
         notices = [Told(headers={...}, body=b"...", types=["warehouse.shipment_packed"])]
+        pages = [Fed(feed="events", answers=[...], types=["warehouse.shipment_packed"])]
 
 No network: the talks are led with the answers given. The suite reaches further than the examples: it cuts
 their answers short, asks twice, and looks for what must be in a request and what must not be seen anywhere.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import msgspec
@@ -25,8 +26,11 @@ from crossdock.connect.contract import (
     Access,
     Connector,
     Context,
+    Happening,
     Notice,
     Operation,
+    Page,
+    Poll,
     Request,
     Response,
     Talk,
@@ -40,6 +44,7 @@ from crossdock.errors import Refused
 
 _KEY = "XD0123456789abcdef01234567"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+_NO_JSON = (b"", b"{", b"<html>", b"\xff\xfe", b"[" * 2000)
 _GARBAGE = (b"", b"{", b"null", b"[]", b'"text"', b"<html>", b'{"unheard": "of"}', b"\xff\xfe", b"[" * 2000)
 
 
@@ -68,6 +73,15 @@ class Told:
     types: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fed:
+    """One page of a feed as it came, read from the beginning, and the types of the events that it is."""
+
+    feed: str
+    answers: Sequence[Response]
+    types: Sequence[str] = ()
+
+
 class Conformance:
     """The suite. Each method whose name begins with `test_` is a test that raises `AssertionError`."""
 
@@ -76,6 +90,7 @@ class Conformance:
     secrets: ClassVar[Mapping[str, str]] = {}
     examples: ClassVar[Sequence[Example]] = ()
     notices: ClassVar[Sequence[Told]] = ()
+    pages: ClassVar[Sequence[Fed]] = ()
 
     def test_its_declaration_holds_together(self) -> None:
         """Names, types, idempotency, undo."""
@@ -193,6 +208,17 @@ class Conformance:
             ]
             _hold(names[0] == names[1], "ids differ from one reading to the next")
 
+    def test_our_clock_makes_no_events(self) -> None:
+        """A delivery that comes days late, or to a machine whose clock is wrong, tells of the same."""
+        webhook = self.connector.webhook
+        for told in self.notices if webhook is not None else ():
+            names = [
+                [one.id for one in webhook.translate(self._notice(told, timedelta(days=days)))]
+                for days in (-3, 0, 3)
+                if webhook is not None
+            ]
+            _hold(names[0] == names[1] == names[2], "when it came decides what it is")
+
     def test_a_webhook_that_is_garbage_is_refused(self) -> None:
         """It is set aside with a reason; no other error escapes."""
         webhook = self.connector.webhook
@@ -207,6 +233,46 @@ class Conformance:
             except Exception as error:
                 raise AssertionError(f"{body[:20]!r} raised {type(error).__name__}: {error}") from error
             _hold(not found, f"{body[:20]!r} became {found!r}")
+
+    def test_feeds_become_events_of_the_model(self) -> None:
+        """Each feed is shown by a page; its events are those that the example says, and fit their types."""
+        missing = {poll.name for poll in self.connector.polls} - {fed.feed for fed in self.pages}
+        _hold(not missing, f"give an example of a page of {', '.join(sorted(missing))}")
+        for fed, poll in self._fed():
+            page, asked = self._page(poll, fed.answers)
+            changing = [request for request in asked if request.changes is not False and _changes(request)]
+            _hold(not changing, f"reading {fed.feed} asks what may change something; say `changes=False`")
+            found = arrivals(self._happenings(poll, page), self.connector, "it", fed.feed)
+            _hold([one.type for one in found] == list(fed.types), f"became {[one.type for one in found]}")
+            _hold(len({one.id for one in found}) == len(found), f"two events of {fed.feed} have one id")
+
+    def test_a_feed_goes_on_from_its_cursor(self) -> None:
+        """The cursor of a page is taken again; where there is `more`, it has moved."""
+        for fed, poll in self._fed():
+            page, asked = self._page(poll, fed.answers)
+            _hold(not page.more or page.cursor != "", f"{fed.feed} has more, and no cursor to go on from")
+            if page.cursor:
+                talk = poll.read(page.cursor, self._context())
+                again = next(talk)
+                talk.close()
+                same = page.more and again == asked[0]
+                _hold(not same, f"{fed.feed} has more, and asks for the same page again")
+
+    def test_a_feed_that_is_read_again_tells_the_same(self) -> None:
+        """A cursor that was lost begins anew: what was told is told again, under the same ids."""
+        for fed, poll in self._fed():
+            once, twice = (self._happenings(poll, self._page(poll, fed.answers)[0]) for _ in range(2))
+            _hold(once == twice, f"{fed.feed} tells something else the second time")
+
+    def test_a_feed_never_passes_over_what_it_cannot_read(self) -> None:
+        """An answer that is no page raises, or leaves the cursor where it was."""
+        for fed, poll in self._fed():
+            for body in _NO_JSON:
+                try:
+                    page = self._page(poll, [Response(200, {}, body)] * 10)[0]
+                except Exception:  # noqa: BLE001, S112 - any way of saying so is fine
+                    continue
+                _hold(page.cursor == "", f"{fed.feed} reads {body[:20]!r} and goes on to {page.cursor!r}")
 
     def test_secrets_are_not_to_be_seen(self) -> None:
         """Not in what is printed of a sign-in, nor in any request of an operation."""
@@ -239,11 +305,28 @@ class Conformance:
     def _context(self) -> Context:
         return Context(settings=settled(self.connector, self.settings), key=_KEY, tenant=1, connection="it")
 
-    def _notice(self, told: Told) -> Notice:
+    def _fed(self) -> Iterable[tuple[Fed, Poll]]:
+        polls = {poll.name: poll for poll in self.connector.polls}
+        for fed in self.pages:
+            _hold(fed.feed in polls, f"there is no feed {fed.feed}")
+            yield fed, polls[fed.feed]
+
+    def _page(self, poll: Poll, answers: Sequence[Response]) -> tuple[Page, list[Request]]:
+        page, asked = _lead(poll.read, "", self._context(), answers)
+        return page, asked
+
+    def _happenings(self, poll: Poll, page: Page) -> list[Happening]:
+        found = list(page.happenings)
+        for record in page.records:
+            if poll.translate is not None:
+                found += poll.translate(record, self._context().settings)
+        return found
+
+    def _notice(self, told: Told, late: timedelta = timedelta()) -> Notice:
         return Notice(
             headers={name.lower(): text for name, text in told.headers.items()},
             body=told.body,
-            received=datetime.now(UTC),
+            received=datetime.now(UTC) + late,
             settings=self._context().settings,
         )
 
