@@ -34,6 +34,8 @@ from crossdock.expressions import Environment, ExpressionError
         ("order.count.all(x, true)", None, "an int is no list", None),
         ("order.number[0]", None, "cannot look up an int in a string", ""),
         ("'a' in order", None, "cannot look for a string in an Order", ""),
+        ("max(order.lines.size(), 3)", None, "max does not take so many values", "it takes max(list(int)), max(list(double)), max(list(string)), max(list(money)), max(list(quantity)), max(list(decimal))"),
+        ("divide(3, 4, 2)", None, "divide does not take an int and an int and an int", None),
         ("size(order)", None, "size does not take an Order", ""),
         ("order.count = 3", "1:13", "'=' means nothing here", "write =="),
         ("order.count > 3 and true", "1:17", "'and' does not belong here", "write &&"),

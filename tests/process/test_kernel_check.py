@@ -194,6 +194,44 @@ def test_a_comparison_of_what_may_be_absent_is_warned_of_where_nobody_asks_first
         assert 'if: "${' in text.splitlines()[problem.line - 1]
 
 
+def test_what_the_key_is_made_of_and_what_each_of_several_needs_is_there_for_certain():
+    text = """
+process: customs-hold
+title: A parcel stands at the border
+owner: customs-desk
+document: ExceptionCase
+key: ${ exception.id }
+start: { on: exception.raised, if: "${ exception.type in ['delay_customs', 'held'] }" }
+on: { exception.closed: { cancel: it moves again } }
+declare:
+  events:
+    broker.answered: { data: { case: string, papers: [string] }, about: { exception: case } }
+  operations:
+    broker.ask: { input: { case: string }, output: { ref: string } }
+    broker.send: { input: { ref: string, papers: [string] } }
+steps:
+  ask: { call: broker.ask, with: { case: "${ exception.id }" }, undo: none }
+  answered:
+    needs: ask
+    await: broker.answered
+    within: 1 business day
+    late: [{ escalate: customs-lead }, { after: 2 business days, step: by_hand }]
+  by_hand:
+    task: { role: customs-desk, form: { papers: [string] } }
+    within: 1 business day
+    late: { escalate: customs-lead }
+  papers:
+    needs_any: [answered, by_hand]
+    call: broker.send
+    with:
+      ref: ${ steps.ask.output.ref }
+      papers: "${ steps.answered.status == 'succeeded' ? steps.answered.output.papers : ['by hand'] }"
+    undo: none
+  settle: { needs: papers, emit: exception.close, data: { action: retry } }
+"""
+    assert check(text, CATALOGUE)[1] == []
+
+
 def test_what_is_fine_has_no_problems():
     assert told('a: { call: erp.read }\nb: { needs: a, set: { x: "${ steps.a.status }" } }')[1] == []
 

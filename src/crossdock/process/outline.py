@@ -71,6 +71,10 @@ def certain(steps: dict[str, Any], on: Any) -> dict[str, frozenset[str]]:
                 found.add(other)
                 if other not in called:  # one that is skipped because nobody called for it needed nothing
                     found |= needed(other)
+        either = parts[name].get("needs_any") or ()
+        either = [either] if isinstance(either, str) else either
+        if either and all(other in parts for other in either):  # the one that has ended had started
+            found |= set.intersection(*(needed(other) for other in either))
         if name in causes and name not in at_any_time:  # what it takes the place of had started
             found |= set.intersection(*(needed(cause) for cause in causes[name]))
         return found

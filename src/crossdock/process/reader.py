@@ -68,6 +68,9 @@ class Reader(Names):
         super().__init__(source, catalogue)
         self._scope = self._here = Scope("document", DYN, {})
         self._certain: dict[str, frozenset[str]] = {}
+        self._key: frozenset[tuple[str, ...]] = (
+            frozenset()
+        )  # what the key is made of is there, or no run begins
         self._document = ""
 
     def read(self) -> Process | None:
@@ -91,19 +94,29 @@ class Reader(Names):
             return None
         self._scope = learn(self, document, steps, {name: kind or "" for name, kind in kinds.items()})
         self._certain = certain(steps, value.get("on"))
+        key = self._named_by(value.get("key"), variable_of(document))
         read = {name: self._step(name, raw, kinds[name] or "") for name, raw in steps.items()}
-        return self._process(value, document, {name: step for name, step in read.items() if step is not None})
+        found = {name: step for name, step in read.items() if step is not None}
+        return self._process(value, document, key, found)
 
     # -- the parts -------------------------------------------------------------------------------------
 
-    def _process(self, value: dict[str, Any], document: str, steps: dict[str, Step]) -> Process | None:
-        variable = variable_of(document)
-        environment = self._scope.environment()
+    def _named_by(self, value: Any, variable: str) -> Template | None:
+        """What names a run."""
         outer = self._scope.environment(only=(variable, "tenant"))
-        key = self.template(("key",), value.get("key") or "", outer, want=STRING)
+        key = self.template(("key",), value or "", outer, want=STRING)
+        if key is not None and len(key.expressions) == 1 and len(key.paths) == 1:
+            self._key = key.paths - key.probed
         if key is not None and not key.paths:
             mend = "name what tells documents apart: `key: ${ order.number }`"
             self.problem(("key",), "it is the same for every document", mend, warning=True)
+        return key
+
+    def _process(
+        self, value: dict[str, Any], document: str, key: Template | None, steps: dict[str, Step]
+    ) -> Process | None:
+        variable = variable_of(document)
+        environment = self._scope.environment()
         calendar = value.get("calendar")
         actions = ActionReader(self)
         text = self.source.text
@@ -202,7 +215,9 @@ class Reader(Names):
         given = document.type if document is not None else event.data if event is not None else DYN
         why = assignable(given, wanted, trusting=True) if wanted is not None else None
         if why and not (document is not None and document.nullable):
-            mend = f"say where it stands: `document: ${{ event. }}`, the {self._document}"
+            mend = (
+                f"start on an event that says it, or say where it stands: `document:`, the {self._document}"
+            )
             self.problem(path, f"what {on} says is not {self._document}: {why}", mend)
 
     def _measures(self, raw: Any) -> Iterator[Measure]:
@@ -228,7 +243,7 @@ class Reader(Names):
         self._here = self._scope.among(named | {name})
         scope = self._scope.knowing(self._certain[name] & named).among(named | {name})
         condition = self.condition((*path, "if"), value.get("if"), scope.environment())
-        scope = scope.where(condition)
+        scope = scope.where(condition).given(self._key)
         environment = scope.environment()
         for field, kinds in _OF_KIND.items():
             if field in value and kind not in kinds:

@@ -127,6 +127,9 @@ def _ended_before(process: Process, name: str, known: dict[str, set[str]]) -> se
             found.add(other)
             if other not in process.triggers:  # one that nobody called for has waited for nothing
                 found |= _ended_before(process, other, known)
+    if step.needs_any and all(other in process.steps for other in step.needs_any):
+        # whichever of them has ended, what that needs has
+        found |= set.intersection(*({o, *_ended_before(process, o, known)} for o in step.needs_any))
     causes = process.triggers.get(name)
     if causes:  # the step whose place it takes had started, so what that needs has ended
         found |= set.intersection(*(_ended_before(process, cause, known) for cause in causes))

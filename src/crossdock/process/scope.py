@@ -176,8 +176,12 @@ class Scope:
         there = condition.asserted if condition is not None else frozenset[tuple[str, ...]]()
         if not there:
             return self
+        return self.given(there)
+
+    def given(self, there: frozenset[tuple[str, ...]]) -> Scope:
+        """The same where something stands at these paths for certain."""
         other = copy.copy(self)
-        other._there = there  # noqa: SLF001 - a copy of itself
+        other._there = self._there | there  # noqa: SLF001 - a copy of itself
         return other
 
     def environment(

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from crossdock.expressions.check.messages import Messages
 from crossdock.expressions.check.rewrite import Rewritten
 from crossdock.expressions.errors import EvaluationError, ExpressionError, Missing
+from crossdock.expressions.functions import FUNCTIONS
 from crossdock.expressions.types import Record
 
+_MOST_TAKEN = 6  # forms of a function that a mend lists
 _RAW = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _OVERLOAD = re.compile(r"found no matching overload for '([^']+)' applied to '(.*)'")
 _FIELD = re.compile(r"undefined field '([^']+)' not found in struct '([^']+)'")
@@ -180,7 +182,9 @@ def _worded(raw: str, names: Names, text: str, offset: int) -> tuple[str, str]:
             if name in names.variables:
                 return f"{name!r} is no function", f"write {name}"
             if name in names.functions:
-                return f"{name!r} is no function of what stands before it", f"write {name}(...)"
+                if text[:offset].rstrip().endswith((f".{name}", ".")):
+                    return f"{name!r} is no function of what stands before it", f"write {name}(...)"
+                return f"{name} does not take so many values", _takes(name)
             return _unknown(f"function {name!r}", name, names.functions)
         if re.search(rf"\(([^(),]*,)?\s*{re.escape(name)}\s*(,|=>|->)", text):
             return f"unknown name {name!r}", "to go over a list, write x.exists(i, ...), all, filter or map"
@@ -235,7 +239,17 @@ def _overload(function: str, types: list[str], messages: Messages) -> tuple[str,
         return f"cannot look for {_article(words[0])} in {_article(words[1])}", ""
     if operator is not None:
         return _operation(operator, words)
-    return f"{function} does not take {_listed(words)}", ""
+    return f"{function} does not take {_listed(words)}", _takes(function)
+
+
+def _takes(name: str) -> str:
+    """What a function of ours takes."""
+    found = next((one for one in FUNCTIONS if one.name == name), None)
+    if found is None:
+        return ""
+    taken = [f"{name}({', '.join(str(param) for param in one.params)})" for one in found.overloads]
+    more = ", ..." if len(taken) > _MOST_TAKEN else ""
+    return f"it takes {', '.join(taken[:_MOST_TAKEN])}{more}"
 
 
 def _operation(operator: str, words: list[str]) -> tuple[str, str]:
