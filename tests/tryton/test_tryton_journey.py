@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,9 @@ async def test_four_orders_at_once_a_kill_and_a_lost_cursor_leave_each_document_
         first = min(range(ORDERS), key=lambda n: _delivered(orders[n]))
         back = _delivered(orders[first]) + timedelta(days=6)  # while others are still on their way
         orders[first] = replace(orders[first], returned=back)
+        await company.limit(
+            orders[first].erp["customer"], Decimal(1)
+        )  # so that somebody has to let it through
         await system.acts.connections.put(by, stage.connections(), where="test")
         url = await stack.enter_async_context(pages(system, port=0, fallback=True))
         await stage.prepare(orders, f"{url}/hooks/{system.tenant.name}")
@@ -109,6 +113,8 @@ async def test_four_orders_at_once_a_kill_and_a_lost_cursor_leave_each_document_
         assert found["returns_credited"] == 1
         assert found["ledger"]["invoiced"] == ORDERS
         assert tally.unanswered["erp"] > 0
+        approvals = await system.history.tasks(system.tenant, status=None)
+        assert orders[first].number in {one.key for one in approvals if one.step == "approve_credit"}
 
 
 def _delivered(order: DemoOrder) -> datetime:
