@@ -204,7 +204,7 @@ async def _refuse_used(system: System) -> None:
 
 
 def _addresses(sandbox: Partners) -> str:
-    return "  ".join(f"{name} {service['url']}" for name, service in sandbox.services.items())
+    return "  ".join(f"{name} {url}" for name, url in sandbox.addresses().items())
 
 
 def _say(json: bool, words: str) -> None:

@@ -51,6 +51,10 @@ class Partners:
             }
         return found
 
+    def addresses(self) -> dict[str, str]:
+        """Where each answers."""
+        return {name: str(service["url"]) for name, service in self.services.items()}
+
     def releases(self, orders: list[DemoOrder]) -> list[tuple[datetime, str]]:  # noqa: ARG002
         """The orders that somebody has to release, and when; the sandbox's ERP does it by itself."""
         return []

@@ -35,6 +35,10 @@ class OnTryton(Partners):
         """What `connections.yaml` would say of them."""
         return {**Partners.connections(self), "erp": self.house.connection()}
 
+    def addresses(self) -> dict[str, str]:
+        """Where each answers."""
+        return {**Partners.addresses(self), "erp": self.house.url}
+
     def releases(self, orders: list[DemoOrder]) -> list[tuple[datetime, str]]:
         """All orders: somebody confirms each in Tryton."""
         return [(order.released, order.number) for order in orders]
