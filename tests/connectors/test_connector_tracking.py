@@ -347,7 +347,9 @@ def suite(name: str, answer: str, notices: dict[str, int], **data: str) -> type[
         del milestone["kind"]
 
     class Suite(Conformance):
-        pass
+        def test_every_operation_has_an_example(self) -> None:
+            """The others are shown where labels are bought."""
+            assert {one.operation for one in self.examples} == {"track"}
 
     Suite.connector = connector(name)
     Suite.settings = {}

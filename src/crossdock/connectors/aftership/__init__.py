@@ -18,6 +18,7 @@ connector = Connector(
     settings=SETTINGS,
     secrets=SECRETS,
     sign_in=secret_headers({"as-api-key": "{key}"}),
+    health=requests.health,
     limits=Limits(rate=10),
     operations=(Operation(name="track", do=requests.track),),
     events=REPORTS,

@@ -17,3 +17,8 @@ def track(data: Mapping[str, Any], context: Context) -> Generator[Request, Respo
         query={"tracking_numbers": data["tracking_number"]},
     )
     return {"milestones": replies.tracked(response, context.settings.get("zone", ""))}
+
+
+def health(_: Any, context: Context) -> Generator[Request, Response, None]:
+    """It answers and lets us in."""
+    yield Request("GET", path("/tracking/{version}/couriers", version=context.settings["version"]))

@@ -12,14 +12,20 @@ connector = Connector(
     name="dhl",
     title="DHL",
     version="1",
-    doc="Express parcels worldwide, and tracking of every division. The push signs nothing: subscribe with "
-    "ApiKeyAuthentication and the header X-Crossdock-Token.",
-    serves=("carrier",),
+    doc="Express labels within a country, and tracking of every division. A label asked for twice is made "
+    "twice, so an unknown outcome goes to a person; labels cannot be cancelled. The push signs nothing: "
+    "subscribe with ApiKeyAuthentication and the header X-Crossdock-Token.",
+    serves=("carrier", "tms"),
     settings=SETTINGS,
     secrets=SECRETS,
     sign_in=requests.sign_in,
+    health=requests.health,
     limits=Limits(concurrency=4),
-    operations=(Operation(name="track", do=requests.track),),
+    operations=(
+        Operation(name="rate", system="tms", do=requests.rate),
+        Operation(name="book", do=requests.book, idempotency="none"),
+        Operation(name="track", do=requests.track),
+    ),
     events=REPORTS,
     webhook=Webhook(
         signature=Scheme(kind="shared", header="X-Crossdock-Token"),

@@ -12,13 +12,20 @@ connector = Connector(
     name="easypost",
     title="EasyPost",
     version="1",
-    doc="Rates, labels and tracking of many carriers. Events carry the whole tracker.",
-    serves=("carrier",),
+    doc="Rates, labels and tracking of many carriers, one package a label. It is found "
+    "by our key. Events carry the whole tracker.",
+    serves=("carrier", "tms"),
     settings=SETTINGS,
     secrets=SECRETS,
     sign_in=requests.sign_in,
+    health=requests.health,
     limits=Limits(concurrency=8),
-    operations=(Operation(name="track", do=requests.track),),
+    operations=(
+        Operation(name="rate", system="tms", do=requests.rate),
+        Operation(name="book", do=requests.book, idempotency="find", find=requests.find),
+        Operation(name="void", do=requests.void, idempotency="natural"),
+        Operation(name="track", do=requests.track),
+    ),
     events=REPORTS,
     webhook=Webhook(
         signature=Scheme(

@@ -13,13 +13,20 @@ connector = Connector(
     name="fedex",
     title="FedEx",
     version="1",
-    doc="Express, ground and freight. Pushes come in any order and have no id: their content names them.",
-    serves=("carrier",),
+    doc="Express, ground and freight. A label asked for twice is made twice, so an unknown outcome goes to a "
+    "person. Pushes come in any order and have no id: their content names them.",
+    serves=("carrier", "tms"),
     settings=SETTINGS,
     secrets=SECRETS,
     sign_in=client_credentials("/oauth/token"),
+    health=requests.health,
     limits=Limits(concurrency=8),
-    operations=(Operation(name="track", do=requests.track),),
+    operations=(
+        Operation(name="rate", system="tms", do=requests.rate),
+        Operation(name="book", do=requests.book, idempotency="none"),
+        Operation(name="void", do=requests.void, idempotency="natural"),
+        Operation(name="track", do=requests.track),
+    ),
     events=REPORTS,
     webhook=Webhook(
         signature=Scheme(kind="hmac", header="fdx-signature"),

@@ -13,13 +13,20 @@ connector = Connector(
     name="shippo",
     title="Shippo",
     version="1",
-    doc="Rates, labels and tracking of many carriers. Its events repeat and have no id.",
-    serves=("carrier",),
+    doc="Rates, labels and tracking of many carriers. A label is found among the latest 500. Its "
+    "events repeat and have no id.",
+    serves=("carrier", "tms"),
     settings=SETTINGS,
     secrets=SECRETS,
     sign_in=secret_headers({"Authorization": "ShippoToken {token}", "SHIPPO-API-VERSION": "2018-02-08"}),
+    health=requests.health,
     limits=Limits(concurrency=8),
-    operations=(Operation(name="track", do=requests.track),),
+    operations=(
+        Operation(name="rate", system="tms", do=requests.rate),
+        Operation(name="book", do=requests.book, idempotency="find", find=requests.find),
+        Operation(name="void", do=requests.void, idempotency="natural"),
+        Operation(name="track", do=requests.track),
+    ),
     events=REPORTS,
     webhook=Webhook(
         signature=Scheme(kind="timestamped", header="Shippo-Auth-Signature"),

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crossdock.connect.contract import Happening, Notice, Response
+from crossdock.connect.contract import said as _said
 from crossdock.connectors._payload import Part, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, milestones, place
 from crossdock.connectors._words import told, words
 from crossdock.connectors._zones import Moment, moment
-from crossdock.errors import Refused
+from crossdock.errors import Refused, UnknownOutcome
 
 _WORDS = "crossdock.connectors.ups"
 _DUE = ("RDD", "SDD")  # rescheduled before scheduled
@@ -32,6 +33,15 @@ def told_by_webhook(notice: Notice) -> list[Happening]:
 def tracked(response: Response, zone: str) -> list[dict[str, Any]]:
     """The milestones in an answer of Track."""
     return milestones(words(_WORDS), seen(Part(response.json()), zone))
+
+
+def said(response: Response) -> tuple[str, str]:
+    """Code and words of a refusal, which UPS puts below `response`."""
+    try:
+        errors = Part(response.json())["response"].each("errors")
+        return next(((one.text("code"), one.text("message")) for one in errors), _said(response))
+    except (Refused, UnknownOutcome):
+        return _said(response)
 
 
 def delivery_id(notice: Notice) -> str:

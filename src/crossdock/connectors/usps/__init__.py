@@ -13,13 +13,20 @@ connector = Connector(
     name="usps",
     title="USPS",
     version="1",
-    doc="Mail and parcels of the United States. Its push is taken by a secret in the address.",
-    serves=("carrier",),
+    doc="Mail and parcels of the United States, one package a label. Its push is taken by a secret in the "
+    "address.",
+    serves=("carrier", "tms"),
     settings=SETTINGS,
     secrets=SECRETS,
     sign_in=client_credentials("/oauth2/v3/token"),
+    health=requests.health,
     limits=Limits(concurrency=4),
-    operations=(Operation(name="track", do=requests.track),),
+    operations=(
+        Operation(name="rate", system="tms", do=requests.rate),
+        Operation(name="book", do=requests.book, idempotency="key"),
+        Operation(name="void", do=requests.void, idempotency="natural"),
+        Operation(name="track", do=requests.track),
+    ),
     events=REPORTS,
     webhook=Webhook(
         signature=Scheme(kind="shared", query="secret"),
