@@ -35,6 +35,9 @@ LOOKS = {
     "connections.checked",
     "explain.explain",
     "explain.roles",
+    "events.sealed",
+    "personal.state",
+    "personal.erased",
 }
 DEEDS = {
     "tasks.decide": lambda do, by, w: do.tasks.decide(by, w.task, "approved", seen=w.seen),
@@ -78,6 +81,10 @@ DEEDS = {
     "people.reset": lambda do, by, w: do.people.reset(by, "pia-2"),
     "providers.put": lambda do, by, w: do.providers.put(by, CORP),
     "providers.drop": lambda do, by, w: do.providers.drop(by, "old"),
+    "personal.begin": lambda do, by, w: do.personal.begin(by),
+    "personal.end": lambda do, by, w: do.personal.end(by),
+    "personal.find": lambda do, by, w: do.personal.find(by, "Nordwind"),
+    "personal.erase": lambda do, by, w: do.personal.erase(by, "customer/C-1", why="no"),
     "tenants.create": lambda do, by, w: do.tenants.create(by, "third"),
     "tenants.suspend": lambda do, by, w: do.tenants.suspend(by, "acme", why="no"),
     "tenants.resume": lambda do, by, w: do.tenants.resume(by, "acme"),
@@ -182,10 +189,14 @@ async def test_no_deed_is_done_without_the_right_and_each_attempt_is_recorded(to
             await deed(tower.acts, viewer, world)
         assert await everything(tower.database) == before, name
     await tower.audit.settle()
-    refused = await tower.audit.entries(tower.tenant, Filter(actor="eve"))
-    assert {entry.outcome for entry in refused.items} == {"refused"}
-    assert sum(entry.count for entry in refused.items) == len(DEEDS)
-    assert all(entry.why for entry in refused.items)
+    refused = [
+        entry
+        for actor in ("eve", "others")  # many different ones within a minute are counted by action
+        for entry in (await tower.audit.entries(tower.tenant, Filter(actor=actor))).items
+    ]
+    assert {entry.outcome for entry in refused} == {"refused"}
+    assert sum(entry.count for entry in refused) == len(DEEDS)
+    assert all(entry.why for entry in refused)
 
 
 @pytest.mark.parametrize("roles", [(), ("assistant",), ("partner:quayline",), ("auditor",)])
@@ -203,6 +214,7 @@ async def test_each_deed_that_is_done_stands_in_the_audit_with_who_did_it(tower,
     """Those that exclude each other are done on another day; what they note is noted alike."""
     by = someone(tower.tenant, "tenant-admin", "finance", id="bea")
     apart = {"deliveries.replay", "repairs.preview", "repairs.proceed", "runs.move", "events.release"}
+    apart |= {"personal.erase"}  # nothing of anybody is sealed here
     silent = {"connections.drop_secret"}  # there is none: nothing was done
     for name in sorted(set(DEEDS) - apart - silent):
         if name.startswith("tenants.") or name in ("events.dismiss", "runs.skip", "runs.redo", "runs.supply"):
