@@ -32,11 +32,14 @@ def sandbox() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
+    texts = {
+        folder.name: folder.joinpath("connector.yaml").read_text()
+        for folder in resources.files("crossdock.connectors").iterdir()
+        if folder.joinpath("connector.yaml").is_file()
+    }
+    extra = [from_yaml(text, file=f"{name}/connector.yaml") for name, text in texts.items()]
     found = Registry.discover()
-    if "postbox" in found.connectors:
-        return found
-    file = resources.files("crossdock.connectors").joinpath("postbox", "connector.yaml")
-    return Registry.discover(extra=[from_yaml(file.read_text(), file="connector.yaml")])
+    return Registry.discover(extra=[one for one in extra if one.name not in found.connectors])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
