@@ -64,7 +64,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def read(text: str) -> Process:
+def read(text: str, *_others: str) -> Process:
     """The process in `text`, against the operations of the benchmarks."""
     return load(text, _CATALOGUE)
 

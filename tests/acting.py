@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,14 @@ def acts_of(
     inbox: Inbox,
     library: Library,
     *,
-    read: Callable[[str], Process],
+    read: Callable[..., Process],
     registry: Registry,
     keys: Path,
     keeper: Keeper | None = None,
     audit: Audit | None = None,
+    problems: Callable[..., list[Any]] = lambda _texts, _others: [],
 ) -> Acts:
     """All deeds. `keys` is where the master key is made."""
-
-    def problems(texts: Mapping[str, str]) -> list[Any]:
-        return []
 
     audit = audit or Audit(database)
     masters = Masters(keys / "master.key")

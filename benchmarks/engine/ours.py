@@ -119,7 +119,7 @@ async def engine(stub_url: str, database_url: str) -> AsyncIterator[tuple[Databa
                 name: OperationShape(name=name) for name in (f"stub.step_{n}" for n in range(CALLS))
             }
             catalogue = canonical().including(operations=operations)
-            library = Library(database, lambda text: load(text, catalogue))
+            library = Library(database, lambda text, *_: load(text, catalogue))
             yield database, library, Worker(database, library, Stub(session))
     finally:
         await database.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -199,7 +198,7 @@ class System:
             tenants=Tenants(self.database, self.audit),
             audit=self.audit,
             read=self.installed.reopen,
-            check=self.installed.check,
+            check=lambda text, others: self.installed.beside(*others).check(text),
             address=self.settings.address,
         )
         graph = endpoint("/api/graphql", ground, self.policies, self.throttle, _asking(self))
@@ -267,7 +266,7 @@ class System:
 
     def problems(self, texts: Mapping[str, str]) -> list[Problem]:
         """Why processes that may run each other may not be published; warnings are none of that."""
-        return _problems(self.installed, texts)
+        return self.installed.problems(texts)
 
     async def connect_those_named(self) -> None:
         """Set the connections that the installation's file names, where there is one. Raises `Refused`."""
@@ -402,7 +401,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         identity=identity,
         subjects=subjects,
         read=installed.reopen,
-        problems=functools.partial(_problems, installed),
+        problems=installed.problems,
     )
     system = System(
         settings=settings,
@@ -438,7 +437,6 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         except CrossdockError as error:  # much can be done without them; a worker cannot
             system.locked = error
             log.warning("secrets.locked", error=error.message, where=error.where, mend=error.mend)
-        installed.expect(system.texts())
     return system
 
 
@@ -479,12 +477,6 @@ async def _tenant(database: Database, name: str, *, make: bool) -> Tenant:
         with contextlib.suppress(Conflict):  # another process that starts now was first
             return await database.create_tenant(name)
         return await database.tenant(name)
-
-
-def _problems(installed: Installed, texts: Mapping[str, str]) -> list[Problem]:
-    installed.learn(texts)
-    found = [problem for file, text in texts.items() for problem in installed.check(text, file)[1]]
-    return [problem for problem in found if problem.severity == "error"]
 
 
 def _yaml(path: Path) -> Mapping[str, Any]:

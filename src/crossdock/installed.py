@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 from crossdock.connect import Registry, catalogue, from_yaml
 from crossdock.errors import Refused
 from crossdock.process import Catalogue, Process, check
 from crossdock.process.catalogue import ProcessShape
 from crossdock.process.problems import NotAProcess, Problem
-from crossdock.process.publish import reopen, shape_of
+from crossdock.process.publish import name_in, named_in, reopen, shape_of
 
-_NAMED = re.compile(r"^process:[ \t]*[\"']?([a-z][a-z0-9_-]*)", re.MULTILINE)
+_MOST = 1000  # readings that are kept
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +32,18 @@ class _Read:
 
 @dataclass(slots=True)
 class Installed:
-    """Connectors, and the processes known by name: what the text of a process is checked against."""
+    """Connectors, and the processes known by name: what the text of a process is checked against.
+
+    Here, none are known but those of whoever works with files alone. The processes of a tenant are its own:
+    `beside` knows them as well.
+    """
 
     connectors: Registry
     catalogue: Catalogue = field(default_factory=Catalogue)
     # What was found good stays good while the processes that it names stay the same: reading takes a while.
     _good: dict[str, _Read] = field(default_factory=dict)
-    _unread: Mapping[str, str] = field(default_factory=dict)  # to be learnt with the first text that is read
+    _beside: dict[frozenset[str], Installed] = field(default_factory=dict)
+    _opened: dict[tuple[str, frozenset[str]], Process] = field(default_factory=dict)
 
     @classmethod
     def find(cls, *folders: Path) -> Installed:
@@ -51,16 +58,25 @@ class Installed:
         known = Registry.discover(extra=extra)
         return cls(connectors=known, catalogue=catalogue(known.connectors.values()))
 
-    def expect(self, texts: Mapping[str, str]) -> None:
-        """As `learn`, when the first text is read: much reads none, and learning takes a while."""
-        self._unread = texts
+    def beside(self, *texts: str) -> Installed:
+        """The same, where these processes are known by name: those of one tenant, and nobody else's.
+
+        What they are known to give and take follows from their texts; one with mistakes may give anything.
+        """
+        key = frozenset(texts)
+        found = self._beside.get(key)
+        if found is None:
+            found = Installed(self.connectors, self.catalogue, _good=self._good)
+            found.learn({str(n): text for n, text in enumerate(sorted(key))}, also_wrong=True)
+            _keep(self._beside, key, found)
+        return found
 
     def learn(self, texts: Mapping[str, str], *, also_wrong: bool = False) -> None:
         """Know processes by name, so that others may run them. Those that are none are left to `check`.
 
         `also_wrong`: one with mistakes is known by name all the same: who runs it is not told of them.
         """
-        named = {file: found.group(1) for file, text in texts.items() if (found := _NAMED.search(text))}
+        named = {file: name for file, text in texts.items() if (name := name_in(text))}
         known = self.catalogue.processes
         # They may run each other: until it is known what one is, any document will do for it.
         self._know({name: ProcessShape(name=name) for name in named.values() if name not in known})
@@ -85,17 +101,22 @@ class Installed:
     def _know(self, shapes: Mapping[str, ProcessShape]) -> None:
         self.catalogue = self.catalogue.including(processes=shapes)
 
+    def problems(self, texts: Mapping[str, str], others: Sequence[str] = ()) -> list[Problem]:
+        """Why processes that may run each other, and these others, may not be published; no warnings."""
+        found = replace(self.beside(*others))
+        found.learn(texts)
+        told = [problem for file, text in texts.items() for problem in found.check(text, file)[1]]
+        return [problem for problem in told if problem.severity == "error"]
+
     def check(self, text: str, file: str = "") -> tuple[Process | None, list[Problem]]:
         """The process, if it may be published, and every problem."""
-        self._learn_expected()
         read = self._good.get(text)
         if read is not None and read.named == self._named(text, read.process.name):
             return read.process, [replace(problem, file=file) for problem in read.warnings]
         process, problems = check(text, self.catalogue, file=file)
         if process is not None:
-            self._good[text] = _Read(
-                process=process, warnings=problems, named=self._named(text, process.name)
-            )
+            good = _Read(process=process, warnings=problems, named=self._named(text, process.name))
+            _keep(self._good, text, good)
         return process, problems
 
     def load(self, text: str, file: str = "") -> Process:
@@ -105,23 +126,38 @@ class Installed:
             raise NotAProcess(problem for problem in problems if problem.severity == "error")
         return process
 
-    def reopen(self, text: str) -> Process:
-        """A process that was published before."""
-        self._learn_expected()
-        read = self._good.get(text)
-        if read is not None and read.named == self._named(text, read.process.name):
-            return read.process
-        return reopen(text, self.catalogue)
+    def reopen(self, text: str, *others: str) -> Process:
+        """A process that was published before, among those that it may run.
 
-    def _learn_expected(self) -> None:
-        if self._unread:
-            texts, self._unread = self._unread, {}
-            self.learn(texts)
+        Where one of these has changed since, so that it fits no more, what it gives may be anything.
+        """
+        among = frozenset(named_in(text, others))
+        found = self.beside(*among) if among else self
+        read = self._good.get(text)
+        if read is not None and read.named == found._named(text, read.process.name):  # noqa: SLF001 - its own
+            return read.process
+        known = self._opened.get((text, among))
+        if known is None:
+            try:
+                known = reopen(text, found.catalogue)
+            except NotAProcess:
+                if not among:
+                    raise
+                known = reopen(text, self.catalogue)
+            _keep(self._opened, (text, among), known)
+        return known
 
     def _named(self, text: str, own: str) -> dict[str, ProcessShape]:
         """The other processes whose names are in a text."""
         known = self.catalogue.processes.items()
         return {name: shape for name, shape in known if name in text and name != own}
+
+
+def _keep(what: dict[K, V], key: K, value: V) -> None:
+    """Keep one more, and not more than so many: the oldest go."""
+    while len(what) >= _MOST:
+        what.pop(next(iter(what)))
+    what[key] = value
 
 
 def _same(one: ProcessShape, other: ProcessShape) -> bool:

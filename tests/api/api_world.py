@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -44,8 +43,9 @@ from crossdock.engine import (
     Worker,
 )
 from crossdock.errors import Refused
-from crossdock.process import canonical, check, load
-from crossdock.process.catalogue import OperationShape, ProcessShape
+from crossdock.installed import Installed
+from crossdock.process import canonical
+from crossdock.process.catalogue import OperationShape
 from crossdock.process.messages import CallEnded
 from crossdock.store import Clock, Database, Tenant
 
@@ -113,21 +113,6 @@ steps:
     late: { raise: delivery_late, severity: high }
 """
 
-_BASE = canonical()
-CATALOGUE = _BASE.including(
-    operations={
-        name: OperationShape(name=name, changes=name != "erp.check_credit")
-        for name in ("erp.check_credit", "wms.pick", "wms.unpick", "tms.book")
-    },
-    processes={"delivery": ProcessShape(name="delivery", document=_BASE.documents["Shipment"])},
-)
-
-
-@functools.cache
-def read(text: str):
-    """The process in `text`, against what these tests have installed."""
-    return load(text, CATALOGUE)
-
 
 def order(number: str, total: str = "100.00", **more: Any) -> Arrival:
     """The release of an order."""
@@ -163,6 +148,13 @@ READS = Connector(
     events=("shipment.delivered",),
     webhook=Webhook(signature=Scheme(kind="hmac", header="X-Sign"), translate=_understood, secret="hook"),
 )
+
+OPERATIONS = {
+    name: OperationShape(name=name, changes=name != "erp.check_credit")
+    for name in ("erp.check_credit", "wms.pick", "wms.unpick", "tms.book")
+}
+INSTALLED = Installed(Registry.of([READS]), canonical().including(operations=OPERATIONS))
+"""What is installed here: what was read once is not read again by the next test."""
 
 
 @dataclass
@@ -309,7 +301,7 @@ async def furnish(database: Database, library: Library, tenant: Tenant) -> None:
 @contextlib.asynccontextmanager
 async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncIterator[World]:
     """The API of that installation, served."""
-    library = Library(database, read)
+    library = Library(database, INSTALLED.reopen)
     clock = Clock(database)
     await clock.set(START, rate=0)
     await furnish(database, library, tenant)
@@ -318,7 +310,16 @@ async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncItera
     sealing = Sealing(database, Masters(keys / "master.key"))
     identity = Identity(database, audit, sealing)
     names = NameBook(database)
-    acts = acts_of(database, inbox, library, read=read, registry=Registry.of([READS]), keys=keys, audit=audit)
+    acts = acts_of(
+        database,
+        inbox,
+        library,
+        read=INSTALLED.reopen,
+        problems=INSTALLED.problems,
+        registry=INSTALLED.connectors,
+        keys=keys,
+        audit=audit,
+    )
     imports = Imports(database, names, acts, identity, audit)
     rules = Rules(key={}, tenant={}, address=None)
     ground = Ground(
@@ -332,8 +333,8 @@ async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncItera
         imports=imports,
         tenants=Tenants(database, audit),
         audit=audit,
-        read=read,
-        check=lambda text: check(text, CATALOGUE),
+        read=INSTALLED.reopen,
+        check=lambda text, others: INSTALLED.beside(*others).check(text),
     )
     api = app(ground)
     site = Starlette(

@@ -78,7 +78,7 @@ class Faulty:
 @contextlib.asynccontextmanager
 async def working(bench, connector):
     names = catalogue([connector])
-    library = Library(bench.database, lambda text: reopen(text, names))
+    library = Library(bench.database, lambda text, *_: reopen(text, names))
     calls = await bench.calls(connector)
     await library.publish(bench.tenant, PROCESS)
     inbox = Inbox(bench.database, library)

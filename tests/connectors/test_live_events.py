@@ -29,7 +29,7 @@ class Doors:
         catalogue = canonical()
         database = partners.database
         self.partners = partners
-        self.inbox = Inbox(database, Library(database, lambda text: reopen(text, catalogue)))
+        self.inbox = Inbox(database, Library(database, lambda text, *_: reopen(text, catalogue)))
         self.app = webhooks(database, self.inbox, partners.lines)
         self.poller = Poller(
             database, self.inbox, partners.lines, Calls(partners.lines, partners.wire), partners.registry

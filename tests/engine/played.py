@@ -23,7 +23,7 @@ SOON = 20.0  # seconds after which a test gives up waiting
 _CATALOGUE = canonical().including(operations={name: OperationShape(name=name) for name in OPERATIONS})
 
 
-def read(text: str):
+def read(text: str, *_others: str):
     """The process in `text`, against the operations of these tests."""
     return reopen(text, _CATALOGUE)
 

@@ -116,7 +116,7 @@ async def serve(app: Any) -> tuple[uvicorn.Server, asyncio.Task[None], str]:
 @pytest.fixture
 async def doors(database: Database, tenant: Tenant) -> AsyncIterator[Doors]:
     catalogue = canonical()
-    inbox = Inbox(database, Library(database, lambda text: reopen(text, catalogue)))
+    inbox = Inbox(database, Library(database, lambda text, *_: reopen(text, catalogue)))
     registry = Registry.of([CONNECTOR])
     keeps = Keeps()
     lines = Lines(database, registry, keeps)

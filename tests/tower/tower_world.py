@@ -117,7 +117,7 @@ CATALOGUE = _BASE.including(
 
 
 @functools.cache
-def read(text: str):
+def read(text: str, *_others: str):
     """The process in `text`, against what these tests have installed."""
     return load(text, CATALOGUE)
 

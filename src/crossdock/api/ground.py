@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -44,7 +44,8 @@ class Ground:
     tenants: Tenants
     audit: Audit
     read: Callable[[str], Process]  # compiles the text of a process
-    check: Callable[[str], tuple[Process | None, list[Problem]]]  # says what is wrong with one
+    # Says what is wrong with one, which may run those in the other texts.
+    check: Callable[[str, Sequence[str]], tuple[Process | None, list[Problem]]]
     address: str = ""  # where the pages are for who comes from outside; "" is where one asks
 
     async def call(self, request: Request) -> Call:

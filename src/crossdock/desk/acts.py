@@ -29,11 +29,12 @@ from crossdock.desk.house import Houses, Roles, Settings
 from crossdock.desk.keys import Keys
 from crossdock.desk.people import People, Providers
 from crossdock.desk.personal import Personal
-from crossdock.desk.processes import Problems, Processes, Read
+from crossdock.desk.processes import Problems, Processes
 from crossdock.desk.repairs import ManyRuns
 from crossdock.desk.runs import Runs
 from crossdock.desk.tasks import Tasks
 from crossdock.engine import Connections, History, Inbox, Library, Repairs
+from crossdock.engine.library import Read
 from crossdock.gateway import Quarantine
 from crossdock.store import Database
 

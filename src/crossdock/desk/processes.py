@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import LiteralString
 
 from crossdock.access import Principal, Resource
 from crossdock.desk.ground import Ground
 from crossdock.engine import Library
+from crossdock.engine.library import Read
 from crossdock.errors import NotFound
 from crossdock.process import Process
 from crossdock.process.problems import NotAProcess, Problem
+from crossdock.process.publish import name_in
+from crossdock.store import EngineTransaction
 
-Read = Callable[[str], Process]
-Problems = Callable[[Mapping[str, str]], list[Problem]]
+Problems = Callable[[Mapping[str, str], Sequence[str]], list[Problem]]
 
 _CURRENT: LiteralString = """
 select v.version, n.version as next, c.share
@@ -42,24 +44,40 @@ class Processes:
         `share` is the part of new runs that take it. Raises `NotAProcess` with all that stands against them.
         """
         await self._ground.policies.require(by, "process.publish", Resource(kind="process"))
-        found = self._problems(texts)
+        tenant = await self._ground.tenant(by)
+        others = await self._library.others(tenant, *texts.values())
+        found = self._problems(texts, others)
         if found:
             raise NotAProcess(found)
         # Of two with one name the later one counts: an own process replaces a packaged one.
-        current = {process.name: (process, text) for text in texts.values() for process in [self._read(text)]}
+        current = {name_in(text): text for text in texts.values()}
+        made = {name: self._read(text, *others, *_but(current, name)) for name, text in current.items()}
         for name in current:
             await self._ground.policies.require(by, "process.publish", _resource(name))
-        tenant = await self._ground.tenant(by)
-        for name, (process, text) in current.items():
+        new, notes = [], []
+        for name, text in current.items():
             before = await self._before(by, name)
-            after = {"version": process.version, "share": share}
+            after = {"version": made[name].version, "share": share}
             if before == after:
                 continue
-            last = self._ground.noted(
-                by, "process.publish", _resource(name), why=note, before=before, after=after
+            new.append(text)
+            notes.append(
+                self._ground.noted(
+                    by, "process.publish", _resource(name), why=note, before=before, after=after
+                )
             )
-            await self._library.publish(tenant, text, by=by.id, share=share, last=last)
-        return [process for process, _ in current.values()]
+
+        async def last(transaction: EngineTransaction) -> None:
+            for one in notes:
+                await one(transaction)
+
+        if new:
+            await self._library.publish_all(tenant, new, by=by.id, share=share, last=last)
+        return list(made.values())
+
+    async def others(self, by: Principal, text: str) -> list[str]:
+        """The texts of the tenant's processes that this one may run."""
+        return await self._library.others(await self._ground.tenant(by), text)
 
     async def roll_back(self, by: Principal, name: str, version: str, *, note: str = "") -> None:
         """Let new runs take an older version again, all of them."""
@@ -81,6 +99,10 @@ class Processes:
         if row["next"] is not None:
             return {"version": row["next"], "share": row["share"], "else": row["version"]}
         return {"version": row["version"], "share": 1.0}
+
+
+def _but(texts: Mapping[str, str], name: str) -> list[str]:
+    return [text for other, text in texts.items() if other != name]
 
 
 def _resource(name: str) -> Resource:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Protocol
 
 import msgspec
 
 from crossdock.errors import CrossdockError, NotFound
 from crossdock.process import Process
 from crossdock.process.calendar import Calendar
+from crossdock.process.publish import name_in
 from crossdock.process.turn import Plain, Reference
 from crossdock.store import Database, EngineTransaction, Last, Tenant
 
@@ -35,6 +36,34 @@ select t.tenant, t.name, t.suspended is not null as suspended, t.suspended_why,
 from unnest($1::int[]) as k(tenant)
 join crossdock.tenant t on t.tenant = any(array[k.tenant])
 """
+
+_VERSION: LiteralString = """
+insert into crossdock.process_version (tenant, name, version, source, published_by)
+values ($1, $2, $3, $4, $5)
+on conflict (tenant, name, version) do update set source = excluded.source returning id
+"""
+_CURRENT: LiteralString = """
+insert into crossdock.process_current as c (tenant, name, id) values ($1, $2, $3)
+on conflict (tenant, name) do update set
+  id = case when $4::real >= 1 then excluded.id else c.id end,
+  next_id = case when $4 >= 1 then null else excluded.id end,
+  share = case when $4 >= 1 then 0 else $4 end
+"""
+# By name: what is in a text and is no process does no harm.
+_OTHERS: LiteralString = """
+select c.name, v.source from crossdock.process_current c
+join crossdock.process_version v on v.tenant = c.tenant and v.id = c.id
+where c.tenant = $1 and not c.name = any($3::text[])
+  and exists (select from unnest($2::text[]) as t(text) where strpos(t.text, c.name) > 0)
+order by c.name
+"""
+
+
+class Read(Protocol):
+    """Compiles the text of a process, which may run those in the other texts."""
+
+    def __call__(self, text: str, *others: str) -> Process:
+        """Raises what reading raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +111,12 @@ class Shelf:
 class Library:
     """Processes and reference data by tenant, read from the database and kept."""
 
-    def __init__(self, database: Database, read: Callable[[str], Process]) -> None:
-        """`read` compiles the text of a process against all that is installed."""
+    def __init__(self, database: Database, read: Read) -> None:
+        """`read` compiles the text of a process against all that is installed, among others."""
         self._database = database
         self._read = read
         self._shelves: dict[int, Shelf] = {}
-        self._by_text: dict[str, Process] = {}
+        self._by_texts: dict[tuple[str, frozenset[str]], Process] = {}
 
     async def publish(
         self, tenant: Tenant, source: str, *, by: str = "", share: float = 1.0, last: Last | None = None
@@ -96,33 +125,46 @@ class Library:
 
         Gives the process and the number of its version. Raises what reading the text raises.
         """
-        process = self._read(source)
+        (made,) = await self.publish_all(tenant, [source], by=by, share=share, last=last)
+        return made
+
+    async def publish_all(
+        self,
+        tenant: Tenant,
+        sources: Sequence[str],
+        *,
+        by: str = "",
+        share: float = 1.0,
+        last: Last | None = None,
+    ) -> list[tuple[Process, int]]:
+        """The same with several that may run each other: all or none."""
+        made: list[tuple[Process, int]] = []
         async with self._database.engine() as transaction:
-            number: int = await transaction.value(
-                "insert into crossdock.process_version (tenant, name, version, source, published_by) "
-                "values ($1, $2, $3, $4, $5) on conflict (tenant, name, version) "
-                "do update set source = excluded.source returning id",
-                tenant.id,
-                process.name,
-                process.version,
-                source,
-                by,
-            )
-            await transaction.execute(
-                "insert into crossdock.process_current as c (tenant, name, id) values ($1, $2, $3) "
-                "on conflict (tenant, name) do update set "
-                "id = case when $4::real >= 1 then excluded.id else c.id end, "
-                "next_id = case when $4 >= 1 then null else excluded.id end, "
-                "share = case when $4 >= 1 then 0 else $4 end",
-                tenant.id,
-                process.name,
-                number,
-                share,
-            )
+            others = await others_of(transaction, tenant.id, *sources)
+            for source in sources:
+                process = self._read(source, *others, *(text for text in sources if text != source))
+                number: int = await transaction.value(
+                    _VERSION, tenant.id, process.name, process.version, source, by
+                )
+                await transaction.execute(_CURRENT, tenant.id, process.name, number, share)
+                made.append((process, number))
             if last is not None:
                 await last(transaction)
         self.shelf_of(tenant.id, tenant.name).read_at = -1e9
-        return process, number
+        return made
+
+    async def others(self, tenant: Tenant, *sources: str) -> list[str]:
+        """The texts of the tenant's processes that these may run, and that those may run in their turn.
+
+        Of all others there is a text with the name alone, so that a name that is nearly right can be told.
+        """
+        async with self._database.engine() as transaction:
+            found = await others_of(transaction, tenant.id, *sources)
+            named = {name_in(text) for text in (*sources, *found)}
+            rows = await transaction.fetch(
+                "select name from crossdock.process_current where tenant = $1 order by name", tenant.id
+            )
+        return found + [f"process: {row['name']}\n" for row in rows if row["name"] not in named]
 
     async def roll_back(self, tenant: Tenant, name: str, version: str, *, last: Last | None = None) -> None:
         """Let new runs take an older version again, all of them. Raises `NotFound`."""
@@ -256,9 +298,11 @@ class Library:
             )
             if source is None:
                 raise NotFound(f"there is no process version {number}", mend="see the versions")
-            process = self._by_text.get(source)  # tenants share templates
+            others = await others_of(transaction, tenant, source)
+            texts = (source, frozenset(others))  # tenants share templates
+            process = self._by_texts.get(texts)
             if process is None:
-                process = self._by_text[source] = self._read(source)
+                process = self._by_texts[texts] = self._read(source, *others)
             shelf.processes[number] = process
             shelf.by_content[process.name, process.version] = process
         return process
@@ -295,3 +339,14 @@ class Library:
                 {name: Calendar.parse(one, where=name) for name, one in content["calendars"].items()},
             )
         return reference
+
+
+async def others_of(transaction: EngineTransaction, tenant: int, *sources: str) -> list[str]:
+    """The texts of the tenant's current processes that are named in these, and in those in their turn."""
+    known, found, texts = [name_in(source) for source in sources], [], list(sources)
+    while texts:
+        rows = await transaction.fetch(_OTHERS, tenant, texts, known)
+        known += [row["name"] for row in rows]
+        texts = [row["source"] for row in rows]
+        found += texts
+    return found

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from crossdock.errors import Refused
 from crossdock.process.catalogue import Catalogue, ProcessShape
 from crossdock.process.check import Check, uncertain_times
@@ -11,6 +14,25 @@ from crossdock.process.names import Names
 from crossdock.process.problems import NotAProcess, Problem
 from crossdock.process.reader import read
 from crossdock.process.source import Source
+
+_NAMED = re.compile(r"^process:[ \t]*[\"']?([a-z][a-z0-9_-]*)", re.MULTILINE)
+
+
+def name_in(text: str) -> str:
+    """The name that a text gives its process, right or wrong as the rest may be; "" where it gives none."""
+    found = _NAMED.search(text)
+    return found.group(1) if found else ""
+
+
+def named_in(text: str, others: Iterable[str]) -> list[str]:
+    """Of the texts of other processes: those that this one may run, and that these may in their turn."""
+    left = {name: other for other in others if (name := name_in(other)) != name_in(text)}
+    found, texts = [], [text]
+    while texts:
+        names = [name for name in left if any(name in one for one in texts)]
+        texts = [left.pop(name) for name in names]
+        found += texts
+    return found
 
 
 def check(text: str, catalogue: Catalogue, *, file: str = "") -> tuple[Process | None, list[Problem]]:

@@ -102,7 +102,8 @@ class Line(Given):
 async def check_process(call: Asked, given: Check) -> Response:
     """Say whether a text is a process that may be published, and what is wrong with it. Nothing is kept."""
     await call.allow_list("process.read")
-    process, problems = call.ground.check(given.source)
+    others = await call.ground.acts.processes.others(call.principal, given.source)
+    process, problems = call.ground.check(given.source, others)
     found = [
         pick(
             {
