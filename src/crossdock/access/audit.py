@@ -76,7 +76,10 @@ from head h
 returning number
 """
 
-
+# Where it is answered is for the door that took the key (`api.answers`).
+_DONE: LiteralString = """
+update crossdock.api_answer set done = $4 where tenant = $1 and principal = $2 and key = $3
+"""
 _ENTRIES: LiteralString = """
 select * from crossdock.audit
 where tenant = crossdock.tenant() and ($1::bigint is null or number < $1)
@@ -151,8 +154,12 @@ class Audit:
         before: Any = None,
         after: Any = None,
         tenant: int | None = None,
+        made: str = "",
     ) -> None:
         """Add an entry in the transaction of the act; call it last there: it holds up the tenant's others.
+
+        An act that was asked with an idempotency key is noted as done with it: `made` is what it made, where
+        that is not the resource.
 
         It goes to the transaction's tenant; in one of the engine to `tenant`, else to the principal's.
         `action` is one of ACTIONS, or an act that needs no leave, as `system.started`. `before` and `after`
@@ -182,6 +189,9 @@ class Audit:
             tenant = principal.tenant
         if outcome == "refused" and not self._attempts.first(tenant, said):
             return
+        if outcome == "done" and principal.deed:
+            deed = (principal.tenant, principal.id, principal.deed, made or resource.id)
+            await transaction.execute(_DONE, *deed)
         await _add(transaction, tenant, said)
 
     async def entries(

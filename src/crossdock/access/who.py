@@ -22,7 +22,7 @@ class Principal:
     the tenant: shipped ones, and those that processes name for approvals and tasks. `behind` is the person
     whose key, link or delegation this is: whoever is kept from deciding twice is kept from it under all
     names. `tenant` is the only one whose things it may touch. `origin` says where from: an address, a
-    command line.
+    command line. `deed` names what is being asked, where whoever asks may ask the same again.
     """
 
     tenant: int
@@ -33,6 +33,7 @@ class Principal:
     scopes: frozenset[str] | None = None  # actions that a key is narrowed to; None: what its roles may
     behind: str = ""
     origin: str = ""
+    deed: bytes = b""  # what is asked, named by its idempotency key; b"" where it has none
 
     @property
     def person(self) -> str:

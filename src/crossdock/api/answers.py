@@ -6,8 +6,9 @@ is at work (409). Afterwards they get the stored answer, with `Idempotency-Repla
 something else is refused (422). Answers of the kind "not now" (5xx, 401, 403, 412, 428, 429) are not kept:
 the same may be tried again.
 
-A process that dies at work leaves a lease that runs out. Whoever asks then does it again: what an act puts
-into the inbox is named after the key, so that is not done twice either.
+A process that dies at work leaves a lease that runs out; then whoever asks again is at work. Each deed notes
+in its own transaction that it is done (`Audit.record`), so it is not done once more: what it has led to is
+read, and answered (`Call.done`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import LiteralString
 
 import msgspec
@@ -34,8 +36,9 @@ insert into crossdock.api_answer as a (tenant, principal, key, fingerprint, unti
 values (crossdock.tenant(), $1, $2, $3, statement_timestamp() + make_interval(secs => $4))
 on conflict (tenant, principal, key) do update
   set fingerprint = excluded.fingerprint, begun = excluded.begun, until = excluded.until, status = null
+    , done = case when a.status is null then a.done end
   where a.until < statement_timestamp() and (a.status is not null or a.fingerprint = excluded.fingerprint)
-returning 1
+returning done
 """
 _SEEN: LiteralString = """
 select fingerprint, status, headers, body from crossdock.api_answer
@@ -46,13 +49,20 @@ update crossdock.api_answer set status = $3, headers = $4, body = $5,
   until = statement_timestamp() + make_interval(hours => $6)
 where tenant = crossdock.tenant() and principal = $1 and key = $2
 """
+# What is not done may be tried again at once; what is done is answered to whoever asks again.
 _DROP: LiteralString = """
-delete from crossdock.api_answer where tenant = crossdock.tenant() and principal = $1 and key = $2
+delete from crossdock.api_answer
+where tenant = crossdock.tenant() and principal = $1 and key = $2 and done is null
+"""
+_LET_GO: LiteralString = """
+update crossdock.api_answer set until = statement_timestamp() - interval '1 second'
+where tenant = crossdock.tenant() and principal = $1 and key = $2
 """
 _TIDY: LiteralString = """
 delete from crossdock.api_answer where (tenant, principal, key) in (
   select tenant, principal, key from crossdock.api_answer
-  where tenant = crossdock.tenant() and until < statement_timestamp() limit 100)
+  where tenant = crossdock.tenant() and until < statement_timestamp()
+    and (status is not null or until < statement_timestamp() - make_interval(hours => $1)) limit 100)
 """
 
 
@@ -73,7 +83,7 @@ async def once(call: Call, body: bytes, answer: Callable[[], Awaitable[Response]
     who, key = call.principal.id, hashlib.sha256(key_of(call).encode()).digest()
     fingerprint = _fingerprint(call, body)
     async with call.look() as transaction:
-        taken = await transaction.value(_TAKE, who, key, fingerprint, LEASE_SECONDS)
+        taken = await transaction.row(_TAKE, who, key, fingerprint, LEASE_SECONDS)
         if taken is None:
             row = await transaction.row(_SEEN, who, key)
     if taken is None:
@@ -89,6 +99,8 @@ async def once(call: Call, body: bytes, answer: Callable[[], Awaitable[Response]
         headers["idempotency-replayed"] = "true"
         return Response(bytes(row["body"]), row["status"], headers)
     kept = False
+    call.principal = replace(call.principal, deed=key)
+    call.done = taken["done"]
     try:
         response = await answer()
         if response.status_code < 500 and response.status_code not in _AGAIN:
@@ -104,13 +116,14 @@ async def once(call: Call, body: bytes, answer: Callable[[], Awaitable[Response]
                     kept_body,
                     KEPT_HOURS,
                 )
-                await transaction.execute(_TIDY)
+                await transaction.execute(_TIDY, KEPT_HOURS)
             kept = True
         return response
     finally:
         if not kept:
             async with call.look() as transaction:
                 await transaction.execute(_DROP, who, key)
+                await transaction.execute(_LET_GO, who, key)
 
 
 def _fingerprint(call: Call, body: bytes) -> bytes:

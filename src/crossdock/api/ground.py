@@ -23,6 +23,7 @@ from crossdock.api.names import NameBook, Names
 from crossdock.api.problems import Changed, Unconditional
 from crossdock.api.throttle import Throttle
 from crossdock.desk import Acts
+from crossdock.desk import Asked as Told
 from crossdock.engine import Connections
 from crossdock.process import Process
 from crossdock.process.problems import Problem
@@ -70,6 +71,7 @@ class Call:
     tenant: Tenant
     principal: Principal
     names: Names
+    done: str | None = None  # what a request with this idempotency key has done before it could answer
     used: dict[str, tuple[str, int]] = field(default_factory=dict)  # names that were given: kind and number
 
     @property
@@ -88,6 +90,13 @@ class Call:
         """What names the deed of a request with an idempotency key, for acts; "" without one."""
         key = self.request.headers.get("idempotency-key", "").strip().strip('"')
         return _digest(f"{self.principal.id}\n{self.request.url.path}\n{key}") if key else ""
+
+    def asked(self) -> Told | None:
+        """What this request has asked of a run before, where it was killed before it answered."""
+        run, _, event = (self.done or "").partition(" ")
+        if not event:
+            return None
+        return Told(run=int(run), event=event, source=f"desk/{self.principal.id}", after=0, again=True)
 
     async def allow_list(self, action: str) -> None:
         """As `allow`, for a list: a partner may see one of what is its own. Raises `Forbidden`."""
@@ -127,8 +136,11 @@ class Call:
     def seen(self, tag: str, *, must: bool = True) -> None:
         """See that `If-Match` names what is there now. Raises `Changed`, and `Unconditional` without one.
 
-        An ETag holds for its thing in all views: what follows the dot is the view's.
+        An ETag holds for its thing in all views: what follows the dot is the view's. What is done already was
+        about what was seen.
         """
+        if self.done is not None:
+            return
         given = self.request.headers.get("if-match", "")
         if not given:
             if must:

@@ -146,12 +146,21 @@ class Ground:
         why: str = "",
         before: Any = None,
         after: Any = None,
+        made: str = "",
     ) -> Last:
         """The entry in the audit, to be made last in the transaction of the act."""
 
         async def last(transaction: EngineTransaction) -> None:
             await self.audit.record(
-                transaction, by, action, resource, why=why, before=before, after=after, tenant=by.tenant
+                transaction,
+                by,
+                action,
+                resource,
+                why=why,
+                before=before,
+                after=after,
+                tenant=by.tenant,
+                made=made,
             )
 
         return last
@@ -184,6 +193,7 @@ class Ground:
             resource or run.resource(),
             why=str(arrival.data.get("note") or arrival.data.get("reason") or ""),
             after={"event": arrival.id, "type": type_, **_told(arrival.data)},
+            made=f"{run.id} {arrival.id}",
         )
         receipt = await self.inbox.tell(tenant, run.id, arrival, last=last)
         return Asked(

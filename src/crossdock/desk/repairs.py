@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import LiteralString
 
 import msgspec
@@ -13,6 +14,7 @@ from crossdock.desk.tasks import excluded_from
 from crossdock.engine import Repairs
 from crossdock.engine.repair import Action, Cause, Progress
 from crossdock.errors import Forbidden, NotFound, Refused
+from crossdock.store import Last
 
 # The right that each needs, the same as of one run.
 RIGHTS = {
@@ -77,7 +79,11 @@ class ManyRuns:
         output = await self._ground.inbox.sealed_by_hand(tenant, action.output)
         action = msgspec.structs.replace(action, note=note, actor=by.actor(), output=output)
         after = {"act": action.act, "cause": msgspec.to_builtins(cause), "trial": trial, "rate": rate}
-        last = self._ground.noted(by, RIGHTS[action.act], resource, why=note, after=after)
+
+        def last(repair: int) -> Last:
+            about = replace(resource, id=str(repair))
+            return self._ground.noted(by, RIGHTS[action.act], about, why=note, after=after)
+
         return await self._repairs.begin(
             tenant, cause, action, by=by.id, trial=trial, rate=rate, seen=seen, last=last
         )

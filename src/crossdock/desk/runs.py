@@ -21,7 +21,7 @@ from crossdock.process.messages import (
     STEP_SKIP,
     STEP_SUPPLY,
 )
-from crossdock.store import Tenant
+from crossdock.store import Last, Tenant
 
 
 class Runs:
@@ -150,7 +150,12 @@ class Runs:
             action = Action(act="move", note=note_of(note), version=version, actor=by.actor())
             cause = Cause(runs=(found.id,), stopped=True)
             after = {"version": version or "the newest"}
-            last = self._ground.noted(by, "run.move", found.resource(), why=action.note, after=after)
+
+            def last(repair: int) -> Last:
+                return self._ground.noted(
+                    by, "run.move", found.resource(), why=action.note, after=after, made=str(repair)
+                )
+
             return await self._repairs.begin(tenant, cause, action, by=by.id, trial=1, last=last)
         wanted = version or await self._library.newest(tenant, found.process) or ""
         data = {"version": wanted, "note": note_of(note)}

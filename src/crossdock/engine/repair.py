@@ -15,7 +15,7 @@ A run that a broken decision has stopped has its events set aside; `release` let
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal, LiteralString
@@ -242,12 +242,13 @@ class Repairs:
         trial: int = 3,
         rate: float = 10.0,
         seen: int | None = None,
-        last: Last | None = None,
+        last: Callable[[int], Last] | None = None,
     ) -> Progress:
         """Freeze the set of that cause and send the first `trial`; the rest waits for `proceed`.
 
-        `rate` is runs a second of the real clock. `seen` is the count that a person was shown before.
-        Raises `Refused` when nothing has that cause, `Conflict` when it is not `seen` any more.
+        `rate` is runs a second of the real clock. `seen` is the count that a person was shown before. `last`
+        is done in the same transaction, about that repair. Raises `Refused` when nothing has that cause,
+        `Conflict` when it is not `seen` any more.
         """
         if not 0 < rate < inf:
             raise Refused(f"{rate} is no rate", mend="give runs a second, such as 10")
@@ -283,7 +284,7 @@ class Repairs:
                 [row["exception"] for row in found],
             )
             if last is not None:
-                await last(transaction)
+                await last(id_)(transaction)
         return Progress(
             id=id_, status="trial" if trial else "running", counted=len(found), sent=0, outcomes={}
         )

@@ -148,20 +148,24 @@ def _fate(call: Call, receipt: Receipt) -> dict[str, Any]:
 async def attach_event(call: Asked, event: str, given: Attach) -> Response:
     """Give a parked event to a run, which decides what comes of it."""
     number, run = call.number("parked", event), call.number("run", given.run)
-    await call.ground.acts.events.attach(call.principal, number, run)
+    if call.done is None:
+        await call.ground.acts.events.attach(call.principal, number, run)
     return call.answer({"outcome": "attached", "runs": [given.run]})
 
 
 @routes.post("/events/parked/{event}/dismiss", responses=_DONE)
 async def dismiss_event(call: Asked, event: str, given: Dismiss) -> Response:
     """Say that a parked event needs no run."""
-    await call.ground.acts.events.dismiss(call.principal, call.number("parked", event), note=given.note)
+    if call.done is None:
+        await call.ground.acts.events.dismiss(call.principal, call.number("parked", event), note=given.note)
     return call.answer({"outcome": "dismissed"})
 
 
 @routes.post("/events/quarantined/{event}/release", responses=_DONE)
 async def release_event(call: Asked, event: str) -> Response:
     """Let an event try again that was refused, after what stood against it was mended."""
+    if call.done is not None:
+        return call.answer({"outcome": "released"})
     receipt = await call.ground.acts.events.release(call.principal, call.number("quarantined", event))
     fate = _fate(call, receipt)
     return call.answer({"outcome": fate.pop("fate"), **fate})
@@ -170,6 +174,8 @@ async def release_event(call: Asked, event: str) -> Response:
 @routes.post("/events/unread/{delivery}/replay", responses=_DONE)
 async def replay_delivery(call: Asked, delivery: str) -> Response:
     """Read again what nobody could read, as if it came now; where that fails still, it stays."""
+    if call.done is not None:
+        return call.answer({"outcome": "read"})
     receipt = await call.ground.acts.deliveries.replay(call.principal, call.number("unread", delivery))
     value = {"outcome": receipt.outcome, "events": receipt.events}
     return call.answer(value | ({"reason": receipt.reason} if receipt.reason else {}))
@@ -179,5 +185,6 @@ async def replay_delivery(call: Asked, delivery: str) -> Response:
 async def dismiss_delivery(call: Asked, delivery: str, given: DismissUnread) -> Response:
     """Say that nobody needs what could not be read; it stays, with the reason."""
     number = call.number("unread", delivery)
-    await call.ground.acts.deliveries.dismiss(call.principal, number, reason=given.reason)
+    if call.done is None:
+        await call.ground.acts.deliveries.dismiss(call.principal, number, reason=given.reason)
     return call.answer({"outcome": "dismissed"})

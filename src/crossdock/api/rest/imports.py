@@ -208,7 +208,8 @@ async def read_report(call: Asked, import_: str, query: Annotated[Paged, Query()
 async def stop_import(call: Asked, import_: str) -> Response:
     """Send no more of it; what was sent stays sent."""
     row = await _found(call, import_)
-    await call.ground.imports.stop(call.tenant, call.principal, row["id"])
+    if call.done is None:
+        await call.ground.imports.stop(call.tenant, call.principal, row["id"])
     return call.answer(_shown(call, await _found(call, import_)))
 
 

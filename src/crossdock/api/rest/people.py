@@ -156,8 +156,10 @@ async def change_person(call: Asked, person: str, given: Roles) -> Response:
 )
 async def suspend_person(call: Asked, person: str, given: Because) -> Response:
     """Let a person in no more. Their sessions end, their keys fall silent."""
-    await _see(call, person)
-    return _told(call, await call.ground.acts.people.suspend(call.principal, person, note=given.note))
+    account = await _see(call, person)
+    if call.done is None:
+        account = await call.ground.acts.people.suspend(call.principal, person, note=given.note)
+    return _told(call, account)
 
 
 @routes.post(
@@ -167,8 +169,10 @@ async def suspend_person(call: Asked, person: str, given: Because) -> Response:
 )
 async def resume_person(call: Asked, person: str, given: Because) -> Response:
     """Let somebody in again who was shut out."""
-    await _see(call, person)
-    return _told(call, await call.ground.acts.people.resume(call.principal, person, note=given.note))
+    account = await _see(call, person)
+    if call.done is None:
+        account = await call.ground.acts.people.resume(call.principal, person, note=given.note)
+    return _told(call, account)
 
 
 @routes.post(

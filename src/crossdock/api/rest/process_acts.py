@@ -154,7 +154,10 @@ async def roll_back_process(call: Asked, process: str, given: RollBack) -> Respo
 async def stop_connection(call: Asked, connection: str, given: Stop) -> Response:
     """Let no call of a connection leave: they wait, in their order."""
     call.seen(connections.tag_of(await connections.found(call, connection)), must=False)
-    await call.ground.acts.connections.stop(call.principal, connection, deadlines_run=not given.stand_still)
+    if call.done is None:
+        await call.ground.acts.connections.stop(
+            call.principal, connection, deadlines_run=not given.stand_still
+        )
     one = await connections.found(call, connection)
     return call.answer(pick(connections.shown(one), ()), tag=connections.tag_of(one))
 
@@ -167,7 +170,8 @@ async def stop_connection(call: Asked, connection: str, given: Stop) -> Response
 async def start_connection(call: Asked, connection: str, given: Begin) -> Response:
     """Let its calls leave again, those that waited in their order, and so many a second."""
     call.seen(connections.tag_of(await connections.found(call, connection)), must=False)
-    await call.ground.acts.connections.start(call.principal, connection, drain_rate=given.drain_rate)
+    if call.done is None:
+        await call.ground.acts.connections.start(call.principal, connection, drain_rate=given.drain_rate)
     one = await connections.found(call, connection)
     return call.answer(pick(connections.shown(one), ()), tag=connections.tag_of(one))
 

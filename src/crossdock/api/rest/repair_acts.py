@@ -85,10 +85,11 @@ async def begin_repair(call: Asked, given: Begin) -> Response:
         (cause.process, cause.step, cause.exception, cause.connection, cause.error, cause.runs, cause.stopped)
     ):
         raise Refused("nothing is named", where="body.cause", mend="name what the runs have in common")
-    begun = await call.ground.acts.repairs.begin(
-        call.principal, cause, _action(given.action), trial=given.trial, rate=given.rate, seen=given.seen
-    )
-    name = call.names.name("repair", begun.id)
+    if call.done is None:
+        begun = await call.ground.acts.repairs.begin(
+            call.principal, cause, _action(given.action), trial=given.trial, rate=given.rate, seen=given.seen
+        )
+    name = call.names.name("repair", int(call.done) if call.done is not None else begun.id)
     row = await found(call, name)
     return call.answer(
         shown(call, row), 201, tag=tag_of(row), headers={"location": f"{PREFIX}/repairs/{name}"}
@@ -99,7 +100,8 @@ async def begin_repair(call: Asked, given: Begin) -> Response:
 async def proceed_repair(call: Asked, repair: str) -> Response:
     """Send the rest: the trial was right."""
     number = call.number("repair", repair)
-    await call.ground.acts.repairs.proceed(call.principal, number)
+    if call.done is None:
+        await call.ground.acts.repairs.proceed(call.principal, number)
     row = await found(call, repair)
     return call.answer(shown(call, row), tag=tag_of(row))
 
@@ -108,7 +110,8 @@ async def proceed_repair(call: Asked, repair: str) -> Response:
 async def stop_repair(call: Asked, repair: str) -> Response:
     """Send no more; what was sent stays sent."""
     number = call.number("repair", repair)
-    await call.ground.acts.repairs.stop(call.principal, number)
+    if call.done is None:
+        await call.ground.acts.repairs.stop(call.principal, number)
     row = await found(call, repair)
     return call.answer(shown(call, row), tag=tag_of(row))
 

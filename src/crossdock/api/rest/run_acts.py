@@ -17,6 +17,7 @@ from crossdock.api.rest import run as one
 from crossdock.api.rest import runs
 from crossdock.api.route import router
 from crossdock.desk import Asked as Told
+from crossdock.engine.repair import Progress
 from crossdock.errors import Conflict
 from crossdock.model import DOCUMENTS, parse_document, to_json
 from crossdock.model.documents import Invalid, Problem
@@ -148,7 +149,7 @@ _CHANGES = {"x-changes": "maybe"}
 async def retry_step(call: Asked, run: str, given: AtStep) -> Response:
     """Try again what failed at a step."""
     number, acts = await _of(call, run), call.ground.acts.runs
-    asked = await acts.retry(
+    asked = call.asked() or await acts.retry(
         call.principal, number, given.step, item=given.item, note=given.note, once=call.once()
     )
     return await outcome(call, asked)
@@ -158,7 +159,7 @@ async def retry_step(call: Asked, run: str, given: AtStep) -> Response:
 async def supply_step(call: Asked, run: str, given: Supply) -> Response:
     """Give the result of a step by hand."""
     number, acts = await _of(call, run), call.ground.acts.runs
-    asked = await acts.supply(
+    asked = call.asked() or await acts.supply(
         call.principal,
         number,
         given.step,
@@ -174,7 +175,7 @@ async def supply_step(call: Asked, run: str, given: Supply) -> Response:
 async def skip_step(call: Asked, run: str, given: Skip) -> Response:
     """Go on without a step."""
     number, acts = await _of(call, run), call.ground.acts.runs
-    asked = await acts.skip(
+    asked = call.asked() or await acts.skip(
         call.principal, number, given.step, item=given.item, note=given.note, once=call.once()
     )
     return await outcome(call, asked)
@@ -184,7 +185,9 @@ async def skip_step(call: Asked, run: str, given: Skip) -> Response:
 async def redo_step(call: Asked, run: str, given: Redo) -> Response:
     """Take a step back, and what depends on it, and do it again."""
     number, acts = await _of(call, run), call.ground.acts.runs
-    asked = await acts.redo(call.principal, number, given.step, note=given.note, once=call.once())
+    asked = call.asked() or await acts.redo(
+        call.principal, number, given.step, note=given.note, once=call.once()
+    )
     return await outcome(call, asked)
 
 
@@ -192,9 +195,8 @@ async def redo_step(call: Asked, run: str, given: Redo) -> Response:
 async def cancel_run(call: Asked, run: str, given: Cancel) -> Response:
     """Take back what a run did, newest first, and end it."""
     number, acts = await _of(call, run), call.ground.acts.runs
-    return await outcome(
-        call, await acts.cancel(call.principal, number, reason=given.reason, once=call.once())
-    )
+    asked = call.asked() or await acts.cancel(call.principal, number, reason=given.reason, once=call.once())
+    return await outcome(call, asked)
 
 
 @routes.post("/runs/{run}/close", responses=ASKED, openapi_extra=_CHANGES)
@@ -208,14 +210,14 @@ async def close_exceptions_of_run(call: Asked, run: str, given: Close) -> Respon
             number,
             given.step,
         )
-    if not rows:
+    asked = call.asked()
+    if not rows and asked is None:
         raise Conflict("nothing is open there", mend="see the exceptions of the run")
-    asked: Told | None = None
     for row in rows:
         asked = await call.ground.acts.exceptions.close(
             call.principal, row["id"], "close", note=given.note, once=call.once()
         )
-    assert asked is not None  # noqa: S101 - there was a row
+    assert asked is not None  # noqa: S101 - there was a row, or it was asked
     return await outcome(call, asked)
 
 
@@ -225,7 +227,8 @@ async def close_exceptions_of_run(call: Asked, run: str, given: Close) -> Respon
 async def release_run(call: Asked, run: str, given: Release) -> Response:
     """Let a run go on that a broken decision has stopped."""
     number = await _of(call, run)
-    await call.ground.acts.runs.release(call.principal, number, again=given.again)
+    if call.done is None:
+        await call.ground.acts.runs.release(call.principal, number, again=given.again)
     return call.answer({"run": run, "outcome": "done"})
 
 
@@ -233,9 +236,12 @@ async def release_run(call: Asked, run: str, given: Release) -> Response:
 async def move_run(call: Asked, run: str, given: Move) -> Response:
     """Let a run go on under another version of its process, where its history is valid under it."""
     number, acts = await _of(call, run), call.ground.acts.runs
-    begun = await acts.move(
-        call.principal, number, version=given.version or "", note=given.note, once=call.once()
-    )
+    begun: Told | Progress | None = call.asked()
+    if begun is None and call.done is None:
+        begun = await acts.move(
+            call.principal, number, version=given.version or "", note=given.note, once=call.once()
+        )
     if isinstance(begun, Told):
         return await outcome(call, begun)
-    return call.answer({"run": run, "outcome": "pending", "event": call.names.name("repair", begun.id)}, 202)
+    repair = call.names.name("repair", begun.id if begun is not None else int(call.done or 0))
+    return call.answer({"run": run, "outcome": "pending", "event": repair}, 202)

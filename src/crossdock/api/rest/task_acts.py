@@ -76,7 +76,7 @@ async def decide_task(call: Asked, task: str, given: Decide) -> Response:
     shown = task_shown(call, row)
     tag = tasks.tag_of(row, shown)
     call.seen(tag, must=given.seen is None and row["status"] == "open")
-    asked = await call.ground.acts.tasks.decide(
+    asked = call.asked() or await call.ground.acts.tasks.decide(
         call.principal,
         row["id"],
         given.decision,
@@ -93,7 +93,7 @@ async def close_exception(call: Asked, exception: str, given: CloseOne) -> Respo
     """Close an exception; try its step again, skip it or cancel the run besides."""
     row = await exceptions.found(call, exception)
     call.seen(exceptions.tag_of(row), must=False)
-    asked = await call.ground.acts.exceptions.close(
+    asked = call.asked() or await call.ground.acts.exceptions.close(
         call.principal, row["id"], given.action, note=given.note, once=call.once()
     )
     return await outcome(call, asked)

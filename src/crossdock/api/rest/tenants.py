@@ -123,7 +123,8 @@ async def read_tenant(call: Asked, tenant: str, query: Annotated[View, Query()])
 @routes.post("/tenants", status_code=201, responses={201: {"model": Tenant, "description": "Made"}})
 async def create_tenant(call: Asked, given: Create) -> Response:
     """Make a tenant."""
-    await call.ground.acts.tenants.create(call.principal, given.name, title=given.title, note=given.note)
+    if call.done is None:
+        await call.ground.acts.tenants.create(call.principal, given.name, title=given.title, note=given.note)
     row = await call.ground.tenants.find(given.name)
     value = pick(_shown(row), ())
     return call.answer(value, 201, tag=_tag(row), headers={"location": f"{PREFIX}/tenants/{given.name}"})
@@ -138,7 +139,8 @@ async def suspend_tenant(call: Asked, tenant: str, given: Reason) -> Response:
     """Let nothing in or out of a tenant, until it is resumed."""
     await call.allow("tenant.change")
     call.seen(_tag(await call.ground.tenants.find(tenant)), must=False)
-    await call.ground.acts.tenants.suspend(call.principal, tenant, why=given.why)
+    if call.done is None:
+        await call.ground.acts.tenants.suspend(call.principal, tenant, why=given.why)
     row = await call.ground.tenants.find(tenant)
     return call.answer(pick(_shown(row), ()), tag=_tag(row))
 
@@ -152,7 +154,8 @@ async def resume_tenant(call: Asked, tenant: str, given: Because) -> Response:
     """Let a tenant go on."""
     await call.allow("tenant.change")
     call.seen(_tag(await call.ground.tenants.find(tenant)), must=False)
-    await call.ground.acts.tenants.resume(call.principal, tenant, why=given.note)
+    if call.done is None:
+        await call.ground.acts.tenants.resume(call.principal, tenant, why=given.note)
     row = await call.ground.tenants.find(tenant)
     return call.answer(pick(_shown(row), ()), tag=_tag(row))
 
