@@ -70,9 +70,6 @@ async def test_what_makes_something_makes_one(world):
     assert "text" not in key
     assert [one["name"] for one in (await world.get("/keys"))["items"]].count("a tool") == 1
 
-    operator = await world.key_of("operator-admin")
-    tenant = await asked_again(world, "/tenants", {"name": "zeta"}, 201, key=operator)
-    assert tenant["name"] == "zeta"
     document = {"number": "SO-9", "total": {"amount": "10", "currency": "EUR"}}
     run = await asked_again(world, "/runs", {"process": "order", "document": document}, 201)
     assert [one["id"] for one in (await world.get("/runs?q=SO-9"))["items"]] == [run["id"]]

@@ -49,36 +49,46 @@ class Runs:
         )
         last = self._ground.noted(by, "run.start", resource, after={"event": once, "process": process})
         tenant = await self._ground.tenant(by)
-        await self._refuse_live(tenant, process, document, arrival)
+        key = await self._refuse_live(tenant, process, document, arrival)
         (receipt,) = await self._ground.inbox.put(tenant, [arrival], last=last)
         if receipt.fate not in ("routed", "duplicate"):
             raise Refused(
                 receipt.reason or f"nothing came of it: {receipt.fate}",
                 mend="see the processes and their documents",
             )
-        run = receipt.runs[0] if receipt.runs else 0
+        run = receipt.runs[0] if receipt.runs else await self._started(tenant, process, key, arrival)
         return Asked(run=run, event=once, source=arrival.source, after=0, again=receipt.fate == "duplicate")
 
-    async def _refuse_live(self, tenant: Tenant, process: str, document: Any, arrival: Arrival) -> None:
-        """A start for a key that is live would go to the live run, and start nothing."""
+    async def _started(self, tenant: Tenant, process: str, key: str, arrival: Arrival) -> int:
+        """The run that was started by what came before; 0 where it is gone."""
+        for row in await self._ground.history.find(tenant, key):
+            if (row.process, row.key) == (process, key):
+                lines = await self._ground.history.decided(tenant, row.id, 0)
+                if not lines or (lines[0].event.id, lines[0].event.source) == (arrival.id, arrival.source):
+                    return row.id
+        return 0
+
+    async def _refuse_live(self, tenant: Tenant, process: str, document: Any, arrival: Arrival) -> str:
+        """The key. A start for one that is live would go to the live run, and start nothing."""
         async with self._ground.database.engine() as transaction:
             shelf = await self._library.refresh(transaction, tenant.id)
             published = shelf.published.get(process)
             if published is None:
-                return  # the inbox says so
+                return ""  # the inbox says so
             found = await self._library.process(transaction, tenant.id, published.id)
         of_tenant = shelf.references[shelf.reference].tenant
         try:
             key = str(found.key.evaluate({found.variable: document, "tenant": of_tenant}))
         except EvaluationError:
-            return  # so does the inbox
+            return ""  # so does the inbox
         for row in await self._ground.history.find(tenant, key):
             if (row.process, row.key, row.ended) == (process, key, None):
                 if await self._ground.inbox.knows(tenant, arrival):
-                    return
+                    return key
                 raise Conflict(
                     f"a run of {process} for {key} is live already", mend=f"look at it: crossdock runs {key}"
                 )
+        return key
 
     async def cancel(self, by: Principal, run: int, *, reason: str, once: str = "") -> Asked:
         """Take back what was done, newest first, and end it. Raises `Conflict` where it has ended."""

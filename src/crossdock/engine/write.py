@@ -27,24 +27,25 @@ _WRITE: LiteralString = """
 with r as (
   update crossdock.run r
   set seq = k.seq, status = k.status, wake_at = k.wake_at, ended = k.ended, state = k.state, error = k.error,
-      changed = $1
+      changed = $1, carrier = k.carrier
   from unnest($2::int[], $3::bigint[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[],
-              $8::bytea[], $9::text[]) as k(tenant, run, seq, status, wake_at, ended, state, error)
+              $8::bytea[], $9::text[], $10::text[])
+    as k(tenant, run, seq, status, wake_at, ended, state, error, carrier)
   where r.tenant = any(array[k.tenant]) and r.id = any(array[k.run])
 ), h as (
   insert into crossdock.history (tenant, run, seq, at, type, event, records)
   select k.tenant, k.run, k.seq, $1, k.type, k.event, k.records
-  from unnest($10::int[], $11::bigint[], $12::int[], $13::text[], $14::bytea[], $15::bytea[])
+  from unnest($11::int[], $12::bigint[], $13::int[], $14::text[], $15::bytea[], $16::bytea[])
     as k(tenant, run, seq, type, event, records)
 ), e as (
   update crossdock.alias a set live = false
-  from unnest($16::int[], $17::bigint[]) as k(tenant, run)
+  from unnest($17::int[], $18::bigint[]) as k(tenant, run)
   where a.tenant = any(array[k.tenant]) and a.run = any(array[k.run]) and a.live is not false
 ), f as (
   update crossdock.outbox o set status = 'ready'
   from (
     select q.tenant, q.run, q.command
-    from (select distinct * from unnest($18::int[], $19::text[], $20::text[])
+    from (select distinct * from unnest($19::int[], $20::text[], $21::text[])
             as k(tenant, connection, lane)) k
     cross join lateral (
       select q.tenant, q.run, q.command from crossdock.outbox q
@@ -59,8 +60,8 @@ with r as (
     k.lane <> '' and (k.later or h.taken is not null or q.taken is not null) as behind,
     k.mine and n.name is not null and n.concurrency is null and n.rate is null and n.drain_rate is null
       and n.stopped is null and n.open_until is null as at_once
-  from unnest($21::int[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[], $27::bytea[],
-              $28::bool[], $29::bool[], $30::bool[], $31::bool[])
+  from unnest($22::int[], $23::bigint[], $24::text[], $25::text[], $26::text[], $27::text[], $28::bytea[],
+              $29::bool[], $30::bool[], $31::bool[], $32::bool[])
     as k(tenant, run, command, connection, lane, key, call, doubt, only_find, mine, later)
   left join crossdock.connection n on n.tenant = any(array[k.tenant]) and n.name = any(array[k.connection])
   left join lateral (
@@ -72,8 +73,8 @@ with r as (
 ), o as (
   insert into crossdock.outbox (tenant, run, id, token, owner, due, leased_until, doubt, withdrawn, status,
                                 command, connection, lane, key, call)
-  select c.tenant, c.run, c.id, c.id, case when c.at_once and not c.behind then $32::bigint end, $1,
-    case when c.at_once and not c.behind then clock_timestamp() + $33::interval end, c.doubt, c.only_find,
+  select c.tenant, c.run, c.id, c.id, case when c.at_once and not c.behind then $33::bigint end, $1,
+    case when c.at_once and not c.behind then clock_timestamp() + $34::interval end, c.doubt, c.only_find,
     case when c.behind then 'queued' when c.at_once then 'leased' else 'ready' end,
     c.command, c.connection, c.lane, c.key, c.call
   from c
@@ -164,7 +165,8 @@ class Columns:
         status = "held" if error is not None else state.status
         wake = None if error is not None else state.wake
         encoded, size = self.payloads.take_out_of_state(tenant, state)
-        self.runs.append((tenant, run, state.seq, status, wake, state.ended, encoded, error))
+        row = (tenant, run, state.seq, status, wake, state.ended, encoded, error, _carrier(state.document))
+        self.runs.append(row)
         if state.status in ENDED_RUN:
             self.ended.append((tenant, run))
         return size
@@ -236,7 +238,7 @@ class Columns:
         rows = await transaction.fetch(
             _WRITE,
             self.now,
-            *_columns(self.runs, 8),
+            *_columns(self.runs, 9),
             *_columns(self.history, 6),
             *_columns(self.ended, 2),
             *_columns(self.freed, 3),
@@ -290,3 +292,9 @@ class Columns:
 
 def _columns(rows: Sequence[Any], width: int) -> list[Any]:
     return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _carrier(document: Any) -> str | None:
+    """Who carries it out, as the document of a run names it."""
+    found = document.get("carrier") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else None

@@ -91,7 +91,7 @@ class Query:
             asked,
             "run.read",
             lambda transaction, place, most: runs.fetch(read.call, transaction, query, place, most),
-            lambda row: [row["id"]],
+            runs.place_of,
             run_of,
         )
 

@@ -96,7 +96,7 @@ def _routes(plural: str, kind: str, type_: str) -> APIRouter:
 
         listing = Listing(
             fetch=fetch,
-            place=lambda row: [row["id"]],
+            place=runs.place_of,
             show=lambda transaction, rows: _show(call, transaction, kind, rows, parts),
             names=NAMES,
             columns=COLUMNS,

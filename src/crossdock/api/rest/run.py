@@ -36,17 +36,6 @@ from crossdock.store import TenantTransaction
 routes = router("runs")
 
 
-class _Carried(msgspec.Struct):
-    carrier: Any = ""
-
-
-class _State(msgspec.Struct):
-    document: _Carried = msgspec.field(default_factory=_Carried)
-
-
-_carried = msgspec.json.Decoder(_State)
-
-
 class RunView(View):
     """How a run is shown."""
 
@@ -233,9 +222,8 @@ async def found(
 def about(call: Call, row: Row) -> dict[str, str]:
     """What a decision about a run knows of it; for a partner, whose it is."""
     found = {"process": row["process"], "status": row["status"]}
-    if call.partners and row["state"] is not None:
-        document = _carried.decode(row["state"]).document
-        found["partner"] = document.carrier if isinstance(document.carrier, str) else ""
+    if call.partners:
+        found["partner"] = row["carrier"] or ""
     return found
 
 

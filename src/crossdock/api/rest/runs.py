@@ -27,7 +27,7 @@ MOST_FOUND = 10_000  # runs that one number names
 
 _COLUMNS: LiteralString = """
   r.id, r.process, r.key, r.generation, r.status, r.seq, r.created, r.changed, r.ended, r.wake_at, r.parent,
-  r.error, r.version as version_id, v.version,
+  r.error, r.carrier, r.version as version_id, v.version,
   (select count(*)::int from crossdock.exception e
    where e.tenant = r.tenant and e.run = r.id and e.closed is null) as open_exceptions,
   (select count(*)::int from crossdock.task t
@@ -132,12 +132,17 @@ async def list_runs(call: Asked, query: Annotated[RunQuery, Query()]) -> Respons
     parts = await parts_of(call, query.expand, EXPAND)
     listing = Listing(
         fetch=lambda transaction, place, most: fetch(call, transaction, query, place, most),
-        place=lambda row: [row["id"]],
+        place=place_of,
         show=lambda transaction, rows: show(call, transaction, rows, parts),
         names=NAMES,
         columns=COLUMNS,
     )
     return await listing.answer(call, query)
+
+
+def place_of(row: Row) -> list[Any]:
+    """The place of a run in a list."""
+    return [row["id"], row["created"]]
 
 
 async def fetch(
@@ -155,10 +160,19 @@ async def fetch(
         numbers, kind = where.next(list(dict.fromkeys((query.q, query.q.upper())))), where.next(query.kind)
         with_, join = _HITS.format(numbers, kind), "join hits on hits.run = r.id"
     filters(call, query, where)
-    newest = query.sort == "-created"
-    if place is not None:
-        where.add("r.id < {}" if newest else "r.id > {}", place[0])
-    order = f"r.id {'desc' if newest else 'asc'}"
+    down = query.sort == "-created"
+    way, than = ("desc", "<") if down else ("asc", ">")
+    # Ids are given in the order in which runs are made. Asked for a time, the index by time is walked.
+    timed = query.created_from is not None or query.created_to is not None
+    if not (place and not down):  # what a place says already is not said twice: the planner takes it for more
+        where.maybe("r.created >= {}", query.created_from)
+    if not (place and down):
+        where.maybe("r.created < {}", query.created_to)
+    if place is not None and timed:
+        where.add(f"(r.created, r.id) {than} ({{}}::text::timestamptz, {{}})", place[1], place[0])
+    elif place is not None:
+        where.add(f"r.id {than} {{}}", place[0])
+    order = f"r.created {way}, r.id {way}" if timed else f"r.id {way}"
     from_ = _FROM.replace("from crossdock.run r", f"from crossdock.run r {join}", 1)
     sql = f"{with_} select {_COLUMNS} {from_}{where.sql} order by {order} limit {where.next(most)}"
     return await transaction.fetch(sql, *where.values)
@@ -180,29 +194,32 @@ async def parts_of(call: Call, expand: str | None, known: Sequence[str]) -> froz
 def own(call: Call, where: Where) -> None:
     """To a partner, its own runs alone: those whose document names it as the carrier."""
     if call.partners:
-        where.add(
-            "convert_from(r.state, 'UTF8')::json #>> '{{document,carrier}}' = any({}::text[])",
-            list(call.partners),
-        )
+        if len(call.partners) == 1:
+            where.add("r.carrier = {}", call.partners[0])
+        else:
+            where.add("r.carrier = any({}::text[])", list(call.partners))
 
 
 def filters(call: Call, query: RunQuery, where: Where) -> None:
     """What is asked of a run besides its numbers."""
     own(call, where)
-    if query.process:
+    if len(query.process) == 1:  # in the order of its index
+        where.add("r.process <> '' and r.process = {}", query.process[0])
+    elif query.process:
         where.add("r.process <> '' and r.process = any({}::text[])", query.process)
     if query.status:
         # Spelt out, so that the planner knows which of the partial indexes hold them.
         where.add(f"r.status in ({', '.join(repr(s) for s in query.status if s in get_args(RunStatus))})")
-        if not ENDED_RUN & set(query.status):
+        ended = ENDED_RUN & set(query.status)
+        if not ended:
             where.add("r.ended is null")
+        elif ended == set(query.status):
+            where.add("r.ended is not null")
     if query.parent is not None:
         where.add("r.parent = {}", call.number("run", query.parent))
     if query.stopped is not None:
         where.add("r.error is not null" if query.stopped else "r.error is null")
     where.maybe("v.version = {}", query.version)
-    where.maybe("r.created >= {}", query.created_from)
-    where.maybe("r.created < {}", query.created_to)
 
 
 async def show(
