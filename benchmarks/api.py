@@ -173,7 +173,9 @@ def median(taken: Taken) -> float:
 async def some_runs(station: Station, asked: int) -> list[str]:
     """Names of runs from all over the table."""
     book = await NameBook(station.database).of(station.tenant)
-    rows = await station.sql("select id from crossdock.run order by random() limit $1", asked)
+    rows = await station.sql(
+        "select id from crossdock.run where tenant = $1 order by random() limit $2", station.tenant.id, asked
+    )
     names = [book.name("run", row["id"]) for row in rows]
     return [names[n % len(names)] for n in range(asked)]
 
@@ -223,7 +225,7 @@ async def served(station: Station, *, guarded: bool) -> AsyncIterator[Any]:
             sealing=sealing,
             identity=identity,
             read=read,
-            problems=lambda _texts: [],
+            problems=lambda _texts, _others: [],
         )
         site = app(
             Ground(
@@ -234,11 +236,11 @@ async def served(station: Station, *, guarded: bool) -> AsyncIterator[Any]:
                 policies=policies,
                 acts=acts,
                 connections=connections,
-                imports=Imports(database, names, acts, identity.keys, audit),
+                imports=Imports(database, names, acts, identity, audit),
                 tenants=Tenants(database, audit),
                 audit=audit,
                 read=read,
-                check=lambda _text: (None, []),
+                check=lambda _text, _others: (None, []),
             )
         )
         by = Principal(tenant=station.tenant.id, id="bench", kind="human", roles=frozenset({"tenant-admin"}))
