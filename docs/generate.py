@@ -683,6 +683,8 @@ def carriers() -> str:
             parts.append(
                 f"## {name}\n\n" + _table(("of", "code", "meaning", "milestone", "why", "source"), rows)
             )
+    with (DOCS / "carriers_seen.csv").open(encoding="utf-8") as file_:
+        seen = list(csv.reader(file_))
     return _page(
         "Carriers' codes",
         """
@@ -701,6 +703,12 @@ def carriers() -> str:
         4. none: the milestone has `local_time` and no `time`, and says so in `origins`; its event has the
         latest instant that it can have been. A day alone is the end of that day at its place.
         """,
+        "## What was seen",
+        """
+        Recorded and published payloads of each sender that were read while its connector was written, and
+        what they became. What is refused are errors and answers that say that there is nothing.
+        """,
+        _table(seen[0], seen[1:]),
         *parts,
     )
 
