@@ -70,3 +70,14 @@ def test_a_connector_or_file_or_feed_that_is_not_there_is_named(crossdock: Comma
     assert crossdock("translate", "farrow", "none.json", "--json").status == 1
     assert crossdock("translate", "farrow", file, "--feed", "x", "--json").json["mend"] == "it has: events"
     assert crossdock("translate", "farrow").status == 2
+
+
+def test_what_contradicts_a_delivery_is_shown(crossdock: Command, place: Path) -> None:
+    track = json.loads(Path(payload("fedex", "track.json")).read_text())
+    (result,) = track["output"]["completeTrackResults"][0]["trackResults"]
+    result["scanEvents"].append({"date": "2026-03-06T08:00:00-05:00", "eventType": "IT"})
+    (place / "late.json").write_text(json.dumps(track))
+    *before, last = crossdock("translate", "fedex", "late.json", "--json").lines
+    assert (last["type"], last["contradicts"]) == ("shipment.in_transit", "delivered")
+    assert not any("contradicts" in event for event in before)
+    assert "contradicts the delivery" in crossdock("translate", "fedex", "late.json").out

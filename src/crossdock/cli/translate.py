@@ -20,6 +20,7 @@ from crossdock.gateway import translate as translated
 from crossdock.installed import Installed
 from crossdock.model import EXCEPTIONS
 from crossdock.model.codes import instant_text
+from crossdock.model.journey import journey
 
 _NOTHING = "it says nothing that concerns us"
 
@@ -88,15 +89,17 @@ def _read(connector: Connector, payload: bytes, file: Path, **given: Any) -> lis
 
 def _say(connector: Connector, events: Sequence[Arrival], *, json: bool) -> None:
     if json:
+        against = _contradicting(events)
         for event in events or ():
-            say_json(_cloud_event(event))
+            say_json(_cloud_event(event, contradicts=id(event.data) in against))
         if not events:
             say_json({"outcome": "ignored", "events": 0, "reason": _NOTHING})
         return
+    against = _contradicting(events)
     table(
         f"What {connector.title or connector.name} says",
         ["time", "event", "about", "milestone", "why", "told", "words"],
-        [_row(event) for event in events],
+        [_row(event, against=against) for event in events],
         empty=f"No event: {_NOTHING}.",
     )
     if not events:
@@ -104,8 +107,26 @@ def _say(connector: Connector, events: Sequence[Arrival], *, json: bool) -> None
     console.print(f"{len(events)} event{'s' if len(events) != 1 else ''}. With --json, all of each.")
 
 
-def _cloud_event(event: Arrival) -> dict[str, Any]:
-    """CloudEvents 1.0, structured; `exception` names the type of exception that it tells of."""
+def _contradicting(events: Sequence[Arrival]) -> set[int]:
+    """The data of those that say that goods still move which were delivered before, by identity."""
+    told_of: dict[str, list[Arrival]] = {}
+    for event in events:
+        if _milestone(event):
+            told_of.setdefault(str(event.data.get("tracking_number")), []).append(event)
+    found: set[int] = set()
+    for group in told_of.values():
+        by_milestone = {id(_milestone(event)): id(event.data) for event in group}
+        for step in journey([_milestone(event) for event in group]):
+            if step.contradicts:
+                found.add(by_milestone[id(step.milestone)])
+    return found
+
+
+def _cloud_event(event: Arrival, *, contradicts: bool) -> dict[str, Any]:
+    """CloudEvents 1.0, structured; `exception` names the type of exception that it tells of.
+
+    `contradicts` marks one that is told to have happened after a delivery that it cannot have followed.
+    """
     found: dict[str, Any] = {
         "specversion": "1.0",
         "id": event.id,
@@ -116,10 +137,12 @@ def _cloud_event(event: Arrival) -> dict[str, Any]:
     reason = _milestone(event).get("reason")
     if reason in EXCEPTIONS:
         found["exception"] = reason
+    if contradicts:
+        found["contradicts"] = "delivered"
     return {**found, "data": event.data}
 
 
-def _row(event: Arrival) -> list[str]:
+def _row(event: Arrival, *, against: set[int]) -> list[str]:
     milestone = _milestone(event)
     said = [milestone.get("code_told"), milestone.get("reason_told")]
     return [
@@ -127,7 +150,7 @@ def _row(event: Arrival) -> list[str]:
         event.type,
         " ".join(f"{kind}={value}" for kind, value in event.about.items()),
         milestone.get("code") or "",
-        milestone.get("reason") or "",
+        "contradicts the delivery" if id(event.data) in against else milestone.get("reason") or "",
         " ".join(word for word in said if word),
         milestone.get("text") or "",
     ]

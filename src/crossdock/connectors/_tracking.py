@@ -19,6 +19,7 @@ from crossdock.connect.contract import Happening
 from crossdock.connectors._words import Row, told
 from crossdock.connectors._zones import Moment
 from crossdock.model.codes import COUNTRIES, instant_text
+from crossdock.model.journey import journey
 
 Words = Mapping[tuple[str, str], Row]
 Place = Mapping[str, str]
@@ -150,8 +151,9 @@ def happenings(words: Words, seen: Iterable[tuple[Parcel, Sequence[Scan]]]) -> l
 
 
 def milestones(words: Words, seen: Iterable[tuple[Parcel, Sequence[Scan]]]) -> list[dict[str, Any]]:
-    """The milestones of a payload, oldest first, as `carrier.track` gives them."""
-    return [happening.data["milestone"] for happening in happenings(words, seen)]
+    """The milestones of a payload in the order in which they happened, as `carrier.track` gives them."""
+    told_ = [happening.data["milestone"] for happening in happenings(words, seen)]
+    return [dict(step.milestone) for step in journey(told_)]
 
 
 def day_end(when: Moment | None) -> dict[str, str]:
