@@ -27,7 +27,7 @@ from typer.models import ArgumentInfo, OptionInfo
 import crossdock
 from crossdock.api import described
 from crossdock.api.problems import STATUS
-from crossdock.cli import _app
+from crossdock.cli import everything
 from crossdock.connect import contract, contracts
 from crossdock.connect.declarative import grammar
 from crossdock.expressions import compile as compiling
@@ -216,8 +216,9 @@ def commands() -> dict[str, list[str]]:
 
 def _commands() -> Iterator[tuple[str, Any]]:
     """Every command, by what is typed: those of a group as `group command`."""
-    groups = [(f"{group.name} ", group.typer_instance) for group in _app.registered_groups]
-    for before, group in [("", _app), *groups]:
+    app = everything()
+    groups = [(f"{group.name} ", group.typer_instance) for group in app.registered_groups]
+    for before, group in [("", app), *groups]:
         assert group is not None
         for command in group.registered_commands:
             assert command.callback is not None

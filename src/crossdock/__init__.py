@@ -15,5 +15,5 @@ Who may do what, and who did it: access. Programs elsewhere speak to a server by
 
 Layers, low to high; each imports only those before it:
 errors, model, expressions, process, store, access, engine, connect, gateway | connectors, desk, api | tower |
-client, installed, assemble, demo, cli. The sandbox stands apart: it imports nothing of ours.
+client, installed, assemble, site, demo, cli. The sandbox stands apart: it imports nothing of ours.
 """

@@ -1,7 +1,7 @@
 """Settings become a running system: the only place that knows everything.
 
 opened     the database (embedded, or a server's), migrated; what is installed; the tenant; what it reads
-System     all of that; `worker()` and `pages()` are what a process may run besides
+System     all of that; `worker()`, and `crossdock.site`, are what a process may run besides
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,19 +18,13 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 import yaml
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.routing import Mount
 
 from crossdock.access import Policies, Principal, Resource
 from crossdock.access.audit import Audit
 from crossdock.access.audit_signer import Signer
-from crossdock.access.headers import Headers
+from crossdock.access.headers import is_loopback
 from crossdock.access.identity import Identity
 from crossdock.access.master import Masters
-from crossdock.access.opening import Opening
 from crossdock.access.redaction import Redaction
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
@@ -38,12 +32,7 @@ from crossdock.access.sessions import Sessions
 from crossdock.access.subjects import Subjects
 from crossdock.access.tenants import OPERATOR, Tenants
 from crossdock.access.who import EVERY_ROLE
-from crossdock.api import Ground, Imports, NameBook, nothing_here
-from crossdock.api import app as rest
-from crossdock.api.graphql import Asking, Persisted, endpoint
-from crossdock.api.graphql.measure import Bounds as QueryBounds
-from crossdock.api.limits import Bounds, Limits
-from crossdock.api.oauth import oauth
+from crossdock.api import Ground, Imports, NameBook
 from crossdock.api.throttle import Throttle
 from crossdock.api.throttle_redis import InRedis
 from crossdock.api.throttle_rules import Limit, Rules, limits_by_kind
@@ -53,13 +42,11 @@ from crossdock.desk import Acts
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.engine.personal import Personal, SealedCalls
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
-from crossdock.gateway import Poller, Quarantine, webhooks
+from crossdock.gateway import Poller, Quarantine
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process.problems import Problem
 from crossdock.settings import Settings, user
 from crossdock.store import Clock, Database, EmbeddedServer, Tenant, migrate
-from crossdock.tower import Person, app
-from crossdock.tower.doors import is_here, is_loopback, signed_in
 
 log = structlog.get_logger(__name__)
 
@@ -118,10 +105,6 @@ class System:
             origin=origin,
         )
 
-    async def shown(self, value: Any) -> Any:
-        """What was read, as whoever sits at the machine sees it: with personal data opened."""
-        return await self.personal.subjects.reveal(self.tenant.id, value)
-
     async def operator(self, origin: str) -> Principal:
         """The same, for all tenants: of the operator, whose tenant is made when it is first needed."""
         try:
@@ -167,26 +150,9 @@ class System:
             by = self.itself(platform.node())
             await self.audit.record(transaction, by, action, Resource(kind="worker"))
 
-    def site(self) -> Starlette:
-        """Pages, API and webhooks, to be served. Close `site.state.stream` before the server ends."""
-        hooks = webhooks(self.database, self.inbox, self.lines)
-        local = Person(principal=self.whoever("pages"))
-
-        tower = app(
-            database=self.database,
-            tenant=self.tenant,
-            acts=self.acts,
-            connections=self.connections,
-            repairs=self.repairs,
-            read=self.installed.reopen,
-            who=signed_in(self.identity, self.tenant, self._who_is_here(local)),
-            identity=None if self.settings.sign_in == "off" else self.identity,
-            address=self.settings.address,
-            zone=self.settings.zone,
-            title=self.tenant.name,
-        )
-
-        ground = Ground(
+    def api(self, *, address: str = "") -> Ground:
+        """What the API stands on. `address` is where its links lead; empty is where one asks."""
+        return Ground(
             database=self.database,
             names=self.names,
             identity=self.identity,
@@ -199,50 +165,8 @@ class System:
             audit=self.audit,
             read=self.installed.reopen,
             check=lambda text, others: self.installed.beside(*others).check(text),
-            address=self.settings.address,
+            address=address or self.settings.address,
         )
-        graph = endpoint("/api/graphql", ground, self.policies, self.throttle, _asking(self))
-        tokens = oauth(self.database, self.identity, self.settings.address)
-        site = Starlette(
-            routes=[
-                *tokens,
-                Mount("/hooks", hooks),
-                Mount("/api/v1", rest(ground)),
-                graph,
-                Mount("/", tower),
-            ],
-            middleware=[
-                Middleware(Headers),
-                Middleware(Opening, subjects=self.personal.subjects, policies=self.policies),
-                self._limits(),
-            ],
-            exception_handlers={HTTPException: nothing_here},
-        )
-        site.state.stream = tower.state.stream
-        return site
-
-    def _limits(self) -> Middleware:
-        """What the site takes at most, and at once."""
-        given = self.settings
-        bounds = Bounds(
-            body=given.largest_body,
-            imported=given.largest_import,
-            answer_within=given.answer_seconds,
-            reads=given.reads_at_once,
-            changes=given.changes_at_once,
-            hooks=given.webhooks_at_once,
-        )
-        return Middleware(Limits, bounds=bounds)
-
-    def _who_is_here(self, local: Person) -> Callable[[Request], Awaitable[Person | None]]:
-        """Who looks at pages where no session says so; see the setting `sign_in`."""
-
-        async def who(request: Request) -> Person | None:
-            if self.settings.sign_in == "off":
-                return local
-            return local if is_here(request) and await self.is_open() else None
-
-        return who
 
     async def is_open(self) -> bool:
         """Whether whoever sits here need not sign in: nobody has an account, and nobody else gets here."""
@@ -450,22 +374,6 @@ def _throttle(settings: Settings, database: Database) -> Throttle:
         database=database,
     )
     return Throttle(InRedis(settings.throttle_url) if settings.throttle_url else Shared(database), rules)
-
-
-def query_bounds(settings: Settings) -> QueryBounds:
-    """How much one query of the graph may be."""
-    return QueryBounds(
-        cost=settings.graphql_cost,
-        depth=settings.graphql_depth,
-        introspection=settings.graphql_introspection,
-    )
-
-
-def _asking(system: System) -> Asking:
-    """What one may ask of the graph."""
-    given = system.settings
-    persisted = Persisted(system.database, system.audit, only=given.graphql_persisted_only)
-    return Asking(bounds=query_bounds(given), persisted=persisted, seconds=given.graphql_seconds)
 
 
 async def _tenant(database: Database, name: str, *, make: bool) -> Tenant:

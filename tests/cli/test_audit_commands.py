@@ -74,13 +74,13 @@ def test_acts_are_listed_exported_and_verified_and_a_changed_byte_is_found(
     key = next(iter(crossdock("audit", "key", "--json").json.values()))
     assert crossdock("audit", "export", "--tenant", "acme", "--to", "acme.ndjson").status == 0
     assert crossdock("audit", "export", "--tenant", "acme", "--to", "acme.ndjson").status == 1
-    verified = crossdock("audit", "verify", "acme.ndjson", "--key", key, "--json")
+    verified = crossdock("audit", "verify", "acme.ndjson", "--public-key", key, "--json")
     assert (verified.status, verified.json["entries"]) == (0, 4)
     text = (here / "acme.ndjson").read_text()
     (here / "bad.ndjson").write_text(text.replace('"why":"unpaid"', '"why":"unpaie"'))
     bad = crossdock("audit", "verify", "bad.ndjson", "--json")
     assert (bad.status, bad.json["first"]["kind"], bad.json["first"]["number"]) == (1, "changed", 2)
-    assert crossdock("audit", "verify", "bad.ndjson", "--key", "x").status == 1
+    assert crossdock("audit", "verify", "bad.ndjson", "--public-key", "x").status == 1
     tamper(made[1], "update crossdock.audit set why = 'unpaie' where why = 'unpaid' and number = 2")
     bad = crossdock("audit", "verify", "--tenant", "acme", "--json")
     assert (bad.status, bad.json["first"]["number"]) == (1, 2)
@@ -124,5 +124,5 @@ def test_a_tenant_is_written_out_and_deleted_when_its_name_is_said_twice(
     assert proof["tables"]["tenant"] == last["tenant"]["rows"] == 1
     assert "gone" not in [one["name"] for one in crossdock("tenant", "list", "--json").lines]
     newest = crossdock("audit", "list", "--tenant", "operator", "--most", "1", "--json").json
-    assert (newest["on_id"], newest["why"]) == ("gone", "deleted: x")
+    assert (newest["on"], newest["why"]) == ("gone", "deleted: x")
     assert crossdock("audit", "verify", "--tenant", "operator").status == 0

@@ -263,7 +263,7 @@ def test_a_run_that_cannot_be_started(crossdock: Command, installed: str, place:
     assert run("[" * 100_000)["message"] == "this is nested too deep to be read"
     unfit = run(json.dumps({**ORDER, "nomber": "x", "number": 5}))
     assert unfit["message"].splitlines()[0] == "Order is refused for 2 reasons:"
-    assert (unfit["where"], unfit["mend"]) == (str(file), "see what fits: crossdock schema Order")
+    assert (unfit["where"], unfit["mend"]) == (str(file), "see what fits: crossdock schema")
     assert crossdock("runs", "--json").lines == []
 
 
@@ -318,10 +318,10 @@ NOT_THERE = [
     (["repair", "supply", "X"], "supply needs --output", "--output FILE, with the operation's output as JSON"),
     (["repair", "skip"], "nothing is named", "name a run, or a cause: --type or --connection"),
     (["repair", "release", "--type", "x"], "only a run that was stopped is released", "add --stopped"),
-    (["retry", "--progress", "9"], "there is no repair 9", "see the repairs"),
+    (["retry", "--progress", "9"], "there is no repair 9", "take an id that a list of the repairs gives"),
     (["replay", "X"], "no run is known by X", "see crossdock runs"),
-    (["connections", "--stop", "erp"], "there is no connection erp", "see the connections"),
-    (["connections", "--start", "erp"], "there is no connection erp", "see the connections"),
+    (["connections", "--stop", "erp"], "there is no connection erp", "take an id that a list of the connections gives"),
+    (["connections", "--start", "erp"], "there is no connection erp", "take an id that a list of the connections gives"),
     (["schema", "Ordr"], "there is no schema Ordr", "did you mean `Order`?"),
     (["check", "nothing.yaml"], "there is no such file", "name a process: a YAML file"),
 ]  # fmt: skip

@@ -48,7 +48,7 @@ def here(place: Path, played: tuple[Path, Any]) -> Path:
 
 def test_runs_are_listed_counted_and_filtered(crossdock: Command, here: Path) -> None:
     rows = crossdock("runs", "--json", "--most", "1000").lines
-    assert rows[0]["id"] > rows[-1]["id"]
+    assert rows[0]["created"] > rows[-1]["created"]
     orders = [row for row in rows if row["process"] == "order-to-cash"]
     assert len(orders) == ORDERS
     assert crossdock("runs", "--process", "order-to-cash", "--json").lines == orders

@@ -38,6 +38,9 @@ LOOKS = {
     "events.sealed",
     "personal.state",
     "personal.erased",
+    "people.list",
+    "keys.list",
+    "runs.replay",
 }
 DEEDS = {
     "tasks.decide": lambda do, by, w: do.tasks.decide(by, w.task, "approved", seen=w.seen),
@@ -119,6 +122,11 @@ FORMS = {
         for act in ("dismiss", "attach", "release", "replay", "drop")
     ],
     "/connections": [{"act": "stop", "connection": "erp"}, {"act": "start", "connection": "wms"}],
+    "/people": [
+        {"act": "invite", "email": "ann@acme.example", "role.viewer": "yes"},
+        *({"act": act, "person": "ann", "note": "no"} for act in ("roles", "suspend", "resume", "reset")),
+    ],
+    "/people/keys": [{"act": "key", "name": "shop", "role.viewer": "yes"}, {"act": "revoke", "key": "abc"}],
 }
 
 

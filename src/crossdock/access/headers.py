@@ -1,6 +1,8 @@
-"""The usual headers, on every answer of every door: pages, API, webhooks."""
+"""The usual headers, on every answer of every door: pages, API, webhooks; and whether a host is this one."""
 
 from __future__ import annotations
+
+import ipaddress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +19,14 @@ _ALWAYS = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
     (b"cache-control", b"no-store"),
 )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is of this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 class Headers:

@@ -21,6 +21,9 @@ from crossdock.api.throttle import Throttle, Throttled, address_of
 from crossdock.errors import Forbidden, NotProven
 from crossdock.store import Tenant
 
+WITHIN = "crossdock.within"
+"""In the scope of what is asked inside of the process: whose it is, as a door of its own has established it.
+No server puts anything there, so nothing that comes over a wire has it."""
 _LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN = ("same-origin", "none")  # what browsers say of requests of our own pages (Fetch Metadata)
 
@@ -33,6 +36,11 @@ async def entered(
     Raises `NotProven`, `Forbidden` for a change that may be forged, and `TooMany` for whoever asks, or
     guesses, too often or too much at once.
     """
+    within: tuple[Tenant, Principal] | None = scope.get(WITHIN)
+    if within is not None:
+        tenant, principal = within
+        asks(scope, tenant.id, principal)
+        return within
     client = scope.get("client")
     origin = client[0] if client else ""
     address = address_of(origin)

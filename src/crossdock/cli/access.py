@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from crossdock.access import ACTIONS
-from crossdock.access.policy_form import Role, Rules
-from crossdock.assemble import System
 from crossdock.cli.given import read_json
 from crossdock.cli.output import console, say_json, table
 from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Refused
-from crossdock.installed import read_text
+
+if TYPE_CHECKING:
+    from crossdock.access.policy_form import Role, Rules
+    from crossdock.assemble import System
+    from crossdock.client import Operator
 
 access = typer.Typer(help="Who may do what, and why.", no_args_is_help=True)
 
@@ -26,32 +28,30 @@ def explain(
     who: Annotated[str, typer.Argument(help="A person, key:ID or role:NAME")],
     action: Annotated[str, typer.Argument(help="An act, as run.cancel")],
     on: Annotated[
-        str, typer.Argument(metavar="[KIND/ID]", help="On this: run/7, task/ID, connection/erp")
+        str, typer.Argument(metavar="[KIND/ID]", help="On this: run/ID, task/ID, connection/erp")
     ] = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Say whether somebody may do something, why, and what it would need. Status 1 where they may not."""
 
-    async def act(system: System) -> bool:
-        found = await system.acts.explain.explain(system.whoever(ORIGIN), who, action, on)
-        verdict = found.verdict
-        allowed = verdict.allowed and not found.shut_out
-        why = f"{who} is shut out; else {verdict.why}" if found.shut_out else verdict.why
+    async def act(operator: Operator) -> bool:
+        found = await operator.explain(who, action, on=on)
         if json:
-            value = {"allowed": allowed, "why": why, "policies": verdict.policies, "needed": verdict.needed}
-            say_json({**value, "roles": sorted(found.who.roles), "about": dict(found.resource.attributes)})
-            return allowed
-        word = "[green]allowed[/green]" if allowed else "[red]not allowed[/red]"
-        console.print(f"{word}: {why}", highlight=False)
-        if verdict.policies:
-            console.print(f"  decided by: {', '.join(verdict.policies)}", highlight=False)
-        if verdict.needed:
-            console.print(f"  it needs one of the roles: {', '.join(verdict.needed)}", highlight=False)
-        console.print(f"  {who} has: {', '.join(sorted(found.who.roles)) or 'no role'}", highlight=False)
-        return allowed
+            say_json(msgspec.structs.asdict(found))
+            return found.allowed
+        word = "[green]allowed[/green]" if found.allowed else "[red]not allowed[/red]"
+        console.print(f"{word}: {found.why}", highlight=False)
+        if found.policies:
+            console.print(f"  decided by: {', '.join(found.policies)}", highlight=False)
+        if found.needed:
+            console.print(f"  it needs one of the roles: {', '.join(found.needed)}", highlight=False)
+        console.print(f"  {who} has: {', '.join(found.roles) or 'no role'}", highlight=False)
+        return found.allowed
 
-    if not with_system(directory, act, json=json):
+    if not ask(Where(directory=directory, url=url, key=key), act, json=json):
         raise SystemExit(1)
 
 
@@ -64,6 +64,8 @@ def roles(
     """List roles and what each may do. Any other role decides the tasks that ask for it, and nothing else."""
 
     async def act(system: System) -> None:
+        from crossdock.access import ACTIONS  # what it belongs to takes a while to import
+
         found = await system.acts.explain.roles(system.whoever(ORIGIN))
         if name is not None:
             found = [one for one in found if one.name == name]
@@ -102,6 +104,9 @@ def set_(
         raise typer.BadParameter("give --roles, --policies, or both")
 
     async def act(system: System) -> Rules:
+        from crossdock.access.policy_form import Rules  # these belong to what takes a while to import
+        from crossdock.installed import read_text
+
         before = await system.policies.rules(system.tenant.id)
         rules = Rules(
             version=before.version,
@@ -118,6 +123,8 @@ def set_(
 
 
 def _roles(given: Any, where: str) -> dict[str, Role]:
+    from crossdock.access.policy_form import Role  # what it belongs to takes a while to import
+
     try:
         found = msgspec.convert(given, dict[str, _Role])
     except msgspec.ValidationError as error:

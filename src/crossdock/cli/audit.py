@@ -5,24 +5,24 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
-from crossdock.access import Resource
-from crossdock.access.audit import Filter
-from crossdock.access.audit_export import entry_values, verify_lines
-from crossdock.access.audit_signer import key_name
-from crossdock.access.audit_verify import Report
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table, told
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.place import HERE, Directory, Json
 from crossdock.cli.tenant import write_lines
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Refused
-from crossdock.store import Tenant
+
+if TYPE_CHECKING:
+    from crossdock.access.audit_verify import Report
+    from crossdock.client import Operator
+    from crossdock.client.shapes import Verified
 
 audit = typer.Typer(help="Who did what, and whether that is still what was recorded.", no_args_is_help=True)
 
@@ -44,27 +44,32 @@ def list_(
     most: Annotated[int, typer.Option(help="So many entries", min=1, max=10_000)] = 50,
     tenant: _Of = None,
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """List acts, newest first."""
 
-    async def act(system: System) -> None:
+    async def act(operator: Operator) -> None:
         if outcome not in {None, "done", "refused", "failed"}:
             raise Refused(f"no act ends {outcome}", where="--outcome", mend="give done, refused or failed")
-        kind, _, id_ = (on or "").partition("/")
-        wanted = Filter(
-            actor=actor,
-            action=action,
-            on_kind=kind or None,
-            on_id=id_ or None,
-            outcome=outcome,  # type: ignore[arg-type] # one of the three, see above
-            since=since and since.replace(tzinfo=UTC),
-            until=until and until.replace(tzinfo=UTC),
-        )
-        page = await system.audit.entries(await _of(system, tenant), wanted, before, most=most)
+        found = [
+            entry
+            async for entry in operator.audit(
+                actor=actor,
+                action=action,
+                on=on,
+                outcome=outcome,
+                since=since and since.replace(tzinfo=UTC),
+                until=until and until.replace(tzinfo=UTC),
+                before=before,
+                most=most + 1,
+            )
+        ]
+        page, older = found[:most], found[most:]
         if json:
-            for entry in page.items:
-                say_json(entry_values(entry))
+            for entry in page:
+                say_json(msgspec.structs.asdict(entry))
             return
         table(
             "Audit",
@@ -75,44 +80,46 @@ def list_(
                     entry.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
                     f"{entry.actor} for {entry.behind}" if entry.behind else entry.actor,
                     entry.action,
-                    f"{entry.on_kind}/{entry.on_id}" if entry.on_id else entry.on_kind,
+                    f"{entry.on_kind}/{entry.on}" if entry.on else entry.on_kind,
                     entry.outcome if entry.count == 1 else f"{entry.outcome}, {entry.count} times",
                     entry.why,
                     entry.origin,
                 )
-                for entry in page.items
+                for entry in page
             ],
             empty="No act is like that.",
         )
-        if page.next is not None:
-            console.print(f"older ones: --before {page.next}")
+        if older:
+            console.print(f"older ones: --before {page[-1].number}")
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json, tenant=tenant)
 
 
 @audit.command()
 def verify(
     file: Annotated[Path | None, typer.Argument(help="An export, verified without any database")] = None,
-    key: Annotated[
-        str, typer.Option(help="Of an export: the public key to trust, as `audit key` tells")
+    trust: Annotated[
+        str, typer.Option("--public-key", help="Of an export: the key to trust, as `audit key` tells")
     ] = "",
     tenant: _Of = None,
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Find any entry, checkpoint or row of the history that is not what was recorded. Status 1 if one is."""
     if file is not None:
         with told(json=json):
-            report = _verified(file, key)
+            values = _values(_verified(file, trust))
     else:
 
-        async def act(system: System) -> Report:
-            await system.audit.settle()
-            return await system.audit.verify(await _of(system, tenant))
+        async def act(operator: Operator) -> Verified:
+            return await operator.verify_audit()
 
-        report = with_system(directory, act, json=json)
-    _tell(report, offline=file is not None, pinned=bool(key), json=json)
-    if not report.good:
+        found = ask(Where(directory=directory, url=url, key=key), act, json=json, tenant=tenant)
+        values = msgspec.to_builtins(found)
+    _tell(values, offline=file is not None, pinned=bool(trust), json=json)
+    if not values["good"]:
         raise SystemExit(1)
 
 
@@ -121,81 +128,84 @@ def export(
     to: Annotated[Path | None, typer.Option(help="Into this file, which must not exist yet")] = None,
     tenant: _Of = None,
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """Write the whole audit as lines of JSON, which verify by themselves. The export is recorded as well."""
 
-    async def act(system: System) -> None:
-        of = await _of(system, tenant)
-        who = replace(system.whoever(ORIGIN), tenant=of.id)
-        await system.policies.require(who, "audit.read", Resource(kind="audit"))
-        async with system.database.of(of) as transaction:
-            await system.audit.record(transaction, who, "audit.read", Resource(kind="audit"), why="export")
-        await system.audit.settle()
-        await write_lines(system.audit.export(of), to)
+    async def act(operator: Operator) -> None:
+        await write_lines(operator.export_audit(), to)
 
-    with_system(directory, act)
+    ask(Where(directory=directory, url=url, key=key), act, tenant=tenant)
 
 
 @audit.command("key")
-def key_(directory: Directory = HERE, json: Json = False) -> None:
+def key_(directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False) -> None:
     """Tell the public keys that sign. Keep them where whoever may change the audit cannot."""
 
-    async def act(system: System) -> None:
-        known = system.audit.keys()
+    async def act(operator: Operator) -> None:
+        known = await operator.audit_keys()
         if json:
-            say_json({name: base64.b64encode(public).decode() for name, public in known.items()})
+            say_json(known)
             return
-        rows = [(name, base64.b64encode(public).decode()) for name, public in known.items()]
-        table("Keys of the audit", ["name", "public key"], rows, empty="Nothing is signed yet.")
+        table("Keys of the audit", ["name", "public key"], known.items(), empty="Nothing is signed yet.")
 
-    with_system(directory, act, json=json)
-
-
-async def _of(system: System, name: str | None) -> Tenant:
-    return system.tenant if name is None else await system.database.tenant(name)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
-def _verified(file: Path, key: str) -> Report:
+def _verified(file: Path, trust: str) -> Report:
+    from crossdock.access.audit_export import verify_lines  # what it belongs to takes a while to import
+
     try:
         with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-            return verify_lines(lines, keys=_trusted(key))
+            return verify_lines(lines, keys=_trusted(trust))
     except OSError as error:
         raise Refused(f"this cannot be read: {error.strerror}", where=str(file), mend="name a file") from None
 
 
-def _trusted(key: str) -> Mapping[str, bytes] | None:
-    if not key:
+def _trusted(trust: str) -> Mapping[str, bytes] | None:
+    from crossdock.access.audit_signer import key_name  # what it belongs to takes a while to import
+
+    if not trust:
         return None
     try:
-        public = base64.b64decode(key, validate=True)
+        public = base64.b64decode(trust, validate=True)
     except binascii.Error:
         public = b""
     if len(public) != _PUBLIC:
         raise Refused(
-            "this is no public key", where="--key", mend="give one that `crossdock audit key` tells"
+            "this is no public key", where="--public-key", mend="give one that `crossdock audit key` tells"
         )
     return {key_name(public): public}
 
 
-def _tell(report: Report, *, offline: bool, pinned: bool, json: bool) -> None:
+def _values(report: Report) -> dict[str, Any]:
+    """What a file says, in the form in which a server tells it."""
+    first = None if report.first is None else asdict(report.first)
+    told = asdict(report)
+    del told["tenant"], told["last"]
+    return {"good": report.good, "first": first, **told}
+
+
+def _tell(report: Mapping[str, Any], *, offline: bool, pinned: bool, json: bool) -> None:
     if json:
-        first = None if report.first is None else asdict(report.first)
-        say_json({"good": report.good, "first": first, **asdict(report)})
+        say_json(report)
         return
-    for fault in report.faults:
-        console.print(f"[red]BAD[/red] {fault.kind}: {fault.what}", highlight=False)
-    if report.count > len(report.faults):
-        console.print(f"and {report.count - len(report.faults)} more")
-    if report.first is not None:
-        console.print(f"the first bad one: {report.first.what}", highlight=False)
-    counted = f"{report.entries} entries, {report.checkpoints} checkpoints"
-    word = "[green]good[/green]" if report.good else "[red]not what was recorded[/red]"
-    rows = "" if offline else f", {report.rows} rows of the history"
-    console.print(f"{word}: {counted}{rows}; signed until entry {report.signed}", highlight=False)
+    faults = report["faults"]
+    for fault in faults:
+        console.print(f"[red]BAD[/red] {fault['kind']}: {fault['what']}", highlight=False)
+    if report["count"] > len(faults):
+        console.print(f"and {report['count'] - len(faults)} more")
+    if report["first"] is not None:
+        console.print(f"the first bad one: {report['first']['what']}", highlight=False)
+    counted = f"{report['entries']} entries, {report['checkpoints']} checkpoints"
+    word = "[green]good[/green]" if report["good"] else "[red]not what was recorded[/red]"
+    rows = "" if offline else f", {report['rows']} rows of the history"
+    console.print(f"{word}: {counted}{rows}; signed until entry {report['signed']}", highlight=False)
     if offline and not pinned:
-        names = ", ".join(report.keys) or "nobody"
+        names = ", ".join(report["keys"]) or "nobody"
         console.print(f"signed by {names}, as the file itself says: hold that against your copy of the key")
-    elif not offline and not report.outside:
+    elif not offline and not report["outside"]:
         console.print("no checkpoints outside of the database were found here: newest ones may be missing")
-    if report.unsigned_rows:
-        console.print(f"{report.unsigned_rows} rows of the history are not signed yet", highlight=False)
+    if report["unsigned_rows"]:
+        console.print(f"{report['unsigned_rows']} rows of the history are not signed yet", highlight=False)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated
+from math import inf
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
-from crossdock.engine.connections import Connection
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.whom import Key, Url, Where, ask
+from crossdock.errors import Refused
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator
 
 
 def connections(
@@ -25,37 +29,43 @@ def connections(
         bool, typer.Option("--stand-still", help="With --stop: deadlines that wait for it do not pass")
     ] = False,
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """List connections with what waits for them, or stop and start one."""
 
-    async def act(system: System) -> None:
-        by = system.whoever(ORIGIN)
+    async def act(operator: Operator) -> None:
+        if rate is not None and not 0 < rate < inf:
+            raise Refused(f"{rate} is no rate", where="--rate", mend="give calls a second, such as 5")
         if stop is not None:
-            await system.acts.connections.stop(by, stop, deadlines_run=not stand_still)
+            await operator.stop(stop, stand_still=stand_still)
         if start is not None:
-            await system.acts.connections.start(by, start, drain_rate=rate)
-        found = await system.connections.of(system.tenant)
+            await operator.go_on(start, drain_rate=rate)
+        found = [one async for one in operator.connections()]
         if json:
             for one in found:
-                say_json(asdict(one))
+                say_json(msgspec.structs.asdict(one))
             return
+        state = {"stopped": "[yellow]stopped[/yellow]", "failing": "[red]breaker open[/red]"}
         table(
             "Connections",
             ["name", "system", "connector", "state", "wait", "out", "failures"],
             [
-                (one.name, one.system, one.connector, _state(one), one.waiting, one.out, one.failures)
+                (
+                    one.name,
+                    one.system,
+                    one.connector,
+                    state.get(one.status, "[green]open[/green]"),
+                    one.waiting,
+                    one.out,
+                    one.failures,
+                )
                 for one in found
             ],
-            empty=f"No connections yet. Name them in {system.settings.connections} and start again.",
+            empty="No connections yet. Name them in connections.yaml, and start again.",
         )
         if stop is not None:
             console.print(f"{stop} is stopped. Start it again: crossdock connections --start {stop} --rate 5")
 
-    with_system(directory, act, json=json)
-
-
-def _state(one: Connection) -> str:
-    if one.stopped is not None:
-        return "[yellow]stopped[/yellow]"
-    return "[red]breaker open[/red]" if one.open_until is not None else "[green]open[/green]"
+    ask(Where(directory=directory, url=url, key=key), act, json=json)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from crossdock.errors import Refused
-from crossdock.installed import read_text
-from crossdock.model import DOCUMENTS, parse_document, to_json
 
 
 def read_json(path: Path) -> Any:
     """The JSON of a file, or of standard input for `-`. Raises `Refused` with the place of the mistake."""
+    from crossdock.installed import read_text  # it and the model take a while to import
+
     text = sys.stdin.read() if str(path) == "-" else read_text(path)
     try:
         return json.loads(text)
@@ -30,6 +30,8 @@ def read_json(path: Path) -> Any:
 
 def read_document(path: Path, kind: str) -> Any:
     """A document in a file. One of the model has filled in what follows from the rest. Raises `Refused`."""
+    from crossdock.model import DOCUMENTS, parse_document, to_json
+
     value = read_json(path)
     if kind not in DOCUMENTS:
         return value

@@ -10,11 +10,12 @@ import typer
 from crossdock.access import Resource
 from crossdock.api.graphql import Persisted
 from crossdock.api.graphql.measure import measured
-from crossdock.assemble import System, query_bounds
+from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
 from crossdock.cli.place import HERE, Directory, Json, with_system
 from crossdock.errors import Refused
 from crossdock.installed import read_text
+from crossdock.site import query_bounds
 
 graphql = typer.Typer(help="Queries of the graph that are let in by their hash.", no_args_is_help=True)
 

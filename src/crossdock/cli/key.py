@@ -1,20 +1,22 @@
-"""`crossdock key`: keys of programs. Made on the server's machine, the first of them too; shown once."""
+"""`crossdock key`: keys of programs. The first is made on the server's machine; each is shown once."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
-from crossdock.access.keys import Key
-from crossdock.access.tenants import OPERATOR
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Refused
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator
+    from crossdock.client.shapes import Key as Shown
 
 key = typer.Typer(help="Keys, by which programs show who they are.", no_args_is_help=True)
 
@@ -31,42 +33,39 @@ def create(
     expires: Annotated[str, typer.Option(help="How long it lasts: 90d, 12h, 2w; or `never`")] = "never",
     name: Annotated[str, typer.Option(help="What it is for")] = "",
     directory: Directory = HERE,
+    url: Url = None,
+    by: Key = None,
     json: Json = False,
 ) -> None:
     """Make a key. Its text is shown this once."""
+    # Who runs the installation is of the operator, and what they do is done from there.
+    as_operator = "operator-admin" in role
 
-    async def act(system: System) -> None:
-        # Who runs the installation is of the operator, and what they do is done from there.
-        operator = "operator-admin" in role
-        by = await system.operator(ORIGIN) if operator else system.whoever(ORIGIN)
-        made = await system.acts.keys.create(
-            by,
-            roles=role,
-            scopes=scope or None,
-            name=name,
-            expires=_until(expires),
-        )
+    async def act(operator: Operator) -> None:
+        made = await operator.make_key(role, scopes=scope or None, name=name, expires=_until(expires))
         if json:
-            tenant = OPERATOR if operator else system.tenant.name
-            say_json({"key": made.text, "tenant": tenant, **_told(made.key)})
+            tenant = (await operator.tenant()).name
+            say_json({"key": made.text, "tenant": tenant, **_told(made)})
             return
         console.print("Keep it now, it is not shown again:\n", highlight=False)
         console.print(f"  {made.text}\n", highlight=False, soft_wrap=True)
-        console.print(f"Take it back: crossdock key revoke {made.key.id}", highlight=False)
+        console.print(f"Take it back: crossdock key revoke {made.id}", highlight=False)
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=by), act, json=json, as_operator=as_operator)
 
 
 @key.command("list")
 def list_(
     every: Annotated[bool, typer.Option("--all", help="Those that are revoked as well")] = False,
     directory: Directory = HERE,
+    url: Url = None,
+    by: Key = None,
     json: Json = False,
 ) -> None:
     """List keys: what they may, whose they are, when they were used last. No part of any text."""
 
-    async def act(system: System) -> None:
-        found = await system.identity.keys.of(system.tenant, revoked=every)
+    async def act(operator: Operator) -> None:
+        found = [one async for one in operator.keys(revoked=every)]
         if json:
             for one in found:
                 say_json(_told(one))
@@ -89,7 +88,7 @@ def list_(
             empty="No keys yet. Make one: crossdock key create --role viewer",
         )
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=by), act, json=json)
 
 
 @key.command()
@@ -97,31 +96,35 @@ def revoke(
     id_: Annotated[str, typer.Argument(metavar="ID", help="The key's id, or the key itself")],
     why: Annotated[str, typer.Option("--why", help="Why; it stands in the audit")] = "",
     directory: Directory = HERE,
+    url: Url = None,
+    by: Key = None,
     json: Json = False,
 ) -> None:
     """Believe a key no more, from this moment on."""
 
-    async def act(system: System) -> None:
+    async def act(operator: Operator) -> None:
         named = id_.split("_")[2] if id_.startswith("cdk_") and id_.count("_") >= 3 else id_
-        gone = await system.acts.keys.revoke(system.whoever(ORIGIN), named, note=why)
+        gone = await operator.revoke_key(named, note=why)
         if json:
             say_json(_told(gone))
         else:
             console.print(f"{gone.id} is revoked.", highlight=False)
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=by), act, json=json)
 
 
-def _state(one: Key) -> str:
+def _state(one: Shown) -> str:
     if one.revoked is not None:
         return f"revoked by {one.revoked_by}"
     if one.expires is None:
         return "in force"
-    return f"expired {one.expires:%Y-%m-%d}" if one.expired else f"until {one.expires:%Y-%m-%d %H:%M}"
+    return f"until {one.expires:%Y-%m-%d %H:%M}" if one.works else f"expired {one.expires:%Y-%m-%d}"
 
 
-def _told(one: Key) -> dict[str, Any]:
-    return asdict(one)
+def _told(one: Shown) -> dict[str, Any]:
+    told = msgspec.structs.asdict(one)
+    del told["text"]  # said once, when it is made
+    return told
 
 
 def _until(text: str) -> datetime | None:

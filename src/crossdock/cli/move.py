@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
-from crossdock.cli.runs import done, find_run, stands
-from crossdock.engine.repair import Action, Cause, Progress
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.repair import many, named, stands, values_of
+from crossdock.cli.runs import done, find
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Conflict, Refused
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator
 
 _PATIENCE = 5.0  # seconds for a worker to decide it
 
@@ -28,88 +31,73 @@ def move(
     trial: Annotated[int, typer.Option(help="Of many: so many first, the rest when you proceed", min=0)] = 3,
     rate: Annotated[float, typer.Option(help="Of many: so many runs a second")] = 10.0,
     yes: Annotated[bool, typer.Option("--yes", help="Of many: do it; without, only count them")] = False,
-    proceed: Annotated[int | None, typer.Option(help="Go on with the move of this number")] = None,
-    progress: Annotated[int | None, typer.Option(help="Show what came of each of this number")] = None,
+    proceed: Annotated[
+        str | None, typer.Option(metavar="MOVE", help="Go on with this move: its id, or `last`")
+    ] = None,
+    progress: Annotated[
+        str | None,
+        typer.Option(metavar="MOVE", help="Show what came of each of this move: its id, or `last`"),
+    ] = None,
     note: Annotated[str, typer.Option(help="Why, for the history")] = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Let runs go on under the newest version of their process, where their history is valid under it.
 
-    Status 1 when the one run that is named stays where it is.
+    Status 1 when the one run that is named stays where it is, and why.
     """
 
-    async def act(system: System) -> bool:
+    async def act(operator: Operator) -> None:
         if name is not None:
-            return await _one(system, name, version, note, json=json)
-        if proceed is not None:
-            await system.acts.repairs.proceed(system.whoever(ORIGIN), proceed)
-            stands(json, await system.repairs.progress(system.tenant, proceed), "move")
+            await _one(operator, name, version, note, json=json)
+        elif proceed is not None:
+            stands(json, await operator.proceed(await named(operator, proceed)), "move")
         elif progress is not None:
-            await _progress(system, progress, json=json)
+            await _progress(operator, await named(operator, progress), json=json)
         elif process or step or type_ or error or stopped:
-            cause = Cause(
-                process=process or "",
-                step=step or "",
-                exception=type_ or "",
-                error=error or "",
-                stopped=stopped,
-            )
-            action = Action(act="move", note=note, version=version or "")
-            if not yes:
-                count = await system.acts.repairs.preview(system.whoever(ORIGIN), cause, action)
-                words = f"{count} runs have this cause and go under another version. Add --yes to move them."
-                done(json, {"runs": count}, words)
-                return True
-            by = system.whoever(ORIGIN)
-            begun = await system.acts.repairs.begin(by, cause, action, trial=trial, rate=rate)
-            stands(json, begun, "move")
+            cause = {
+                "process": process or "",
+                "step": step or "",
+                "exception": type_ or "",
+                "error": error or "",
+                "stopped": stopped,
+            }
+            action = {"act": "move", "note": note, "version": version or ""}
+            await many(operator, cause, action, trial, rate, "move", yes=yes, json=json)
         else:
             raise Refused("nothing is named", mend="name a run, or what they share: --type, --process ...")
-        return True
 
-    if not with_system(directory, act, json=json):
-        raise SystemExit(1)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
-async def _one(system: System, name: str, version: str | None, note: str, *, json: bool) -> bool:
-    row = await find_run(system, name)
-    newest = version or await system.library.newest(system.tenant, row.process)
-    if newest is None or newest == row.version:
+async def _one(operator: Operator, name: str, version: str | None, note: str, *, json: bool) -> None:
+    one = await find(operator, name)
+    known = await operator.process(one.process)
+    newest = version or known.next_version or known.version
+    if newest == one.version:
         raise Conflict(
-            f"{row.process}/{row.key} goes under version {row.version[:10]} already, the newest",
-            mend="mend its process and publish it: crossdock serve does at its start",
+            f"{one.process}/{one.key} goes under version {one.version[:10]} already, the newest",
+            mend="mend its process and publish it: crossdock process publish FILE",
         )
-    by = system.whoever(ORIGIN)
-    asked = await system.acts.runs.move(by, row.id, version=newest, note=note)
-    if isinstance(asked, Progress):
-        stands(json, asked, "move")
-        return True
-    outcome = await system.acts.outcome(by, asked, within=_PATIENCE)
-    told = outcome.line.records if outcome is not None else []
-    value: dict[str, Any] = {"run": row.id, "version": newest}
-    words = f"asked {row.process}/{row.key} to go on under version {newest[:10]}; no worker has decided yet"
-    reasons = [
-        {"step": record.step, "reason": record.data.get("reason", "")}
-        for record in told
-        if record.what == "run.move_refused"
-    ]
-    if reasons:
-        value["stayed"] = reasons
-        lines = [f"  {one['step'] or 'the run'}: {one['reason']}" for one in reasons]
-        words = "\n".join([f"{row.process}/{row.key} stays under version {row.version[:10]}:", *lines])
-    elif told:
+    outcome = await operator.move(one.id, version=newest, note=note, wait=_PATIENCE)
+    if outcome.event.startswith("repair_"):  # it was stopped: it is moved as the one run of a set
+        stands(json, await operator.repair(outcome.event), "move")
+        return
+    value: dict[str, Any] = {"run": one.id, "version": newest}
+    words = f"asked {one.process}/{one.key} to go on under version {newest[:10]}; no worker has decided yet"
+    if outcome.outcome == "done":
         value["moved"] = True
-        words = f"{row.process}/{row.key} goes on under version {newest[:10]}"
+        words = f"{one.process}/{one.key} goes on under version {newest[:10]}"
     done(json, value, words)
-    return not reasons
 
 
-async def _progress(system: System, number: int, *, json: bool) -> None:
-    progress = await system.repairs.progress(system.tenant, number)
-    results = await system.repairs.results(system.tenant, number)
+async def _progress(operator: Operator, move: str, *, json: bool) -> None:
+    progress = await operator.repair(move)
+    results = [one async for one in operator.repaired(move) if one.sent is not None]
     if json:
-        say_json({**asdict(progress), "results": [asdict(one) for one in results]})
+        say_json({**values_of(progress), "results": [msgspec.structs.asdict(one) for one in results]})
         return
     stands(False, progress, "move")
     for one in results:

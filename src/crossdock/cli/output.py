@@ -7,16 +7,17 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from crossdock.connect.declarative.read import NotAConnector
 from crossdock.errors import Broken, CrossdockError, Refused, Unreachable
-from crossdock.process.problems import NotAProcess, Problem
+
+if TYPE_CHECKING:
+    from crossdock.process.problems import Problem
 
 _PIPED = 200  # columns where no terminal says how many: what is piped is not broken at 80
 
@@ -31,6 +32,8 @@ _STATUS = {
     "cancelled": "dim",
     "failed": "red",
 }
+STATUSES = tuple(_STATUS)
+"""All that a run may be."""
 
 
 def as_json(value: Any) -> str:
@@ -113,8 +116,8 @@ def _end(error: CrossdockError, *, json: bool) -> NoReturn:
 def problem(error: CrossdockError) -> Mapping[str, Any]:
     """An error for scripts; of a text that is no process or connector, with each of its problems."""
     told = {"error": type(error).__name__, "message": error.message, "where": error.where, "mend": error.mend}
-    if isinstance(error, NotAProcess | NotAConnector):
-        return {**told, "problems": [asdict(one) for one in error.problems]}
+    if type(error).__name__ in ("NotAProcess", "NotAConnector"):  # the classes take a while to import
+        return {**told, "problems": [asdict(one) for one in getattr(error, "problems", ())]}
     return told
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from crossdock.access.people import Account, Link
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.whom import Key, Url, Where, ask
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator
+    from crossdock.client.shapes import Link, Person
 
 person = typer.Typer(help="People and their roles.", no_args_is_help=True)
 
@@ -25,26 +28,27 @@ def invite(
     role: _Roles,
     name: Annotated[str, typer.Option(help="Their name")] = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Make a link by which somebody gets an account. It works once, for three days. Nothing is sent."""
 
-    async def act(system: System) -> None:
-        link = await system.acts.people.invite(system.whoever(ORIGIN), email=email, roles=role, name=name)
-        _tell(system, link, json=json)
+    async def act(operator: Operator) -> None:
+        _tell(await operator.invite(email, role, name=name), json=json)
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @person.command("list")
-def list_(directory: Directory = HERE, json: Json = False) -> None:
+def list_(directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False) -> None:
     """List people: their roles, when they signed in last, who is shut out."""
 
-    async def act(system: System) -> None:
-        found = await system.identity.people.of(system.tenant)
+    async def act(operator: Operator) -> None:
+        found = [one async for one in operator.people()]
         if json:
             for one in found:
-                say_json(asdict(one))
+                say_json(msgspec.structs.asdict(one))
             return
         table(
             "People",
@@ -55,7 +59,7 @@ def list_(directory: Directory = HERE, json: Json = False) -> None:
                     one.name,
                     one.email,
                     ", ".join(one.roles),
-                    one.issuer or ("on" if one.totp_on else "off"),
+                    one.provider or ("on" if one.two_factors else "off"),
                     f"{one.seen:%Y-%m-%d %H:%M}" if one.seen else "never",
                     f"shut out by {one.suspended_by}" if one.suspended else "",
                 )
@@ -64,63 +68,83 @@ def list_(directory: Directory = HERE, json: Json = False) -> None:
             empty="Nobody yet. Invite somebody: crossdock person invite ADDRESS --role tenant-admin",
         )
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @person.command()
-def roles(id_: _Id, role: _Roles, why: _Why = "", directory: Directory = HERE, json: Json = False) -> None:
+def roles(
+    id_: _Id,
+    role: _Roles,
+    why: _Why = "",
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
     """Give a person these roles and no others. Their sessions end."""
 
-    async def act(system: System) -> Account:
-        return await system.acts.people.change(system.whoever(ORIGIN), id_, roles=role, note=why)
+    async def act(operator: Operator) -> None:
+        _told(await operator.give_roles(id_, role, note=why), json=json, words="has these roles now")
 
-    _told(with_system(directory, act, json=json), json=json, words="has these roles now")
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @person.command()
-def suspend(id_: _Id, why: _Why, directory: Directory = HERE, json: Json = False) -> None:
+def suspend(
+    id_: _Id, why: _Why, directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False
+) -> None:
     """Let a person in no more. Their sessions end, their keys fall silent."""
 
-    async def act(system: System) -> Account:
-        return await system.acts.people.suspend(system.whoever(ORIGIN), id_, note=why)
+    async def act(operator: Operator) -> None:
+        _told(await operator.shut_out(id_, note=why), json=json, words="is shut out")
 
-    _told(with_system(directory, act, json=json), json=json, words="is shut out")
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @person.command()
-def resume(id_: _Id, why: _Why = "", directory: Directory = HERE, json: Json = False) -> None:
+def resume(
+    id_: _Id,
+    why: _Why = "",
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
     """Let somebody in again who was shut out."""
 
-    async def act(system: System) -> Account:
-        return await system.acts.people.resume(system.whoever(ORIGIN), id_, note=why)
+    async def act(operator: Operator) -> None:
+        _told(await operator.let_in(id_, note=why), json=json, words="may sign in again")
 
-    _told(with_system(directory, act, json=json), json=json, words="may sign in again")
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @person.command()
-def reset(id_: _Id, why: _Why = "", directory: Directory = HERE, json: Json = False) -> None:
+def reset(
+    id_: _Id,
+    why: _Why = "",
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
     """Make a link by which a person sets another password. It works once, for two hours."""
 
-    async def act(system: System) -> None:
-        link = await system.acts.people.reset(system.whoever(ORIGIN), id_, note=why)
-        _tell(system, link, json=json)
+    async def act(operator: Operator) -> None:
+        _tell(await operator.reset(id_, note=why), json=json)
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
-def _tell(system: System, link: Link, *, json: bool) -> None:
-    settings = system.settings
-    scheme = "https" if settings.tls_certificate else "http"
-    address = (settings.address or f"{scheme}://{settings.host}:{settings.port}") + link.path
+def _tell(link: Link, *, json: bool) -> None:
     if json:
-        say_json({"link": address, "expires": link.expires})
+        say_json({"link": link.link, "expires": link.expires})
         return
     console.print("Give them this link, by a way that you trust. It is not shown again:\n")
-    console.print(f"  {address}\n", highlight=False, soft_wrap=True)
+    console.print(f"  {link.link}\n", highlight=False, soft_wrap=True)
 
 
-def _told(account: Account, *, json: bool, words: str) -> None:
+def _told(one: Person, *, json: bool, words: str) -> None:
     if json:
-        say_json(asdict(account))
+        say_json(msgspec.structs.asdict(one))
     else:
-        console.print(f"{account.id} {words}.", highlight=False)
+        console.print(f"{one.id} {words}.", highlight=False)

@@ -9,13 +9,15 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from crossdock.assemble import System, opened
 from crossdock.cli.output import told
 from crossdock.settings import Settings
+
+if TYPE_CHECKING:
+    from crossdock.assemble import System
 
 T = TypeVar("T")
 
@@ -40,6 +42,8 @@ def with_system(
     """Open the installation, do something with it, and close it; an error becomes words and a status."""
 
     async def go() -> T:
+        from crossdock.assemble import opened  # all that there is: not needed to ask a server elsewhere
+
         async with opened(settings_in(directory), set_up=set_up) as system:
             return await act(system)
 

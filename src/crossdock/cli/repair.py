@@ -1,22 +1,23 @@
-"""`crossdock repair` and its shortcut `retry`: of one run, or of all runs with one cause."""
+"""`crossdock retry | repair`: what is held goes on, one run at a time or all that share a cause."""
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossdock.assemble import System
 from crossdock.cli.given import read_json
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
-from crossdock.cli.remote import Key, Url, Where, find_there, held_there, with_either
-from crossdock.cli.runs import done, find_run, stands
-from crossdock.client import Client
-from crossdock.engine.history import RunRow
-from crossdock.engine.repair import Action, Cause
-from crossdock.errors import Conflict, Refused
-from crossdock.process.problems import nearest
+from crossdock.cli.output import console, say_json
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.runs import done, find, refuse_ended
+from crossdock.cli.whom import Key, Url, Where, ask
+from crossdock.errors import Conflict, NotFound, Refused
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator, Run
+    from crossdock.client.shapes import Repair
 
 _ACTS = ("retry", "supply", "skip", "redo", "close", "cancel", "release")
 _WORDS = {
@@ -35,6 +36,7 @@ _MANY = {
     "close": "close the exceptions",
     "cancel": "cancel them",
     "release": "let them try what stopped them again",
+    "move": "move them",
 }
 
 _One = Annotated[str | None, typer.Argument(help="One run: its key or an alias")]
@@ -47,8 +49,12 @@ _Stopped = Annotated[bool, typer.Option(help="All runs that a broken decision ha
 _Trial = Annotated[int, typer.Option(help="Of many: so many first, the rest when you proceed", min=0)]
 _Rate = Annotated[float, typer.Option(help="Of many: so many runs a second")]
 _Yes = Annotated[bool, typer.Option("--yes", help="Of many: do it; without, only count them")]
-_Proceed = Annotated[int | None, typer.Option(help="Go on with the repair of this number")]
-_Progress = Annotated[int | None, typer.Option(help="Show how the repair of this number stands")]
+_Proceed = Annotated[
+    str | None, typer.Option(metavar="REPAIR", help="Go on with this repair: its id, or `last`")
+]
+_Progress = Annotated[
+    str | None, typer.Option(metavar="REPAIR", help="Show how this repair stands: its id, or `last`")
+]
 _Note = Annotated[str, typer.Option(help="Why, for the history")]
 
 
@@ -69,27 +75,17 @@ def retry(
     json: Json = False,
 ) -> None:
     """Try a held step again: of one run, or of all runs with one cause (counted, a few first)."""
-    cause = Cause(exception=type_ or "", connection=connection or "", step=step or "")
-    action = Action(act="retry", note=note)
+    cause = {"exception": type_ or "", "connection": connection or "", "step": step or ""}
+    action = {"act": "retry", "note": note}
 
-    async def act(system: System) -> None:
+    async def act(operator: Operator) -> None:
         if name is not None:
-            await _one(system, name, action, step, json=json)
-        elif not await _under_way(system, proceed, progress, "retry", json=json):
-            await _many(system, cause, action, trial, rate, "retry", yes=yes, json=json)
+            await _one(operator, name, action, step, json=json)
+        elif not await under_way(operator, proceed, progress, "retry", json=json):
+            _refuse_all(cause)
+            await many(operator, cause, action, trial, rate, "retry", yes=yes, json=json)
 
-    async def there(server: Client) -> None:
-        if name is None:
-            raise Refused(
-                "many runs are not repaired from elsewhere by this command",
-                mend="name a run; or give it on the server's machine, or use POST /repairs",
-            )
-        one = await find_there(server, name)
-        at = step or await held_there(server, one)
-        await server.retry(one.id, at, note=note)
-        done(json, {"run": one.id, "step": at}, f"asked {one.process}/{one.key} to try {at} again")
-
-    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 def repair(
@@ -111,6 +107,8 @@ def repair(
     progress: _Progress = None,
     note: _Note = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Repair one run, or all runs with one cause (counted, a few first).
@@ -119,83 +117,94 @@ def repair(
     `redo` undoes the step and what depends on it and does it again, `close` closes the exception alone,
     `cancel` takes everything back, `release` lets a run that a broken decision has stopped try again.
     """
-    cause = Cause(
-        process=process or "",
-        step=step or "",
-        exception=type_ or "",
-        connection=connection or "",
-        error=error or "",
-        stopped=stopped,
-    )
+    cause: dict[str, Any] = {
+        "process": process or "",
+        "step": step or "",
+        "exception": type_ or "",
+        "connection": connection or "",
+        "error": error or "",
+        "stopped": stopped,
+    }
 
-    async def go(system: System) -> None:
+    async def go(operator: Operator) -> None:
         action = _action(act, output, note)
         if name is not None:
-            await _one(system, name, action, step, json=json)
-        elif not await _under_way(system, proceed, progress, f"repair {act}", json=json):
-            await _many(system, cause, action, trial, rate, f"repair {act}", yes=yes, json=json)
+            await _one(operator, name, action, step, json=json)
+        elif not await under_way(operator, proceed, progress, f"repair {act}", json=json):
+            _refuse_all(cause)
+            await many(operator, cause, action, trial, rate, f"repair {act}", yes=yes, json=json)
 
-    with_system(directory, go, json=json)
+    ask(Where(directory=directory, url=url, key=key), go, json=json)
 
 
-def _action(act: str, output: Path | None, note: str) -> Action:
+def _action(act: str, output: Path | None, note: str) -> dict[str, Any]:
     if act not in _ACTS:
+        from crossdock.process.problems import nearest  # what it belongs to takes a while to import
+
         raise Refused(f"there is no repair {act}", mend=nearest(act, _ACTS))
     if (act == "supply") is not (output is not None):
         mend = "--output FILE, with the operation's output as JSON" if act == "supply" else "leave it out"
         raise Refused(f"{act} {'needs' if act == 'supply' else 'takes no'} --output", mend=mend)
-    return Action(act=act, note=note, output=read_json(output) if output else None)  # type: ignore[arg-type]
+    return {"act": act, "note": note} | ({"output": read_json(output)} if output else {})
 
 
-async def _one(system: System, name: str, action: Action, step: str | None, *, json: bool) -> None:
-    row = await find_run(system, name)
-    known = f"{row.process}/{row.key}"
-    acts, by = system.acts, system.whoever(ORIGIN)
-    if action.act == "release":
-        await acts.runs.release(by, row.id)
-        done(json, {"run": row.id}, f"{known} tries again what stopped it")
+async def _one(
+    operator: Operator, name: str, action: dict[str, Any], step: str | None, *, json: bool
+) -> None:
+    one = await find(operator, name)
+    known, act, note = f"{one.process}/{one.key}", action["act"], action["note"]
+    if act == "release":
+        await operator.release(one.id)
+        done(json, {"run": one.id}, f"{known} tries again what stopped it")
         return
-    if action.act == "cancel":
-        if row.ended is not None:
-            raise Conflict(f"{known} is {row.status} already", mend="nothing is left to cancel")
-        await acts.runs.cancel(by, row.id, reason=action.note or "cancelled by hand")
-        done(json, {"run": row.id}, f"asked {known} to cancel")
+    if act == "cancel":
+        refuse_ended(one)
+        await operator.cancel(one.id, reason=note or "cancelled by hand", wait=0)
+        done(json, {"run": one.id}, f"asked {known} to cancel")
         return
-    at = step or await _held(system, row)
-    if action.act == "close":
-        found = [one for one in await system.history.exceptions(system.tenant, run=row.id) if one.step == at]
-        if not found:
-            raise Conflict(f"nothing is open at {at} of {known}", mend=f"look at it: crossdock runs {name}")
-        for one in found:
-            await acts.exceptions.close(by, one.id, note=action.note)
-    elif action.act == "supply":
-        await acts.runs.supply(by, row.id, at, action.output, note=action.note)
-    elif action.act == "skip":
-        await acts.runs.skip(by, row.id, at, note=action.note or "skipped by hand")
-    elif action.act == "redo":
-        await acts.runs.redo(by, row.id, at, note=action.note)
+    at = step or await _held(operator, one)
+    if act == "close":
+        await operator.close_all(one.id, step=at, note=note)
+    elif act == "supply":
+        await operator.supply(one.id, at, action["output"], note=note, wait=0)
+    elif act == "skip":
+        await operator.skip(one.id, at, note=note or "skipped by hand", wait=0)
+    elif act == "redo":
+        await operator.redo(one.id, at, note=note, wait=0)
     else:
-        await acts.runs.retry(by, row.id, at, note=action.note)
-    done(json, {"run": row.id, "step": at}, f"asked {known} {_WORDS[action.act].format(step=at)}")
+        await operator.retry(one.id, at, note=note, wait=0)
+    done(json, {"run": one.id, "step": at}, f"asked {known} {_WORDS[act].format(step=at)}")
 
 
-async def _under_way(
-    system: System, proceed: int | None, progress: int | None, command: str, *, json: bool
+def _refuse_all(cause: dict[str, Any]) -> None:
+    if not any(cause.get(name) for name in ("exception", "connection", "error", "stopped", "process")):
+        raise Refused("nothing is named", mend="name a run, or a cause: --type or --connection")
+
+
+async def under_way(
+    operator: Operator, proceed: str | None, progress: str | None, command: str, *, json: bool
 ) -> bool:
-    """Whether it was about a repair of many that has begun; then it is told where that stands."""
+    """Whether it is about a repair of many that has begun; then where that stands is told."""
     if proceed is not None:
-        await system.acts.repairs.proceed(system.whoever(ORIGIN), proceed)
-    number = proceed if proceed is not None else progress
-    if number is None:
-        return False
-    stands(json, await system.repairs.progress(system.tenant, number), command)
-    return True
+        stands(json, await operator.proceed(await named(operator, proceed)), command)
+    elif progress is not None:
+        stands(json, await operator.repair(await named(operator, progress)), command)
+    return proceed is not None or progress is not None
 
 
-async def _many(
-    system: System,
-    cause: Cause,
-    action: Action,
+async def named(operator: Operator, repair: str) -> str:
+    """The id of a repair of many; `last` is the newest. Raises `NotFound` where there is none yet."""
+    if repair != "last":
+        return repair
+    async for one in operator.repairs(most=1):
+        return one.id
+    raise NotFound("there is no repair yet", mend="begin one: name a cause, and add --yes")
+
+
+async def many(
+    operator: Operator,
+    cause: dict[str, Any],
+    action: dict[str, Any],
     trial: int,
     rate: float,
     command: str,
@@ -203,22 +212,48 @@ async def _many(
     yes: bool,
     json: bool,
 ) -> None:
-    if not (cause.exception or cause.connection or cause.error or cause.stopped or cause.process):
-        raise Refused("nothing is named", mend="name a run, or a cause: --type or --connection")
-    if action.act == "release" and not cause.stopped:
+    """Count what has a cause, or begin to repair it."""
+    act = action["act"]
+    if act == "release" and not cause["stopped"]:
         raise Refused("only a run that was stopped is released", mend="add --stopped")
+    if not 0 < rate < inf:
+        raise Refused(f"{rate} is no rate", where="--rate", mend="give runs a second, such as 10")
     if not yes:
-        count = await system.acts.repairs.preview(system.whoever(ORIGIN), cause, action)
-        words = f"{count} runs have this cause. Add --yes to {_MANY[action.act]}."
-        done(json, {"runs": count}, words)
+        count = await operator.preview(cause, action)
+        more = " and go under another version" if act == "move" else ""
+        done(json, {"runs": count}, f"{count} runs have this cause{more}. Add --yes to {_MANY[act]}.")
         return
-    by = system.whoever(ORIGIN)
-    begun = await system.acts.repairs.begin(by, cause, action, trial=trial, rate=rate)
-    stands(json, begun, command)
+    stands(json, await operator.begin(cause, action, trial=trial, rate=rate), command)
 
 
-async def _held(system: System, row: RunRow) -> str:
-    found = [one for one in await system.history.exceptions(system.tenant, run=row.id) if one.step]
-    if not found:
-        raise Conflict(f"{row.process}/{row.key} has no step that is held", mend="name one with --step")
-    return found[0].step
+async def _held(operator: Operator, one: Run) -> str:
+    async for case in operator.exceptions(run=one.id):
+        if case.step:
+            return case.step
+    raise Conflict(f"{one.process}/{one.key} has no step that is held", mend="name one with --step")
+
+
+def values_of(repair: Repair) -> dict[str, Any]:
+    """Where a repair of many stands; `open` are those that were asked, and nothing has come of it yet."""
+    left = repair.sent - sum(repair.outcomes.values())
+    outcomes = repair.outcomes | ({"open": left} if left else {})
+    return {
+        "id": repair.id,
+        "status": repair.status,
+        "counted": repair.counted,
+        "sent": repair.sent,
+        "outcomes": outcomes,
+    }
+
+
+def stands(json: bool, repair: Repair, command: str) -> None:
+    """Say where a repair of many stands, and how to go on with it."""
+    told = values_of(repair)
+    if json:
+        say_json(told)
+        return
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in told["outcomes"].items()) or "none yet"
+    words = f"{repair.id} is {repair.status}: {repair.sent} of {repair.counted} sent; outcomes: {outcomes}"
+    if repair.status in ("trial", "waiting"):
+        words += f"\ngo on with the rest: crossdock {command} --proceed {repair.id}"
+    console.print(words, highlight=False)

@@ -1,40 +1,23 @@
-"""`crossdock run | runs | events | retry | cancel | replay`: what there is, and acting on it."""
+"""`crossdock run | runs | events | cancel | replay`: what there is, and acting on it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, get_args
-from uuid import uuid4
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from crossdock.assemble import System
-from crossdock.cli.given import read_document, read_json
-from crossdock.cli.output import console, say_json, status, table
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
-from crossdock.cli.remote import (
-    Key,
-    Url,
-    Where,
-    chosen,
-    detail_there,
-    find_there,
-    row_of,
-    with_either,
-    without_run_there,
-)
-from crossdock.client import Client
-from crossdock.engine import replay as replay_run
-from crossdock.engine.history import RunDetail, RunRow
-from crossdock.engine.repair import Progress
+from crossdock.cli.given import read_json
+from crossdock.cli.output import STATUSES, console, say_json, status, table
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Conflict, NotFound, Refused
-from crossdock.gateway import Quarantine
-from crossdock.process.problems import nearest
-from crossdock.process.state import RunStatus
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator, Run
 
 Name = Annotated[str, typer.Argument(help="The run: its key, an alias (tracking number ...), or process/key")]
 
@@ -51,20 +34,36 @@ def run(
 ) -> None:
     """Start a run of a process by hand. Refused where a run of that key is live."""
 
-    async def act(system: System) -> None:
-        loaded = await _process(system, await _number(system, process))
-        value = read_document(document, loaded.document)
-        known = loaded.key.evaluate({loaded.variable: value, "tenant": {"id": system.tenant.name}})
-        asked = await system.acts.runs.start(system.whoever(ORIGIN), process, value, once=str(uuid4()))
-        words = f"started [bold]{process}/{known}[/bold]; a worker goes on with it (crossdock serve)"
-        done(json, {"process": process, "key": known, "run": asked.run}, words)
-
-    async def there(server: Client) -> None:
-        begun = await server.start(process, read_json(document))
-        words = f"started [bold]{process}/{begun.key}[/bold]"
+    async def act(operator: Operator) -> None:
+        try:
+            begun = await operator.start(process, await _document(operator, process, document))
+        except NotFound:
+            await _known(operator, process)
+            raise
+        except Refused as error:
+            raise _in_file(error, document) from None
+        words = f"started [bold]{process}/{begun.key}[/bold]; a worker goes on with it (crossdock serve)"
         done(json, {"process": process, "key": begun.key, "run": begun.id}, words)
 
-    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
+
+
+async def _document(operator: Operator, process: str, document: Path) -> Any:
+    try:
+        return read_json(document)
+    except Refused:
+        await _known(operator, process)  # what is wrong first is said first
+        raise
+
+
+def _in_file(error: Refused, document: Path) -> Refused:
+    """The same, of the file that was given, where it is about what is in the document."""
+    if "body.document" not in error.where + error.message:
+        return error
+    place = error.where.removeprefix("body.document.") if error.where.startswith("body.document.") else ""
+    message = error.message.replace("body.document.", "")
+    where = f"{document}: {place}" if place else str(document)
+    return Refused(message, where=where, mend=error.mend or "see what fits: crossdock schema")
 
 
 def runs(
@@ -81,9 +80,17 @@ def runs(
 ) -> None:
     """List runs, newest first, or show one with all that happened in it."""
 
-    def tell(rows: Sequence[Mapping[str, Any]]) -> None:
+    async def act(operator: Operator) -> None:
+        _status(state)
+        if name is not None:
+            told = await _detail(operator, name)
+            say_json(told) if json else _show(told)
+            return
+        found = [row_of(one) async for one in operator.runs(process=process, status=state, most=most)]
+        if not found and process is not None:
+            await _known(operator, process)
         if json:
-            for row in rows:
+            for row in found:
                 say_json(row)
             return
         table(
@@ -95,40 +102,17 @@ def runs(
                     r["key"],
                     r["generation"],
                     status(r["status"]),
-                    _time(r["created"]),
-                    _time(r["wake_at"]),
+                    time_of(r["created"]),
+                    time_of(r["wake_at"]),
                 )
-                for r in rows
+                for r in found
             ],
             empty="No run is like that. See all: crossdock runs"
             if process or state
             else "No runs yet. Start one: crossdock run PROCESS --document FILE, or see crossdock demo.",
         )
 
-    def tell_one(told: Mapping[str, Any]) -> None:
-        say_json(told) if json else _show(told)
-
-    async def act(system: System) -> None:
-        _status(state)
-        if process is not None:
-            await _number(system, process)
-        if name is not None:
-            detail = _told(await system.history.run(system.tenant, (await find_run(system, name)).id))
-            tell_one(await system.shown(detail))
-            return
-        found = await system.history.runs(
-            system.tenant, process=process, statuses=[state] if state else None, most=most
-        )
-        tell([asdict(row) for row in found])
-
-    async def there(server: Client) -> None:
-        _status(state)
-        if name is not None:
-            tell_one(await detail_there(server, name))
-            return
-        tell([row_of(one) async for one in server.runs(process=process, status=state, most=most)])
-
-    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 def events(
@@ -140,22 +124,17 @@ def events(
 ) -> None:
     """What no run has: events not claimed yet or refused, and what partners sent that could not be read."""
 
-    async def act(system: System) -> None:
-        parked = await system.history.parked(system.tenant, most=most)
-        refused = await system.history.quarantine(system.tenant, most=most)
-        unread = await Quarantine(system.database, system.inbox, system.lines).list(system.tenant, most=most)
-        found = [{"fate": "unclaimed", **asdict(row)} for row in parked]
-        found += [{"fate": "quarantined", **asdict(row)} for row in refused]
-        for one in unread:
-            told = msgspec.structs.asdict(one)
-            del told["body"]  # the tower shows it
-            found.append({"fate": "unread", **told})
-        _tell_events(await system.shown(found), json=json)
+    async def act(operator: Operator) -> None:
+        kept = [("unclaimed", one) async for one in operator.parked(most=most)]
+        kept += [("quarantined", one) async for one in operator.quarantined(most=most)]
+        found = [{"fate": fate, **msgspec.structs.asdict(one)} for fate, one in kept]
+        async for unread in operator.unread(most=most):
+            value = msgspec.structs.asdict(unread)
+            del value["body"]  # the tower shows it
+            found.append({"fate": "unread", **value})
+        _tell_events(found, json=json)
 
-    async def there(server: Client) -> None:
-        _tell_events(await without_run_there(server, most), json=json)
-
-    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 def _tell_events(found: Sequence[Mapping[str, Any]], *, json: bool) -> None:
@@ -170,16 +149,16 @@ def _tell_events(found: Sequence[Mapping[str, Any]], *, json: bool) -> None:
             (
                 one["id"],
                 "unread",
-                _time(one["at"]),
+                time_of(one["at"]),
                 f"from {one['connection']}",
-                one.get("message", ""),
+                one["message"],
                 one["reason"],
             )
             if one["fate"] == "unread"
             else (
                 one["id"],
                 one["fate"],
-                _time(one["at"]),
+                time_of(one["at"]),
                 one["type"],
                 _about(one["event"]),
                 one["reason"] or "no run names these",
@@ -188,17 +167,6 @@ def _tell_events(found: Sequence[Mapping[str, Any]], *, json: bool) -> None:
         ],
         empty="Every event has found its run.",
     )
-
-
-def stands(json: bool, repair: Progress, command: str) -> None:
-    """Say where a repair of many stands, and how to go on with it."""
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in repair.outcomes.items()) or "none yet"
-    words = (
-        f"repair {repair.id} is {repair.status}: {repair.sent} of {repair.counted} sent; outcomes: {outcomes}"
-    )
-    if repair.status in ("trial", "waiting"):
-        words += f"\ngo on with the rest: crossdock {command} --proceed {repair.id}"
-    done(json, asdict(repair), words)
 
 
 def cancel(
@@ -211,79 +179,113 @@ def cancel(
 ) -> None:
     """Cancel a run: what was done is undone, newest first."""
 
-    async def act(system: System) -> None:
-        row = await find_run(system, name)
-        if row.ended is not None:
-            raise Conflict(
-                f"{row.process}/{row.key} is {row.status} already", mend="nothing is left to cancel"
-            )
-        await system.acts.runs.cancel(system.whoever(ORIGIN), row.id, reason=reason)
-        done(json, {"run": row.id}, f"asked {row.process}/{row.key} to cancel")
-
-    async def there(server: Client) -> None:
-        one = await find_there(server, name)
-        await server.cancel(one.id, reason=reason)
+    async def act(operator: Operator) -> None:
+        one = await find(operator, name)
+        refuse_ended(one)
+        await operator.cancel(one.id, reason=reason, wait=0)
         done(json, {"run": one.id}, f"asked {one.process}/{one.key} to cancel")
 
-    with_either(Where(directory=directory, url=url, key=key), act, there, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 def replay(
     name: Annotated[str | None, typer.Argument(help="One run; all runs, without")] = None,
     most: Annotated[int, typer.Option(help="So many runs at most", min=1)] = 1000,
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Decide the events of runs again, and compare with what is stored. Status 1 if any differs."""
 
-    async def act(system: System) -> int:
-        rows = [await find_run(system, name)] if name else await system.history.runs(system.tenant, most=most)
+    async def act(operator: Operator) -> int:
+        found = [await find(operator, name)] if name else [one async for one in operator.runs(most=most)]
         differing = 0
-        for row in rows:
-            result = await replay_run(system.database, system.library, system.tenant, row.id)
+        for one in found:
+            result = await operator.replay(one.id)
             differing += not result.same
             if json:
-                say_json({"run": row.id, "process": row.process, "key": row.key, **asdict(result)})
+                told = {"run": one.id, "process": one.process, "key": one.key}
+                say_json(told | msgspec.structs.asdict(result))
             elif not result.same:
-                console.print(f"[red]{row.process}/{row.key} differs[/red]: {result}")
+                where = "its state" if result.differs_at is None else f"decision {result.differs_at}"
+                console.print(f"[red]{one.process}/{one.key} differs[/red]: {where}")
         if not json:
-            console.print(f"{len(rows)} replayed, {len(rows) - differing} as stored, byte for byte")
+            console.print(f"{len(found)} replayed, {len(found) - differing} as stored, byte for byte")
         return differing
 
-    if with_system(directory, act, json=json):
+    if ask(Where(directory=directory, url=url, key=key), act, json=json):
         raise SystemExit(1)
 
 
 # -- what the commands share ---------------------------------------------------------------------------
 
 
-async def _number(system: System, process: str) -> int:
-    """The current version of a process. Raises `NotFound`."""
-    async with system.database.of(system.tenant) as transaction:
-        rows = await transaction.fetch("select name, id from crossdock.process_current")
-    published: dict[str, int] = {row["name"]: row["id"] for row in rows}
-    if process not in published:
-        raise NotFound(f"there is no process {process}", mend=nearest(process, published))
-    return published[process]
-
-
-async def _process(system: System, number: int) -> Any:
-    async with system.database.engine() as transaction:
-        return await system.library.process(transaction, system.tenant.id, number)
-
-
-async def find_run(system: System, name: str) -> RunRow:
+async def find(operator: Operator, name: str) -> Run:
     """The run that is known by a name, a live one first. Raises `NotFound`, `Conflict` for several."""
     process, slash, key = name.partition("/")
-    found = await system.history.find(system.tenant, name)
+    found = [one async for one in operator.search(name)]
     if not found and slash:
-        found = [row for row in await system.history.find(system.tenant, key) if row.process == process]
-    return chosen(found, name)
+        found = [one async for one in operator.search(key) if one.process == process]
+    if not found:
+        raise NotFound(f"no run is known by {name}", mend="see crossdock runs")
+    live = [one for one in found if one.ended is None] or found
+    if len({one.process for one in live}) > 1:
+        names = ", ".join(f"{one.process}/{one.key}" for one in live)
+        raise Conflict(f"{name} names several runs", mend=f"say which: {names}")
+    return live[0]
+
+
+def refuse_ended(one: Run) -> None:
+    """Raises `Conflict` for a run that has ended."""
+    if one.ended is not None:
+        raise Conflict(f"{one.process}/{one.key} is {one.status} already", mend="nothing is left to cancel")
+
+
+async def _known(operator: Operator, process: str) -> None:
+    """Raises `NotFound` for a process that is not there, with the nearest name."""
+    names = [one.name async for one in operator.processes()]
+    if process not in names:
+        from crossdock.process.problems import nearest  # what it belongs to takes a while to import
+
+        raise NotFound(f"there is no process {process}", mend=nearest(process, names))
 
 
 def _status(state: str | None) -> None:
-    if state is not None and state not in get_args(RunStatus):
-        raise Refused(f"no run is ever {state}", where="--status", mend=nearest(state, get_args(RunStatus)))
+    if state is not None and state not in STATUSES:
+        from crossdock.process.problems import nearest  # what it belongs to takes a while to import
+
+        raise Refused(f"no run is ever {state}", where="--status", mend=nearest(state, STATUSES))
+
+
+def row_of(one: Run) -> dict[str, Any]:
+    """A run as it is told."""
+    return {
+        "id": one.id,
+        "process": one.process,
+        "version": one.version,
+        "key": one.key,
+        "generation": one.generation,
+        "status": one.status,
+        "created": one.created,
+        "changed": one.changed,
+        "ended": one.ended,
+        "wake_at": one.next,
+        "parent": one.parent,
+        "error": one.stopped,
+    }
+
+
+async def _detail(operator: Operator, name: str) -> dict[str, Any]:
+    """All that is told of one run."""
+    one = await operator.run((await find(operator, name)).id)
+    return {
+        "run": row_of(one),
+        "state": await operator.state(one.id) or None,
+        "history": [msgspec.to_builtins(line) async for line in operator.history(one.id)],
+        "aliases": {alias.kind: alias.value for alias in one.aliases},
+        "children": [row_of(child) async for child in operator.runs(parent=one.id)],
+    }
 
 
 def _show(told: Mapping[str, Any]) -> None:
@@ -301,8 +303,8 @@ def _show(told: Mapping[str, Any]) -> None:
             (
                 name,
                 step.get("status"),
-                _time(step.get("ended") or step.get("started")),
-                _time(step.get("due")),
+                time_of(step.get("ended") or step.get("started")),
+                time_of(step.get("due")),
                 step.get("reason"),
             )
             for name, step in steps.items()
@@ -313,28 +315,12 @@ def _show(told: Mapping[str, Any]) -> None:
         "History",
         ["at", "event", "step", "what"],
         [
-            (_time(line["at"]), line["event"]["type"], record.get("step"), record["what"])
+            (time_of(line["at"]), line["event"]["type"], record.get("step"), record["what"])
             for line in told["history"]
             for record in line["records"]
         ],
         empty="Nothing has happened yet.",
     )
-
-
-def _told(detail: RunDetail) -> dict[str, Any]:
-    """All that is told of one run, here and by `detail_there`."""
-    return {
-        "run": asdict(detail.run),
-        "state": msgspec.to_builtins(detail.state),
-        "history": [
-            msgspec.to_builtins(
-                {"seq": line.seq, "at": line.at, "event": line.event, "records": line.records}
-            )
-            for line in detail.lines
-        ],
-        "aliases": dict(detail.aliases),
-        "children": [asdict(child) for child in detail.children],
-    }
 
 
 def done(json: bool, value: dict[str, Any], words: str) -> None:
@@ -345,7 +331,8 @@ def done(json: bool, value: dict[str, Any], words: str) -> None:
         console.print(words)
 
 
-def _time(instant: datetime | str | None) -> str:
+def time_of(instant: datetime | str | None) -> str:
+    """An instant for people, in UTC."""
     if isinstance(instant, str):
         instant = datetime.fromisoformat(instant)
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if instant else ""

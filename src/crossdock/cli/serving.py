@@ -19,6 +19,7 @@ from crossdock.cli.output import console, say_json, told
 from crossdock.cli.place import HERE, Directory, Json, interrupted, run, settings_in
 from crossdock.errors import Refused
 from crossdock.settings import Settings
+from crossdock.site import site
 
 _PATIENCE = 5  # seconds for requests that are under way when the server is told to end
 _MOST_CONNECTIONS = 8000
@@ -110,9 +111,9 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
     wanted = settings.port if port is None else port
     with _listening(settings.host, wanted, fallback=fallback and port is None) as listening:
         number = listening.getsockname()[1]
-        site = system.site()
+        made = site(system)
         config = uvicorn.Config(
-            site,
+            made,
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -135,7 +136,7 @@ async def pages(system: System, *, port: int | None, fallback: bool = False) -> 
                 await running  # raises what kept it from starting
             yield f"{'https' if settings.tls_certificate else 'http'}://{settings.host}:{number}"
         finally:
-            await site.state.stream.close()  # open pages listen for ever; the server would wait for them
+            await made.state.stream.close()  # open pages listen for ever; the server would wait for them
             server.should_exit = True
             await running
 

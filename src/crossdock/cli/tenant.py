@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from crossdock.access import Resource
-from crossdock.access.tenants import OPERATOR, Tenants
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Refused
-from crossdock.store import Tenant
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator
 
 tenant = typer.Typer(help="Who shares this installation.", no_args_is_help=True)
 
@@ -30,31 +30,33 @@ def create(
     name: Annotated[str, typer.Argument(help="1 to 63 of a-z, 0-9, - and _")],
     title: Annotated[str, typer.Option(help="What people read")] = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Make a tenant."""
 
-    async def act(system: System) -> Tenant:
-        return await system.acts.tenants.create(await system.operator(ORIGIN), name, title=title)
+    async def act(operator: Operator) -> None:
+        made = await operator.make_tenant(name, title=title)
+        if json:
+            say_json(msgspec.structs.asdict(made))
+        else:
+            console.print(
+                f"made the tenant {made.name}; its pages: crossdock serve, with tenant = {made.name}"
+            )
 
-    made = with_system(directory, act, json=json)
-    if json:
-        say_json(asdict(made))
-    else:
-        console.print(f"made the tenant {made.name}; its pages: crossdock serve, with tenant = {made.name}")
+    ask(Where(directory=directory, url=url, key=key), act, json=json, as_operator=True)
 
 
 @tenant.command("list")
-def list_(directory: Directory = HERE, json: Json = False) -> None:
+def list_(directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False) -> None:
     """List all tenants."""
 
-    async def act(system: System) -> None:
-        by = await system.operator(ORIGIN)
-        await system.policies.require(by, "tenant.read", Resource(kind="tenant"))
-        found = await Tenants(system.database, system.audit).list()
+    async def act(operator: Operator) -> None:
+        found = [one async for one in operator.tenants()]
         if json:
             for one in found:
-                say_json(asdict(one))
+                say_json(msgspec.structs.asdict(one))
             return
         table(
             "Tenants",
@@ -71,28 +73,37 @@ def list_(directory: Directory = HERE, json: Json = False) -> None:
             empty="There is none. Run `crossdock serve` once.",
         )
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json, as_operator=True)
 
 
 @tenant.command()
-def suspend(name: _Name, why: _Why, directory: Directory = HERE, json: Json = False) -> None:
+def suspend(
+    name: _Name, why: _Why, directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False
+) -> None:
     """Let nothing in or out and decide nothing, until it is resumed. Nothing is lost."""
 
-    async def act(system: System) -> None:
-        await system.acts.tenants.suspend(await system.operator(ORIGIN), name, why=why)
+    async def act(operator: Operator) -> None:
+        await operator.suspend_tenant(name, why=why)
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json, as_operator=True)
     _done(json, name, "suspended", f"{name} is suspended. Let it go on: crossdock tenant resume {name}")
 
 
 @tenant.command()
-def resume(name: _Name, why: _Why = "", directory: Directory = HERE, json: Json = False) -> None:
+def resume(
+    name: _Name,
+    why: _Why = "",
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
     """Let a suspended tenant go on."""
 
-    async def act(system: System) -> None:
-        await system.acts.tenants.resume(await system.operator(ORIGIN), name, why=why)
+    async def act(operator: Operator) -> None:
+        await operator.resume_tenant(name, note=why)
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json, as_operator=True)
     _done(json, name, "resumed", f"{name} goes on")
 
 
@@ -101,14 +112,15 @@ def export(
     name: _Name,
     to: Annotated[Path | None, typer.Option(help="Into this file, which must not exist yet")] = None,
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """Write all rows of a tenant as lines of JSON, table by table. Secrets stay sealed."""
 
-    async def act(system: System) -> None:
-        lines = await system.acts.tenants.export(await system.operator(ORIGIN), name)
-        await write_lines(lines, to)
+    async def act(operator: Operator) -> None:
+        await write_lines(operator.export_tenant(name), to)
 
-    with_system(directory, act)
+    ask(Where(directory=directory, url=url, key=key), act, as_operator=True)
 
 
 @tenant.command()
@@ -117,25 +129,24 @@ def delete(
     why: _Why,
     yes: Annotated[str, typer.Option("--yes", help="The tenant's name once more: do it")] = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Delete a suspended tenant with all its rows, and say what went, signed. There is no way back."""
-    tenants_name = name
 
-    async def act(system: System) -> None:
-        if yes != tenants_name:
-            raise Refused(
-                "this deletes everything of the tenant", mend=f"export it, then add --yes {tenants_name}"
-            )
-        proof = await system.acts.tenants.delete(await system.operator(ORIGIN), name, why=why)
+    async def act(operator: Operator) -> None:
+        if yes != name:
+            raise Refused("this deletes everything of the tenant", mend=f"export it, then add --yes {name}")
+        proof = await operator.delete_tenant(name, why=why)
         if json:
-            say_json(asdict(proof))
+            say_json(msgspec.structs.asdict(proof))
             return
         rows = sorted(proof.tables.items())
         table(f"What went with {name}", ["table", "rows"], rows, empty="Nothing")
-        console.print(f"{proof.rows} rows; signed by {proof.key}, kept in the audit of {OPERATOR}")
+        console.print(f"{proof.rows} rows; signed by {proof.key}, kept in the audit of the operator")
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json, as_operator=True)
 
 
 async def write_lines(lines: AsyncIterator[str], to: Path | None) -> None:

@@ -1,9 +1,9 @@
 """A program's way in: the API of a server, typed, asked with a key."""
 
-from crossdock.client.asking import Asking
+from crossdock.client.asking import Answer, Asking
 from crossdock.client.client import Client
+from crossdock.client.operator import Operator
 from crossdock.client.shapes import (
-    Alias,
     Case,
     Decision,
     Kept,
@@ -15,12 +15,13 @@ from crossdock.client.shapes import (
 )
 
 __all__ = [
-    "Alias",
+    "Answer",
     "Asking",
     "Case",
     "Client",
     "Decision",
     "Kept",
+    "Operator",
     "Outcome",
     "Run",
     "Sent",

@@ -15,12 +15,14 @@ comes out of here has it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import ipaddress
 import random
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -56,6 +58,19 @@ class _Secret:
 
     def hidden(self, text: str) -> str:
         return text.replace(self.text, "***")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: its status, its headers by small letters, its body piece by piece."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: AsyncIterator[bytes]
+
+    async def whole(self) -> bytes:
+        """The body, all of it."""
+        return b"".join([piece async for piece in self.body])
 
 
 class Asking:
@@ -108,6 +123,34 @@ class Asking:
         """What is at an address. Raises `CrossdockError` of every kind."""
         return await self._ask("GET", path, into, query=query)
 
+    async def change(self, method: str, path: str, into: type[T], *, body: Any = None, **query: Any) -> T:
+        """What comes of a change (PUT, PATCH, DELETE) of what is there, as it stands. Raises as `get`."""
+        headers = {"if-match": "*"}
+        if body is None:
+            return await self._ask(method, path, into, query=query, headers=headers)
+        headers["content-type"] = "application/json"
+        data = msgspec.json.encode(body)
+        return await self._ask(method, path, into, query=query, headers=headers, data=data)
+
+    async def lines(self, path: str, **query: Any) -> AsyncIterator[str]:
+        """What is written out at an address, line by line as it comes. Raises as `get`.
+
+        It is asked once: what ends early raises `Unreachable`, and nothing says that it was whole.
+        """
+        asked, rest = f"GET {path}", b""
+        try:
+            async with self.ask_once("GET", self._at(path, query), {}, None, whole=False) as answer:
+                if answer.status >= 300:
+                    raise self._error(answer, await answer.whole(), asked)
+                async for piece in answer.body:
+                    *found, rest = (rest + piece).split(b"\n")
+                    for line in found:
+                        yield line.decode()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._failed(error, asked) from None
+        if rest:
+            yield rest.decode()
+
     async def post(
         self,
         path: str,
@@ -117,11 +160,17 @@ class Asking:
         once: str | None = None,
         prefer: str = "",
         media: str = "",
+        tag: str = "",
     ) -> T:
-        """What comes of an act. `once` names it: with the same name it is done once. Raises as `get`."""
+        """What comes of an act. `once` names it: with the same name it is done once. Raises as `get`.
+
+        `tag` is the ETag of what it is about; `*` is that as it stands.
+        """
         headers = {"idempotency-key": once or str(uuid4()), "content-type": media or "application/json"}
         headers |= {"prefer": prefer} if prefer else {}
-        return await self._ask("POST", path, into, headers=headers, data=msgspec.json.encode(body))
+        headers |= {"if-match": tag} if tag else {}
+        data = None if body is None else msgspec.json.encode(body)
+        return await self._ask("POST", path, into, headers=headers, data=data)
 
     async def _ask(
         self,
@@ -133,7 +182,7 @@ class Asking:
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
     ) -> T:
-        url = URL(f"{str(self._url).rstrip('/')}/api/v1/{path}", encoded=True).with_query(_pairs(query or {}))
+        url = self._at(path, query or {})
         asked = f"{method} {path}"
         given = dict(headers or {})
         once = given.get("idempotency-key", "")
@@ -142,26 +191,22 @@ class Asking:
         while True:
             later: float | None = None
             try:
-                status, said, body = await self._try(method, url, given, data)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-                if isinstance(error, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError):
-                    raise Refused(
-                        "the server's certificate does not hold",
-                        where=str(self._url),
-                        mend="give `trust` for an authority of your own, or see docs/how-to/tls.md",
-                    ) from None
-                failed: CrossdockError = Unreachable(f"{self._url} is not there", where=asked)
+                async with self.ask_once(method, url, given, data) as answer:
+                    body = await answer.whole()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                maybe = maybe or method != "GET"
-                failed = Unreachable(f"no answer came: {type(error).__name__}", where=asked)
+                failed = self._failed(error, asked)
+                if isinstance(failed, Refused):
+                    raise failed from None
+                there = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+                maybe = maybe or (there and method != "GET")
             else:
-                if status < 300:
+                if answer.status < 300:
                     return self._read(body, into, asked)
-                later = _retry_after(said)
-                failed = error_of(status, body, asked=asked, retry_after=later, hidden=self._key.hidden)
-                again = status in _AGAIN and isinstance(failed, Unreachable)
+                failed = self._error(answer, body, asked)
+                later = _retry_after(answer.headers)
+                again = answer.status in _AGAIN and isinstance(failed, Unreachable)
                 at_work = name_of(body) == "at-work"
-                maybe = maybe or at_work or (method != "GET" and status in (502, 504))
+                maybe = maybe or at_work or (method != "GET" and answer.status in (502, 504))
                 if not again and not at_work:
                     raise failed
             pause = (later or 0.0) + wait * random.uniform(0.5, 1.0)  # not all at once, whoever was told when
@@ -171,21 +216,49 @@ class Asking:
                     raise UnknownOutcome(
                         f"it may have been done: {failed.message}",
                         where=asked,
-                        mend=f"ask the same again with once={once!r}: it is done once",
+                        mend=f"ask the same again with once={once!r}: it is done once"
+                        if once
+                        else "look whether it was done, then decide",
                     ) from None
                 raise failed
             await asyncio.sleep(pause)
 
-    async def _try(
-        self, method: str, url: URL, headers: Mapping[str, str], data: bytes | None
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    @contextlib.asynccontextmanager
+    async def ask_once(
+        self, method: str, url: URL, headers: Mapping[str, str], data: bytes | None, *, whole: bool = True
+    ) -> AsyncIterator[Answer]:
+        """Ask once. Not `whole`: the time-out is for each piece of the answer, not for all of it."""
         if self._session is None:
             raise Broken("the client is not open", mend="use it in `async with`")
         with_key = {**headers, "authorization": f"Bearer {self._key.text}"}
+        patient = self._timeout if whole else aiohttp.ClientTimeout(sock_read=self._timeout.total)
         async with self._session.request(
-            method, url, headers=with_key, data=data, allow_redirects=False
+            method, url, headers=with_key, data=data, allow_redirects=False, timeout=patient
         ) as answer:
-            return answer.status, answer.headers, await answer.read()
+            yield Answer(answer.status, answer.headers, answer.content.iter_any())
+
+    def _at(self, path: str, query: Mapping[str, Any]) -> URL:
+        return URL(f"{str(self._url).rstrip('/')}/api/v1/{path}", encoded=True).with_query(_pairs(query))
+
+    def _failed(self, error: Exception, asked: str) -> CrossdockError:
+        """Why no answer came."""
+        if isinstance(error, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError):
+            return Refused(
+                "the server's certificate does not hold",
+                where=str(self._url),
+                mend="set SSL_CERT_FILE to the certificate of your own authority, or give `trust`; "
+                "see docs/how-to/tls.md",
+            )
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            return Unreachable(
+                f"{self._url} is not there", where=asked, mend="see that it runs, and that the address is its"
+            )
+        return Unreachable(f"no answer came: {type(error).__name__}", where=asked)
+
+    def _error(self, answer: Answer, body: bytes, asked: str) -> CrossdockError:
+        """What an answer says went wrong."""
+        later = _retry_after(answer.headers)
+        return error_of(answer.status, body, asked=asked, retry_after=later, hidden=self._key.hidden)
 
     def _read(self, body: bytes, into: type[T], asked: str) -> T:
         try:

@@ -31,6 +31,7 @@ class Client(Asking):
     """A Crossdock server. `async with Client(url, key=...) as crossdock: ...`.
 
     Each act takes `once`, which names it: give one of your own where your program may die and ask again.
+    What is asked of a run, it decides itself: `wait` is for how many seconds an act waits for that.
     """
 
     async def runs(
@@ -53,7 +54,7 @@ class Client(Asking):
             "created_from": created_from,
             "created_to": created_to,
         }
-        async for one in self._each("runs", Page[Run], most, query):
+        async for one in self.each("runs", Page[Run], most, query):
             yield one
 
     def search(self, number: str, *, most: int | None = None) -> AsyncIterator[Run]:
@@ -70,7 +71,7 @@ class Client(Asking):
 
     async def history(self, run: str, *, most: int | None = None) -> AsyncIterator[Decision]:
         """What was decided for a run, oldest first."""
-        async for one in self._each(f"runs/{named(run)}/history", Page[Decision], most, {}):
+        async for one in self.each(f"runs/{named(run)}/history", Page[Decision], most, {}):
             yield one
 
     async def start(self, process: str, document: Mapping[str, Any], *, once: str | None = None) -> Run:
@@ -78,31 +79,59 @@ class Client(Asking):
         return await self.post("runs", {"process": process, "document": document}, Run, once=once)
 
     async def retry(
-        self, run: str, step: str, *, item: str = "", note: str = "", once: str | None = None
+        self,
+        run: str,
+        step: str,
+        *,
+        item: str = "",
+        note: str = "",
+        once: str | None = None,
+        wait: float | None = None,
     ) -> Outcome:
         """Try again what failed at a step."""
-        return await self._act(f"runs/{named(run)}/retry", {"step": step, "item": item, "note": note}, once)
+        told = {"step": step, "item": item, "note": note}
+        return await self._act(f"runs/{named(run)}/retry", told, once, wait)
 
     async def supply(
-        self, run: str, step: str, output: Any, *, item: str = "", note: str = "", once: str | None = None
+        self,
+        run: str,
+        step: str,
+        output: Any,
+        *,
+        item: str = "",
+        note: str = "",
+        once: str | None = None,
+        wait: float | None = None,
     ) -> Outcome:
         """Give the result of a step."""
         told = {"step": step, "item": item, "note": note, "output": output}
-        return await self._act(f"runs/{named(run)}/supply", told, once)
+        return await self._act(f"runs/{named(run)}/supply", told, once, wait)
 
     async def skip(
-        self, run: str, step: str, *, note: str, item: str = "", once: str | None = None
+        self,
+        run: str,
+        step: str,
+        *,
+        note: str,
+        item: str = "",
+        once: str | None = None,
+        wait: float | None = None,
     ) -> Outcome:
         """Go on without a step."""
-        return await self._act(f"runs/{named(run)}/skip", {"step": step, "item": item, "note": note}, once)
+        told = {"step": step, "item": item, "note": note}
+        return await self._act(f"runs/{named(run)}/skip", told, once, wait)
 
-    async def redo(self, run: str, step: str, *, note: str = "", once: str | None = None) -> Outcome:
+    async def redo(
+        self, run: str, step: str, *, note: str = "", once: str | None = None, wait: float | None = None
+    ) -> Outcome:
         """Take a step back, and what depends on it, and do it again."""
-        return await self._act(f"runs/{named(run)}/redo", {"step": step, "note": note}, once)
+        return await self._act(f"runs/{named(run)}/redo", {"step": step, "note": note}, once, wait)
 
-    async def cancel(self, run: str, *, reason: str, once: str | None = None) -> Outcome:
+    async def cancel(
+        self, run: str, *, reason: str, once: str | None = None, wait: float | None = None
+    ) -> Outcome:
         """Take back what a run did, newest first, and end it."""
-        return await self._act(f"runs/{named(run)}/cancel", {"reason": reason}, once)
+        return await self._act(f"runs/{named(run)}/cancel", {"reason": reason}, once, wait)
 
     async def send(self, event: Mapping[str, Any], *, once: str | None = None) -> Sent:
         """Send one CloudEvent. Raises `Refused` for one that is not taken."""
@@ -119,18 +148,26 @@ class Client(Asking):
 
     async def parked(self, *, most: int | None = None) -> AsyncIterator[Kept]:
         """Events that no run has claimed yet, newest first."""
-        async for one in self._each("events/parked", Page[Kept], most, {}):
+        async for one in self.each("events/parked", Page[Kept], most, {}):
             yield one
 
     async def quarantined(self, *, most: int | None = None) -> AsyncIterator[Kept]:
         """Events that were refused, newest first."""
-        async for one in self._each("events/quarantined", Page[Kept], most, {}):
+        async for one in self.each("events/quarantined", Page[Kept], most, {}):
             yield one
 
     async def unread(self, *, most: int | None = None) -> AsyncIterator[Unread]:
         """What partners sent and nobody could read, newest first."""
-        async for one in self._each("events/unread", Page[Unread], most, {}):
+        async for one in self.each("events/unread", Page[Unread], most, {}):
             yield one
+
+    async def task(self, task: str) -> Task:
+        """One task by its id. Raises `NotFound`."""
+        return await self.get(f"tasks/{named(task)}", Task)
+
+    async def exception(self, exception: str) -> Case:
+        """One exception by its id. Raises `NotFound`."""
+        return await self.get(f"exceptions/{named(exception)}", Case)
 
     async def tasks(
         self,
@@ -142,7 +179,7 @@ class Client(Asking):
     ) -> AsyncIterator[Task]:
         """What people decide, due soonest first."""
         query = {"status": status, "role": role, "run": run}
-        async for one in self._each("tasks", Page[Task], most, query):
+        async for one in self.each("tasks", Page[Task], most, query):
             yield one
 
     async def decide(
@@ -153,12 +190,14 @@ class Client(Asking):
         note: str = "",
         form: Mapping[str, Any] | None = None,
         once: str | None = None,
+        wait: float | None = None,
     ) -> Outcome:
         """Decide a task as it was read: `approved`, `refused` or `done`. Raises `Conflict` if it changed."""
         told: dict[str, Any] = {"decision": decision, "note": note}
         told |= {"seen": task.seen} if task.seen is not None else {}
+        tag = "*" if task.seen is None else ""  # it shows nothing that could have changed
         told |= {"form": form} if form is not None else {}
-        return await self._act(f"tasks/{named(task.id)}/decide", told, once)
+        return await self._act(f"tasks/{named(task.id)}/decide", told, once, wait, tag)
 
     async def exceptions(
         self,
@@ -171,21 +210,32 @@ class Client(Asking):
     ) -> AsyncIterator[Case]:
         """What went otherwise, oldest first."""
         query = {"status": status, "type": type_, "connection": connection, "run": run}
-        async for one in self._each("exceptions", Page[Case], most, query):
+        async for one in self.each("exceptions", Page[Case], most, query):
             yield one
 
     async def close(
-        self, exception: str, *, action: str = "close", note: str = "", once: str | None = None
+        self,
+        exception: str,
+        *,
+        action: str = "close",
+        note: str = "",
+        once: str | None = None,
+        wait: float | None = None,
     ) -> Outcome:
         """Close an exception; `action` may be `retry`, `skip` or `cancel` besides."""
-        return await self._act(f"exceptions/{named(exception)}/close", {"action": action, "note": note}, once)
+        told = {"action": action, "note": note}
+        return await self._act(f"exceptions/{named(exception)}/close", told, once, wait)
 
-    async def _act(self, path: str, told: Mapping[str, Any], once: str | None) -> Outcome:
-        return await self.post(path, told, Outcome, once=once)
+    async def _act(
+        self, path: str, told: Mapping[str, Any], once: str | None, wait: float | None = None, tag: str = ""
+    ) -> Outcome:
+        prefer = "" if wait is None else "respond-async" if wait < 1 else f"wait={wait:.0f}"
+        return await self.post(path, told, Outcome, once=once, prefer=prefer, tag=tag)
 
-    async def _each(
+    async def each(
         self, path: str, into: type[Page[T]], most: int | None, query: Mapping[str, Any]
     ) -> AsyncIterator[T]:
+        """What a list holds, page after page as it is taken."""
         cursor: str | None = None
         left = most
         while left is None or left > 0:

@@ -43,6 +43,7 @@ _BY_STATUS: Mapping[int, type[CrossdockError]] = {
     503: Unreachable,
     504: Unreachable,
 }
+_NO_ADDRESS = "there is nothing at /"  # what a server says of an address that its release has not
 SOON = 5.0  # seconds after which a server is asked again that does not say when
 
 
@@ -66,8 +67,12 @@ def error_of(
     told = _told(body)
     by_status = _BY_STATUS.get(status, Broken if status >= 500 else Refused)
     kind = _BY_NAME.get(told.type.rpartition("/")[2], by_status)
-    message = hidden(told.detail) or f"the server answered {status}"
-    where, mend = hidden(told.where) or asked, hidden(told.mend)
+    message = hidden(told.detail) or f"the server answered {status}, and not as Crossdock does"
+    where = hidden(told.where) or asked
+    mend = hidden(told.mend) or ("" if told.type else "see that the address is that of a Crossdock server")
+    if message.startswith(_NO_ADDRESS):
+        message = "the server does not know what it is asked for"
+        mend = "it is of another release than this one: bring both to the same"
     if kind is Broken and told.request:
         mend = f"{mend} (request {hidden(told.request)})".strip()
     if kind is TooMany:

@@ -114,6 +114,7 @@ class Unread(Shape, frozen=True, kw_only=True):
     connection: str
     reason: str
     feed: str = ""
+    message: str = ""  # what its sender calls it
     body: str = ""
 
 
@@ -156,3 +157,214 @@ class Case(Shape, frozen=True, kw_only=True):
     connection: str = ""
     repeated: datetime | None = None
     closed: datetime | None = None
+
+
+class Repair(Shape, frozen=True, kw_only=True):
+    """A repair of many runs; `outcomes` says what came of how many."""
+
+    id: str
+    status: str
+    at: datetime
+    by: str
+    action: dict[str, Any]
+    cause: dict[str, Any]
+    trial: int
+    rate: float
+    counted: int
+    sent: int
+    outcomes: dict[str, int] = {}
+
+
+class Item(Shape, frozen=True, kw_only=True):
+    """One run of a repair. `outcome` is None while it is at work or waits."""
+
+    n: int
+    run: str
+    process: str
+    key: str
+    generation: int
+    step: str = ""
+    sent: datetime | None = None
+    outcome: str | None = None
+    detail: str = ""
+
+
+class Replayed(Shape, frozen=True, kw_only=True):
+    """Whether a run, decided again, is what is stored; `differs_at` is the first decision that is not."""
+
+    same: bool
+    decisions: int
+    differs_at: int | None = None
+
+
+class Connection(Shape, frozen=True, kw_only=True):
+    """A connection, and how its calls stand. Rates are calls a second."""
+
+    name: str
+    system: str
+    connector: str
+    status: str
+    settings: dict[str, Any] = {}
+    concurrency: int | None = None
+    rate: float | None = None
+    stopped: datetime | None = None
+    stopped_by: str = ""
+    stand_still: bool = False
+    drain_rate: float | None = None
+    failures: int = 0
+    open_until: datetime | None = None
+    waiting: int = 0
+    out: int = 0
+    oldest: datetime | None = None
+
+
+class Process(Shape, frozen=True, kw_only=True):
+    """A process that new runs take; a `share` of them the next version, while that is rolled out."""
+
+    name: str
+    version: str
+    published: datetime
+    published_by: str = ""
+    next_version: str | None = None
+    share: float | None = None
+
+
+class Version(Shape, frozen=True, kw_only=True):
+    """A version of a process; `source` is its text, of one version, not in lists."""
+
+    name: str
+    version: str
+    published: datetime
+    published_by: str = ""
+    current: bool = False
+    source: str = ""
+
+
+class Key(Shape, frozen=True, kw_only=True):
+    """A key. `text` is there once, when it is made."""
+
+    id: str
+    roles: list[str]
+    made: datetime
+    works: bool
+    name: str = ""
+    scopes: list[str] | None = None
+    behind: str = ""
+    made_by: str = ""
+    expires: datetime | None = None
+    used: datetime | None = None
+    used_from: str = ""
+    revoked: datetime | None = None
+    revoked_by: str = ""
+    text: str = ""
+
+    def __repr__(self) -> str:
+        """Without the text."""
+        return f"Key({self.id!r}, {self.name!r}, {self.roles!r})"
+
+
+class Person(Shape, frozen=True, kw_only=True):
+    """Somebody who signs in; `seen` is when they did last."""
+
+    id: str
+    roles: list[str]
+    made: datetime
+    name: str = ""
+    email: str = ""
+    made_by: str = ""
+    seen: datetime | None = None
+    suspended: datetime | None = None
+    suspended_by: str = ""
+    provider: str = ""
+    two_factors: bool = False
+
+
+class Link(Shape, frozen=True, kw_only=True):
+    """A link that works once, for `email`. It is there once; asked again with the same name, it is not."""
+
+    email: str
+    expires: datetime
+    link: str = ""
+
+    def __repr__(self) -> str:
+        """Without the link."""
+        return f"Link({self.email!r}, expires={self.expires.isoformat()})"
+
+
+class Tenant(Shape, frozen=True, kw_only=True):
+    """One of those who share the installation."""
+
+    name: str
+    created: datetime
+    title: str = ""
+    suspended: datetime | None = None
+    suspended_by: str = ""
+    suspended_why: str = ""
+
+
+class Proof(Shape, frozen=True, kw_only=True):
+    """What went with a tenant: rows by table, in a statement that is signed."""
+
+    name: str
+    rows: int
+    tables: dict[str, int]
+    statement: str
+    signature: str
+    key: str
+
+
+class Act(Shape, frozen=True, kw_only=True):
+    """An entry of the audit: who did what, on what, and what came of it."""
+
+    number: int
+    at: datetime
+    actor: str
+    kind: str
+    action: str
+    on_kind: str
+    outcome: str
+    hash: str
+    roles: list[str] = []
+    behind: str = ""
+    on: str = ""
+    why: str = ""
+    origin: str = ""
+    count: int = 1
+    by_operator: bool = False
+    before: Any = None
+    after: Any = None
+
+
+class Fault(Shape, frozen=True, kw_only=True):
+    """Something in the audit that is not as it was recorded."""
+
+    kind: str
+    number: int
+    what: str
+
+
+class Verified(Shape, frozen=True, kw_only=True):
+    """Whether the audit is what was recorded; `signed` is the newest entry that a checkpoint covers."""
+
+    good: bool
+    entries: int
+    signed: int
+    checkpoints: int = 0
+    rows: int = 0
+    unsigned_rows: int = 0
+    keys: list[str] = []
+    outside: bool = False
+    count: int = 0
+    first: Fault | None = None
+    faults: list[Fault] = []
+
+
+class Why(Shape, frozen=True, kw_only=True):
+    """Whether somebody may do something, why, and the roles that would let them."""
+
+    allowed: bool
+    why: str
+    policies: list[str] = []
+    needed: list[str] = []
+    roles: list[str] = []
+    about: dict[str, Any] = {}

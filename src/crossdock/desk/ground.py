@@ -18,7 +18,7 @@ from crossdock.access.resource import Value
 from crossdock.engine import Arrival, History, Inbox
 from crossdock.engine.history import Line
 from crossdock.errors import NotFound, Refused
-from crossdock.process.messages import Actor
+from crossdock.process.messages import Actor, Record
 from crossdock.store import Database, EngineTransaction, Last, Tenant, TenantTransaction
 
 LONGEST_NOTE = 2000
@@ -213,12 +213,18 @@ class Ground:
             for line in await self.history.decided(tenant, asked.run, asked.after):
                 if (line.event.id, line.event.source) == (asked.event, asked.source):
                     refused = [one for one in line.records if one.what in REFUSALS]
-                    reason = "; ".join(str(one.data.get("reason", "")) for one in refused)
+                    reason = "; ".join(_why(one) for one in refused)
                     return Told(line=line, refusal=reason or ("it was not taken" if refused else ""))
             if loop.time() >= until:
                 return None
             await asyncio.sleep(pause)
             pause = min(0.25, pause * 1.5)
+
+
+def _why(refused: Record) -> str:
+    """Why a run did not take it; of a move, also where in the run that stands."""
+    reason = str(refused.data.get("reason", ""))
+    return f"{refused.step}: {reason}" if refused.what == "run.move_refused" and refused.step else reason
 
 
 def note_of(text: str) -> str:

@@ -19,6 +19,11 @@ class Keys:
         self._ground = ground
         self._keys = keys
 
+    async def list(self, by: Principal, *, revoked: bool = False) -> list[Key]:
+        """Keys, newest first, without their texts; those that are revoked as well, if wanted."""
+        await self._ground.policies.require(by, "key.read", Resource(kind="key"))
+        return await self._keys.of(await self._ground.tenant(by), revoked=revoked)
+
     async def create(
         self,
         by: Principal,

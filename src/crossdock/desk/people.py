@@ -20,6 +20,11 @@ class People:
         self._ground = ground
         self._people = people
 
+    async def list(self, by: Principal) -> list[Account]:
+        """Everybody, by name."""
+        await self._ground.policies.require(by, "person.read", Resource(kind="person"))
+        return await self._people.of(await self._ground.tenant(by))
+
     async def invite(
         self, by: Principal, *, email: str, roles: Collection[str], name: str = "", note: str = ""
     ) -> Link:

@@ -8,8 +8,9 @@ from crossdock.access import Principal, Resource
 from crossdock.access.resource import Value
 from crossdock.desk.ground import Asked, Ground, Run, needs, note_of
 from crossdock.desk.tasks import excluded_from
-from crossdock.engine import Arrival, Library, Repairs
+from crossdock.engine import Arrival, Library, Repairs, replay
 from crossdock.engine.repair import Action, Cause, Progress
+from crossdock.engine.replay import Replayed
 from crossdock.errors import Conflict, Refused
 from crossdock.expressions import EvaluationError
 from crossdock.process.messages import (
@@ -181,6 +182,12 @@ class Runs:
         found = await self._may_repair(by, run, "")
         last = self._ground.noted(by, "run.repair", found.resource(), after={"release": True, "again": again})
         await self._repairs.release(await self._ground.tenant(by), found.id, again=again, last=last)
+
+    async def replay(self, by: Principal, run: int) -> Replayed:
+        """Decide its events again, and compare with what is stored. Nothing is changed."""
+        found = await self._ground.run(by, run)
+        await self._ground.policies.require(by, "run.read", found.resource())
+        return await replay(self._ground.database, self._library, await self._ground.tenant(by), found.id)
 
     async def _may_repair(self, by: Principal, run: int, step: str, *, deciding: bool = False) -> Run:
         """The run, where `by` may repair that step. Who may not decide there may not do without it either."""

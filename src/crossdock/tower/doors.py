@@ -6,7 +6,6 @@ Every page asks before it is made; what is not proven leads to the sign-in, and 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from crossdock.access.headers import is_loopback
 from crossdock.access.identity import Identity
 from crossdock.access.sign_in import From
 from crossdock.errors import NotProven
@@ -54,14 +54,6 @@ def signed_in(
         return person
 
     return who
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is of this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def is_here(request: Request) -> bool:

@@ -38,8 +38,13 @@ _OFFERED = (
     "event.settle",
     "exception.close",
     "connection.stop",
+    "person.change",
+    "key.change",
 )
-_SHOWN = ("run.read", "task.read", "exception.read", "event.read", "process.read", "connection.read")
+_SHOWN = (
+    *("run.read", "task.read", "exception.read", "event.read", "process.read", "connection.read"),
+    *("person.read", "key.read"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +99,8 @@ class Ground:
     zone: ZoneInfo
     title: str
     templates: Environment
+    signs_in: bool = False  # whether people sign in at these pages
+    address: str = ""  # how they are called from outside; empty: as requests say
     _processes: dict[int, Process | None] = field(default_factory=dict)
 
     async def person(self, request: Request) -> Person:

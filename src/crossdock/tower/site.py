@@ -32,7 +32,7 @@ from crossdock.store import Database, Tenant
 from crossdock.tower.doors import Doors, as_long_as, to_sign_in
 from crossdock.tower.ground import HERE, Ground, Who, templates
 from crossdock.tower.guard import POLICY
-from crossdock.tower.pages import account, act, desk, events, overview, processes, run, runs, sign_in
+from crossdock.tower.pages import account, act, desk, events, overview, people, processes, run, runs, sign_in
 from crossdock.tower.pages import connections as lines
 from crossdock.tower.pages import repairs as many
 from crossdock.tower.stream import Stream
@@ -87,6 +87,8 @@ def app(
         zone=zone_of(zone),
         title=title,
         templates=templates(),
+        signs_in=identity is not None,
+        address=address,
     )
     stream = Stream(database, tenant, ground.zone)
 
@@ -151,6 +153,10 @@ def _routes(ground: Ground) -> list[BaseRoute]:
         page("/connections", lines.turn, "POST"),
         page("/processes", processes.processes, shows="process.read"),
         page("/processes/{name}", processes.process, shows="process.read"),
+        page("/people", people.people, shows="person.read"),
+        page("/people", people.change, "POST"),
+        page("/people/keys", people.keys, shows="key.read"),
+        page("/people/keys", people.change_keys, "POST"),
         Route("/favicon.ico", _icon),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]

@@ -18,8 +18,9 @@ from crossdock.access.policy_form import Role, Rules
 from crossdock.api.acting import Given
 from crossdock.api.description import PREFIX
 from crossdock.api.door import session_of
-from crossdock.api.ground import Asked
+from crossdock.api.ground import Asked, Call
 from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, chosen_fields, pick
+from crossdock.api.names import named_text
 from crossdock.api.route import router
 from crossdock.api.strict import near, shown
 from crossdock.errors import Refused
@@ -130,16 +131,23 @@ class Me(Out):
 
 
 class Why(Out):
-    """Whether something is allowed to whoever asks, and why."""
+    """Whether something is allowed, and why."""
 
     allowed: bool
     why: str
     policies: list[str]
     needed: list[str] = Field(description="Roles that would let one")
+    roles: list[str] = Field(description="Those of whoever it is about")
+    about: dict[str, Any] = Field(description="What the decision knows of the thing")
 
 
 class WhyQuery(View):
     """What one would do."""
+
+    who: Text | None = Field(
+        None, description="Somebody else: a person, `key:ID` or `role:NAME`; needs `person.read`"
+    )
+    on: Text | None = Field(None, description="On this: `task/ID`, `connection/erp`; else on anything such")
 
     action: Text = Field(description="The act, as `run.cancel`", json_schema_extra={"enum": list(ACTIONS)})
     process: Text | None = Field(None, description="On a thing of this process")
@@ -314,25 +322,45 @@ async def read_me(call: Asked) -> Response:
 
 @routes.get("/access", responses={200: {"model": Why}})
 async def explain_access(call: Asked, query: Annotated[WhyQuery, Query()]) -> Response:
-    """Say whether you may do something, and why."""
+    """Say whether you, or somebody else, may do something, and why."""
     if query.action not in ACTIONS:
         raise Refused(
             f"there is no act {shown(query.action)}", where="query.action", mend=near(query.action, ACTIONS)
         )
-    about: dict[str, str | tuple[str, ...]] = {}
-    about |= {"process": query.process} if query.process else {}
-    about |= {"connection": query.connection} if query.connection else {}
-    about |= {"roles": tuple(query.role)} if query.role else {}
-    resource = Resource(kind=query.action.partition(".")[0], attributes=about)
-    verdict = await call.ground.policies.decide(call.principal, query.action, resource)
+    if query.who is not None or query.on is not None:
+        explain = call.ground.acts.explain
+        found = await explain.explain(
+            call.principal, query.who or call.principal.id, query.action, _numbered(call, query.on or "")
+        )
+        verdict, who, about = found.verdict, found.who, dict(found.resource.attributes)
+        why = f"{query.who} is shut out; else {verdict.why}" if found.shut_out else verdict.why
+        allowed = verdict.allowed and not found.shut_out
+    else:
+        who, about = call.principal, {}
+        about |= {"process": query.process} if query.process else {}
+        about |= {"connection": query.connection} if query.connection else {}
+        about |= {"roles": tuple(query.role)} if query.role else {}
+        resource = Resource(kind=query.action.partition(".")[0], attributes=about)
+        verdict = await call.ground.policies.decide(who, query.action, resource)
+        why, allowed = verdict.why, verdict.allowed
     return call.answer(
         {
-            "allowed": verdict.allowed,
-            "why": verdict.why,
+            "allowed": allowed,
+            "why": why,
             "policies": list(verdict.policies),
             "needed": list(verdict.needed),
+            "roles": sorted(who.roles),
+            "about": about,
         }
     )
+
+
+def _numbered(call: Call, on: str) -> str:
+    """A thing as it is called here, by the id under which it is kept."""
+    kind, _, name = on.partition("/")
+    if name and kind in ("run", "repair"):
+        return f"{kind}/{call.number(kind, name)}"
+    return f"{kind}/{named_text(kind, name)}" if name and kind in ("task", "exception") else on
 
 
 @routes.get("/settings", responses={200: {"model": SettingsShown}})

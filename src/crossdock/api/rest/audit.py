@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -11,10 +13,11 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
+from crossdock.access import Resource
 from crossdock.access.audit import Filter
 from crossdock.access.audit_form import Entry
 from crossdock.api.ground import Asked, Call
-from crossdock.api.listing import Listing, Out, Paged, Row, Text
+from crossdock.api.listing import Listing, Out, Paged, Row, Text, pick
 from crossdock.api.route import router
 from crossdock.model.codes import Instant
 from crossdock.store import TenantTransaction
@@ -34,6 +37,7 @@ class AuditQuery(Paged):
     outcome: Literal["done", "refused", "failed"] | None = Field(None, description="That came to this")
     since: Instant | None = Field(None, description="At this instant or later")
     until: Instant | None = Field(None, description="Before this instant")
+    before: int | None = Field(None, ge=1, description="Before the entry of this number")
 
 
 class Act(Out):
@@ -65,13 +69,35 @@ class ActPage(Out):
     next: str | None = Field(None, description="Cursor of the next page")
 
 
+class Fault(Out):
+    """One thing that is not as it was recorded."""
+
+    kind: str = Field(description="changed, removed, swapped, truncated, head, checkpoint or history")
+    number: int = Field(description="Of the entry, or of the checkpoint")
+    what: str
+
+
 class Verified(Out):
     """Whether the audit is whole."""
 
     good: bool
+    first: Fault | None = Field(None, description="The first bad entry, else the first other fault")
     entries: int
-    signed: int
-    problems: list[str]
+    signed: int = Field(description="The newest entry that a checkpoint covers")
+    checkpoints: int
+    rows: int = Field(description="Of the history, that were compared")
+    unsigned_rows: int = Field(description="Of the history, that no checkpoint covers yet")
+    keys: list[str] = Field(description="Names of those that have signed")
+    outside: bool = Field(description="Whether checkpoints outside of the database were compared")
+    count: int = Field(description="Of all faults")
+    faults: list[Fault] = Field(description="The first hundred")
+    problems: list[str] = Field(description="The faults, in words alone")
+
+
+class Keys(Out):
+    """What verifies signatures."""
+
+    keys: dict[str, str] = Field(description="Public keys (Ed25519, base64) by name")
 
 
 NAMES = tuple(Act.model_fields)
@@ -95,7 +121,7 @@ async def list_acts(call: Asked, query: Annotated[AuditQuery, Query()]) -> Respo
     )
 
     async def fetch(_transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
-        cursor = place[0] if place is not None else None
+        cursor = place[0] if place is not None else query.before
         return (await call.ground.audit.entries(call.tenant, wanted, cursor, most=most)).items
 
     async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -109,15 +135,32 @@ async def list_acts(call: Asked, query: Annotated[AuditQuery, Query()]) -> Respo
 async def verify_audit(call: Asked) -> Response:
     """Compare all that is kept of the audit with what was hashed and signed."""
     await call.allow("audit.read")
+    await call.ground.audit.settle()
     report = await call.ground.audit.verify(call.tenant)
-    return call.answer(
-        {
-            "good": report.good,
-            "entries": report.entries,
-            "signed": report.signed,
-            "problems": [one.what for one in report.faults],
-        }
-    )
+    faults = [asdict(one) for one in report.faults]
+    value = {
+        "good": report.good,
+        "first": None if report.first is None else asdict(report.first),
+        "entries": report.entries,
+        "signed": report.signed,
+        "checkpoints": report.checkpoints,
+        "rows": report.rows,
+        "unsigned_rows": report.unsigned_rows,
+        "keys": list(report.keys),
+        "outside": report.outside,
+        "count": report.count,
+        "faults": faults,
+        "problems": [one["what"] for one in faults],
+    }
+    return call.answer(pick(value, ()))
+
+
+@routes.get("/audit/keys", responses={200: {"model": Keys}})
+async def list_audit_keys(call: Asked) -> Response:
+    """Tell the public keys that sign. Keep them where whoever may change the audit cannot."""
+    await call.allow("audit.read")
+    known = call.ground.audit.keys()
+    return call.answer({"keys": {name: base64.b64encode(key).decode() for name, key in known.items()}})
 
 
 @routes.get(
@@ -125,8 +168,12 @@ async def verify_audit(call: Asked) -> Response:
     responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
 )
 async def export_audit(call: Asked) -> Response:
-    """Write the audit out, in the form that verifies by itself."""
+    """Write the audit out, in the form that verifies by itself. That it was is recorded as well."""
     await call.allow("audit.read")
+    async with call.look() as transaction:
+        on = Resource(kind="audit")
+        await call.ground.audit.record(transaction, call.principal, "audit.read", on, why="export")
+    await call.ground.audit.settle()
     lines = call.ground.audit.export(call.tenant)
 
     async def written() -> AsyncIterator[bytes]:

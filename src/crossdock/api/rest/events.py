@@ -74,6 +74,7 @@ class Unread(Out):
     at: datetime
     connection: str
     feed: str | None = Field(None, description="Absent for what was pushed")
+    message: str | None = Field(None, description="What its sender calls it, else the digest of its body")
     reason: str
     body: str | None = Field(None, description="As it came, the beginning of it")
 
@@ -211,7 +212,7 @@ async def list_unread(call: Asked, query: Annotated[UnreadQuery, Query()]) -> Re
         if place is not None:
             where.add("d.id < {}", place[0])
         sql = f"""
-            select d.id, d.at, d.connection, d.feed, d.reason, substring(b.data for
+            select d.id, d.at, d.connection, d.feed, d.message, d.reason, substring(b.data for
               case when substring(b.data for 3) = '\\xe29fa6'::bytea then 200000 else $1 end) as data
             from crossdock.delivery d left join crossdock.blob b on b.tenant = d.tenant and b.hash = d.body
             where d.tenant = crossdock.tenant() and d.outcome = 'quarantined'{where.sql}
@@ -225,6 +226,7 @@ async def list_unread(call: Asked, query: Annotated[UnreadQuery, Query()]) -> Re
                 "at": row["at"],
                 "connection": row["connection"],
                 "feed": row["feed"] or None,
+                "message": row["message"] or None,
                 "reason": row["reason"],
                 "body": (row["data"] or b"").decode(errors="replace"),
             }

@@ -112,6 +112,14 @@ class Calls(Out):
     items: list[WaitingCall]
 
 
+class Replayed(Out):
+    """Whether a run, decided again, is what is stored."""
+
+    same: bool = Field(description="State and records are those that are stored, byte for byte")
+    decisions: int
+    differs_at: int | None = Field(None, description="The first decision whose records differ")
+
+
 @routes.get("/runs/{run}", responses={200: {"model": Run}})
 async def read_run(call: Asked, run: str, query: Annotated[RunView, Query()]) -> Response:
     """Read one run. Its ETag changes with every decision."""
@@ -206,6 +214,17 @@ async def list_calls(call: Asked, run: str) -> Response:
             number,
         )
     return call.answer({"items": [pick(dict(row), ()) for row in rows]})
+
+
+@routes.get("/runs/{run}/replay", responses={200: {"model": Replayed}})
+async def replay_run(call: Asked, run: str) -> Response:
+    """Decide the events of a run again, and compare with what is stored. Nothing is changed."""
+    number = call.number("run", run)
+    async with call.look() as transaction:
+        await found(call, transaction, run, number)
+    told = await call.ground.acts.runs.replay(call.principal, number)
+    value = {"same": told.same, "decisions": told.decisions, "differs_at": told.differs_at}
+    return call.answer(pick(value, ()))
 
 
 async def found(

@@ -1,0 +1,286 @@
+"""What people who run a server do there besides: repairs of many, connections, processes, who may what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from crossdock.client.asking import named
+from crossdock.client.client import Client
+from crossdock.client.shapes import (
+    Act,
+    Connection,
+    Item,
+    Key,
+    Link,
+    Outcome,
+    Page,
+    Person,
+    Process,
+    Proof,
+    Repair,
+    Replayed,
+    Shape,
+    Tenant,
+    Verified,
+    Version,
+    Why,
+)
+
+
+class _Counted(Shape, frozen=True, kw_only=True):
+    runs: int
+
+
+class _Published(Shape, frozen=True, kw_only=True):
+    items: list[Process]
+
+
+class _Keys(Shape, frozen=True, kw_only=True):
+    keys: dict[str, str]
+
+
+class Operator(Client):
+    """A server, asked by those who run it. A cause and an action are as `POST /repairs` has them."""
+
+    async def close_all(
+        self, run: str, *, step: str | None = None, note: str = "", once: str | None = None
+    ) -> Outcome:
+        """Close what is open of a run, at one step or all. Raises `Conflict` where nothing is."""
+        told = {"note": note} | ({"step": step} if step is not None else {})
+        return await self._act(f"runs/{named(run)}/close", told, once, 0)
+
+    async def release(self, run: str, *, again: bool = True, once: str | None = None) -> Outcome:
+        """Let a run go on that a broken decision has stopped, with the event that stopped it or without."""
+        return await self._act(f"runs/{named(run)}/release", {"again": again}, once)
+
+    async def move(
+        self,
+        run: str,
+        *,
+        version: str | None = None,
+        note: str = "",
+        once: str | None = None,
+        wait: float | None = None,
+    ) -> Outcome:
+        """Let a run go on under another version, the newest without one. Raises `Conflict` if it stays."""
+        told = {"note": note} | ({"version": version} if version is not None else {})
+        return await self._act(f"runs/{named(run)}/move", told, once, wait)
+
+    async def replay(self, run: str) -> Replayed:
+        """Decide the events of a run again, and compare with what is stored."""
+        return await self.get(f"runs/{named(run)}/replay", Replayed)
+
+    async def preview(self, cause: Mapping[str, Any], action: Mapping[str, Any] | None = None) -> int:
+        """How many runs a repair would touch now. Nothing is changed."""
+        told = {"cause": cause} | ({"action": action} if action is not None else {})
+        return (await self.post("repairs/preview", told, _Counted)).runs
+
+    async def begin(
+        self,
+        cause: Mapping[str, Any],
+        action: Mapping[str, Any],
+        *,
+        trial: int = 3,
+        rate: float = 10.0,
+        seen: int | None = None,
+        once: str | None = None,
+    ) -> Repair:
+        """Repair the first `trial` of all runs with a cause; the rest, `rate` a second, when it proceeds.
+
+        `seen` is the count that was shown before. Raises `Conflict` where it is another by now.
+        """
+        told: dict[str, Any] = {"cause": cause, "action": action, "trial": trial, "rate": rate}
+        told |= {"seen": seen} if seen is not None else {}
+        return await self.post("repairs", told, Repair, once=once)
+
+    async def proceed(self, repair: str, *, once: str | None = None) -> Repair:
+        """Send the rest of a repair."""
+        return await self.post(f"repairs/{named(repair)}/proceed", None, Repair, once=once)
+
+    async def stop_repair(self, repair: str, *, once: str | None = None) -> Repair:
+        """Send no more of a repair; what was sent stays sent."""
+        return await self.post(f"repairs/{named(repair)}/stop", None, Repair, once=once)
+
+    def repairs(self, *, most: int | None = None) -> AsyncIterator[Repair]:
+        """Repairs of many runs, newest first."""
+        return self.each("repairs", Page[Repair], most, {})
+
+    async def repair(self, repair: str) -> Repair:
+        """How a repair stands. Raises `NotFound`."""
+        return await self.get(f"repairs/{named(repair)}", Repair)
+
+    def repaired(self, repair: str, *, most: int | None = None) -> AsyncIterator[Item]:
+        """The runs of a repair, with what came of each."""
+        return self.each(f"repairs/{named(repair)}/items", Page[Item], most, {})
+
+    def connections(self, *, most: int | None = None) -> AsyncIterator[Connection]:
+        """Connections by name, and how their calls stand."""
+        return self.each("connections", Page[Connection], most, {})
+
+    async def stop(
+        self, connection: str, *, stand_still: bool = False, once: str | None = None
+    ) -> Connection:
+        """Let no call of a connection leave; they wait. `stand_still`: deadlines that wait for it do too."""
+        told = {"stand_still": stand_still}
+        return await self.post(f"connections/{named(connection)}/stop", told, Connection, once=once)
+
+    async def go_on(
+        self, connection: str, *, drain_rate: float | None = None, once: str | None = None
+    ) -> Connection:
+        """Let its calls leave again, so many a second until all that waited have left."""
+        told = {"drain_rate": drain_rate} if drain_rate is not None else {}
+        return await self.post(f"connections/{named(connection)}/start", told, Connection, once=once)
+
+    def processes(self, *, most: int | None = None) -> AsyncIterator[Process]:
+        """Processes that new runs take, by name."""
+        return self.each("processes", Page[Process], most, {})
+
+    async def process(self, process: str) -> Process:
+        """One process. Raises `NotFound`."""
+        return await self.get(f"processes/{named(process)}", Process)
+
+    def versions(self, process: str, *, most: int | None = None) -> AsyncIterator[Version]:
+        """The versions of a process, newest first."""
+        return self.each(f"processes/{named(process)}/versions", Page[Version], most, {})
+
+    async def version(self, process: str, version: str) -> Version:
+        """One version of a process, with its text. Raises `NotFound`."""
+        return await self.get(f"processes/{named(process)}/versions/{named(version)}", Version)
+
+    async def publish(
+        self, sources: Sequence[str], *, share: float = 1.0, note: str = "", once: str | None = None
+    ) -> list[Process]:
+        """Publish processes, texts in YAML, all or none; for a `share` of new runs. Raises `Refused`."""
+        told = {"sources": list(sources), "share": share, "note": note}
+        return (await self.post("processes", told, _Published, once=once)).items
+
+    async def roll_back(
+        self, process: str, version: str, *, note: str = "", once: str | None = None
+    ) -> Process:
+        """Let new runs take an older version again, all of them."""
+        told = {"version": version, "note": note}
+        return await self.post(f"processes/{named(process)}/roll-back", told, Process, once=once)
+
+    def keys(self, *, revoked: bool = False, most: int | None = None) -> AsyncIterator[Key]:
+        """Keys, newest first; those that are revoked as well, if wanted."""
+        return self.each("keys", Page[Key], most, {"revoked": revoked})
+
+    async def make_key(
+        self,
+        roles: Sequence[str],
+        *,
+        scopes: Sequence[str] | None = None,
+        name: str = "",
+        expires: datetime | None = None,
+        note: str = "",
+    ) -> Key:
+        """Make a key. Its text stands in this answer alone."""
+        told: dict[str, Any] = {"roles": list(roles), "name": name, "note": note}
+        told |= {"scopes": list(scopes)} if scopes is not None else {}
+        told |= {"expires": expires} if expires is not None else {}
+        return await self.post("keys", told, Key)
+
+    async def revoke_key(self, key: str, *, note: str = "", once: str | None = None) -> Key:
+        """Believe a key no more, from this moment on."""
+        return await self.post(f"keys/{named(key)}/revoke", {"note": note}, Key, once=once)
+
+    def people(self, *, role: str | None = None, most: int | None = None) -> AsyncIterator[Person]:
+        """The people of the tenant, by id."""
+        return self.each("people", Page[Person], most, {"role": role})
+
+    async def invite(self, email: str, roles: Sequence[str], *, name: str = "", note: str = "") -> Link:
+        """Make a link by which somebody gets an account, once. Nothing is sent."""
+        return await self.post(
+            "people", {"email": email, "roles": list(roles), "name": name, "note": note}, Link
+        )
+
+    async def give_roles(self, person: str, roles: Sequence[str], *, note: str = "") -> Person:
+        """Give a person these roles and no others, whatever they have now."""
+        told = {"roles": list(roles), "note": note}
+        return await self.change("PATCH", f"people/{named(person)}", Person, body=told)
+
+    async def shut_out(self, person: str, *, note: str, once: str | None = None) -> Person:
+        """Let a person in no more; their sessions end, their keys fall silent."""
+        return await self.post(f"people/{named(person)}/suspend", {"note": note}, Person, once=once)
+
+    async def let_in(self, person: str, *, note: str = "", once: str | None = None) -> Person:
+        """Let somebody in again who was shut out."""
+        return await self.post(f"people/{named(person)}/resume", {"note": note}, Person, once=once)
+
+    async def reset(self, person: str, *, note: str = "") -> Link:
+        """Make a link by which a person sets another password, once."""
+        return await self.post(f"people/{named(person)}/reset", {"note": note}, Link)
+
+    async def explain(self, who: str, action: str, *, on: str = "") -> Why:
+        """Whether a person, `key:ID` or `role:NAME` may do something, on KIND/ID, and why."""
+        return await self.get("access", Why, who=who, action=action, on=on or None)
+
+    async def tenant(self) -> Tenant:
+        """The tenant whose key this is."""
+        return await self.get("tenant", Tenant)
+
+    def tenants(self, *, most: int | None = None) -> AsyncIterator[Tenant]:
+        """All tenants, by name. What concerns tenants needs a key of the operator."""
+        return self.each("tenants", Page[Tenant], most, {})
+
+    async def make_tenant(
+        self, name: str, *, title: str = "", note: str = "", once: str | None = None
+    ) -> Tenant:
+        """Make a tenant."""
+        return await self.post("tenants", {"name": name, "title": title, "note": note}, Tenant, once=once)
+
+    async def suspend_tenant(self, name: str, *, why: str, once: str | None = None) -> Tenant:
+        """Let nothing in or out of a tenant; its people read why."""
+        return await self.post(f"tenants/{named(name)}/suspend", {"why": why}, Tenant, once=once)
+
+    async def resume_tenant(self, name: str, *, note: str = "", once: str | None = None) -> Tenant:
+        """Let a tenant go on."""
+        return await self.post(f"tenants/{named(name)}/resume", {"note": note}, Tenant, once=once)
+
+    async def delete_tenant(self, name: str, *, why: str) -> Proof:
+        """Delete a suspended tenant and all its rows; gives the proof, signed. There is no way back."""
+        return await self.change("DELETE", f"tenants/{named(name)}", Proof, why=why)
+
+    def export_tenant(self, name: str) -> AsyncIterator[str]:
+        """All rows of a tenant, as of one moment, as lines of JSON."""
+        return self.lines(f"tenants/{named(name)}/export")
+
+    def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        on: str | None = None,
+        outcome: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None = None,
+        most: int | None = None,
+    ) -> AsyncIterator[Act]:
+        """Who did what, newest first. `on` is a kind, or kind/id; `before` the number of an entry."""
+        kind, _, id_ = (on or "").partition("/")
+        query = {
+            "actor": actor,
+            "action": action,
+            "kind": kind or None,
+            "on": id_ or None,
+            "outcome": outcome,
+            "since": since,
+            "until": until,
+            "before": before,
+        }
+        return self.each("audit", Page[Act], most, query)
+
+    async def verify_audit(self) -> Verified:
+        """Compare all that is kept of the audit with what was hashed and signed."""
+        return await self.get("audit/verify", Verified)
+
+    async def audit_keys(self) -> dict[str, str]:
+        """The public keys that sign the audit, base64, by name."""
+        return (await self.get("audit/keys", _Keys)).keys
+
+    def export_audit(self) -> AsyncIterator[str]:
+        """The whole audit as lines of JSON, which verify by themselves."""
+        return self.lines("audit/export")
