@@ -201,3 +201,41 @@ async def test_processes_versions_connections_and_events_are_read(world):
     assert page["items"][0]["seq"] > 1
     more = await world.get(f"/events?limit=100&cursor={page['next']}")
     assert more["items"][-1]["seq"] == 1
+
+
+async def test_no_number_of_a_row_goes_out(world):
+    """Rows of all tenants are numbered from one sequence: who sees numbers can tell what others do."""
+    async with world.database.owner() as transaction:
+        for table in ("run", "parked", "repair"):
+            await transaction.execute(
+                f"select setval(pg_get_serial_sequence('crossdock.{table}', 'id'), 777000)"
+            )
+        await transaction.execute("select setval('crossdock.outbox_id', 777000)")
+    world.partners.refuse["wms.pick"] = "no stock"
+    await world.put(order("SO-1"), order("SO-2"))
+    await world.put(event("shipment.delivered", {"shipment": "X"}, shipment="X"))
+    async with world.working():
+        await world.steps("SO-1", pick="held")
+        await world.steps("SO-2", pick="held")
+        world.partners.refuse.clear()
+        run = {one["key"]: one["id"] for one in (await world.get("/runs"))["items"]}
+        cause = {"runs": [run["SO-1"]], "step": "pick"}
+        await world.post("/repairs", {"cause": cause, "action": {"act": "retry"}}, 201)
+        await world.steps("SO-1", packed="waiting")
+        packed = {"order": "SO-1", "shipment": {"number": "S-1"}, "last": True}
+        await world.put(event("warehouse.shipment_packed", packed, order="SO-1"))
+        await world.steps("S-1", delivered="waiting")
+        (parked,) = (await world.get("/events/parked"))["items"]
+        (child,) = (await world.get("/runs?q=S-1"))["items"]
+        await world.post(f"/events/parked/{parked['id']}/attach", {"run": child["id"]})
+    for one in (run["SO-1"], child["id"]):
+        for part in ("", "/history?limit=200", "/state", "/calls", "/graph"):
+            assert "7770" not in (await world.ask("GET", f"/runs/{one}{part}", status=200)).text, part
+    for path in ("/runs", "/orders", "/events?limit=200", "/exceptions?status=any", "/tasks", "/repairs"):
+        assert "7770" not in (await world.ask("GET", path, status=200)).text, path
+    audit = await world.ask("GET", "/audit?limit=200", status=200)
+    assert "7770" not in audit.text
+    (settled,) = (await world.get(f"/audit?kind=event&on={parked['id']}"))["items"]
+    assert (settled["on"], settled["after"]) == (parked["id"], {"attached": child["id"]})
+    (repaired,) = (await world.get("/audit?kind=repair"))["items"]
+    assert repaired["after"]["cause"]["runs"] == [run["SO-1"]]

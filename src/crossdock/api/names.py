@@ -17,6 +17,7 @@ import base64
 import binascii
 import hashlib
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
@@ -30,6 +31,8 @@ from crossdock.store import Database, Tenant
 
 _MOST_TENANTS = 4096
 _LONGEST = 2000
+# Ids of events that the engine makes: of a repair, of a run, of a call that has ended.
+_OWN_ID = re.compile(r"(?:repair/(\d{1,18})|(\d{1,18}))/(.*)|(.*)@(\d{1,18})", re.DOTALL)
 
 _KNOWN: LiteralString = "select secret from crossdock.api_secret where tenant = crossdock.tenant()"
 _MAKE: LiteralString = """
@@ -71,6 +74,23 @@ class Names:
             if block[:8] == _kind(kind) and self.name(kind, number) == name:
                 return number
         raise missing(kind, name)
+
+    def event(self, event: dict[str, Any]) -> dict[str, Any]:
+        """An event as it is shown: what the engine made is called after numbers of rows."""
+        id_, source = str(event.get("id", "")), str(event.get("source", ""))
+        if (
+            source.partition("/")[0] not in ("engine", "run", "call")
+            or (found := _OWN_ID.fullmatch(id_)) is None
+        ):
+            return event
+        repair, run, rest, command, call = found.groups()
+        if call:
+            named = f"{command}@{self.name('call', int(call))}"
+        elif repair:
+            named = f"{self.name('repair', int(repair))}/{rest}"
+        else:
+            named = f"{self.name('run', int(run))}/{rest}"
+        return {**event, "id": named}
 
     def cursor(self, asked: str, place: list[Any]) -> str:
         """Where the next page of a list begins, for whoever asks the same again."""

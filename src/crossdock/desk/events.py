@@ -81,7 +81,7 @@ class Events:
                 row = await transaction.row(_SET_ASIDE, quarantined)
         if row is None:
             raise NotFound(f"there is no quarantined event {quarantined}", mend="see the quarantine")
-        resource = Resource(kind="event", id=str(quarantined), attributes={"type": row["type"]})
+        resource = Resource(kind="event", id=f"quarantined/{quarantined}", attributes={"type": row["type"]})
         await self._ground.policies.require(by, "event.settle", resource)
         if row["released"] is not None:
             raise Conflict(f"the event {quarantined} was released before", mend="see the quarantine")
@@ -100,7 +100,7 @@ class Events:
         source = _source.decode(row["event"]).source
         if source.startswith("connection/"):
             about["connection"] = source.removeprefix("connection/").partition("/")[0]
-        return Resource(kind="event", id=str(number), attributes=about)
+        return Resource(kind="event", id=f"parked/{number}", attributes=about)
 
     async def _may_send(self, by: Principal, arrivals: Sequence[Arrival]) -> None:
         for type_ in sorted({one.type for one in arrivals}):

@@ -24,7 +24,9 @@ from crossdock.store import TenantTransaction
 
 routes = router("audit")
 
-_NAMED = frozenset({"run", "repair"})  # kinds whose ids are numbers of rows
+# Kinds whose ids are numbers of rows, and what these are called outside.
+_NAMED = {"run": "run", "repair": "repair", "import": "import", "delivery": "unread"}
+_SETTLED = ("parked", "quarantined")  # of events, the kind stands before the number: `parked/12`
 
 
 class AuditQuery(Paged):
@@ -109,7 +111,10 @@ async def list_acts(call: Asked, query: Annotated[AuditQuery, Query()]) -> Respo
     await call.allow("audit.read")
     on = query.on
     if on is not None and query.kind in _NAMED:
-        on = str(call.number(query.kind, on))
+        on = str(call.number(_NAMED[query.kind], on))
+    elif on is not None and query.kind == "event" and on.startswith(_SETTLED):
+        kind = on.partition("_")[0]
+        on = f"{kind}/{call.number(kind, on)}"
     wanted = Filter(
         actor=query.actor,
         action=query.action,
@@ -186,8 +191,11 @@ async def export_audit(call: Asked) -> Response:
 
 def _act(call: Call, entry: Entry) -> dict[str, Any]:
     on = entry.on_id or None
-    if on is not None and entry.on_kind in _NAMED and on.isdigit():
-        on = call.names.name(entry.on_kind, int(on))
+    kind, _, number = entry.on_id.rpartition("/")
+    if entry.on_kind == "event" and kind in _SETTLED and number.isdigit():
+        on = call.names.name(kind, int(number))
+    elif entry.on_kind in _NAMED and entry.on_id.isdigit():
+        on = call.names.name(_NAMED[entry.on_kind], int(entry.on_id))
     return {
         "number": entry.number,
         "at": entry.at,
@@ -203,7 +211,19 @@ def _act(call: Call, entry: Entry) -> dict[str, Any]:
         "origin": entry.origin or None,
         "count": entry.count,
         "by_operator": entry.home != entry.tenant,
-        "before": msgspec.json.decode(entry.before) if entry.before else None,
-        "after": msgspec.json.decode(entry.after) if entry.after else None,
+        "before": _value(call, entry.before),
+        "after": _value(call, entry.after),
         "hash": entry.hash.hex(),
     }
+
+
+def _value(call: Call, text: str | bytes | None) -> Any:
+    """A value before or after, with the names of the runs in it."""
+    value = msgspec.json.decode(text) if text else None
+    if isinstance(value, dict):
+        if isinstance(value.get("attached"), int):
+            value["attached"] = call.names.name("run", value["attached"])
+        cause = value.get("cause")
+        if isinstance(cause, dict) and isinstance(cause.get("runs"), list):
+            cause["runs"] = [call.names.name("run", run) for run in cause["runs"]]
+    return value

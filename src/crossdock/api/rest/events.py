@@ -133,7 +133,7 @@ async def list_events(call: Asked, query: Annotated[EventQuery, Query()]) -> Res
                 "seq": row["seq"],
                 "at": row["at"],
                 "type": row["type"],
-                "event": msgspec.json.decode(event),
+                "event": call.names.event(msgspec.json.decode(event)),
             }
             for row, event in zip(rows, events, strict=True)
         ]

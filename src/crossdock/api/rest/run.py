@@ -169,7 +169,7 @@ async def list_history(call: Asked, run: str, query: Annotated[HistoryQuery, Que
                 {
                     "seq": row["seq"],
                     "at": row["at"],
-                    "event": msgspec.json.decode(event),
+                    "event": call.names.event(msgspec.json.decode(event)),
                     "records": msgspec.json.decode(records),
                 }
             )
