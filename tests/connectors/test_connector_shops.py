@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from talking import Led, answer, connector, context, example, notice
 
-from crossdock.connect.conformance import Conformance, Example, Told
+from crossdock.connect.conformance import Conformance, Example, Fed, Told
 from crossdock.connect.contract import RefusedByPartner, Response
 from crossdock.connect.secret import Secret
 from crossdock.connect.signatures import NotVerified, verify
@@ -199,6 +199,7 @@ class TestShopify(Conformance):
             output={},
         ),
     ]
+    pages: ClassVar = [Fed(feed="orders", answers=[answer("shopify", "orders.json")], types=ALL)]
     notices: ClassVar = [
         Told(body=example("shopify", "order.json"), types=ALL),
         Told(body=example("shopify", "cancelled.json"), types=("order.cancelled",)),
@@ -235,6 +236,7 @@ class TestWooCommerce(Conformance):
             output={},
         ),
     ]
+    pages: ClassVar = [Fed(feed="orders", answers=[answer("woocommerce", "orders.json")], types=ALL)]
     notices: ClassVar = [
         Told(body=example("woocommerce", "order.json"), types=ALL),
         Told(body=example("woocommerce", "cancelled.json"), types=("order.cancelled",)),

@@ -37,6 +37,7 @@ LOOKS = {
     "explain.roles",
     "events.sealed",
     "personal.state",
+    "processes.others",
     "personal.erased",
     "people.list",
     "keys.list",

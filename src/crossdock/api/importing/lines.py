@@ -26,6 +26,7 @@ from crossdock.process.messages import Actor
 
 What = Literal["events", "orders"]
 Form = Literal["ndjson", "csv"]
+_QUOTE = "end lines with LF or CR LF, and quote cells that hold either"
 LONGEST = 1 * 2**20  # bytes of one record
 MOST_COLUMNS = 500
 _DELIMITERS = (",", ";", "\t")
@@ -122,12 +123,22 @@ class Reader:
         if not self._names:
             self._header(record)
             return
-        cells = next(csv.reader([record], delimiter=self._delimiter), [])
+        try:
+            cells = self._cells(record)
+        except csv.Error as error:
+            yield Fault(line=self._began, field="", detail=f"it is no CSV: {error}", mend=_QUOTE)
+            return
         yield from self._row(self._began, cells)
+
+    def _cells(self, record: str) -> list[str]:
+        return next(csv.reader([record], delimiter=self._delimiter), [])
 
     def _header(self, record: str) -> None:
         self._delimiter = max(_DELIMITERS, key=record.count)
-        self._names = [name.strip() for name in next(csv.reader([record], delimiter=self._delimiter))]
+        try:
+            self._names = [name.strip() for name in self._cells(record)]
+        except csv.Error as error:
+            raise Refused(f"it is no CSV: {error}", where="line 1", mend=_QUOTE) from None
         self._columns = [tuple(name.split(".")) for name in self._names]
         if len(self._names) > MOST_COLUMNS:
             raise Refused(f"more than {MOST_COLUMNS} columns", where="line 1", mend="leave some out")
