@@ -118,11 +118,19 @@ async def test_the_same_file_with_the_same_key_is_one_import(world):
     assert said["type"].endswith("/key-reused")
 
 
+async def test_a_row_that_is_no_csv_is_a_fault_of_its_line(world):
+    begun = await sent(world, b"number,total.amount\n1,2\r3\n", **{"content-type": "text/csv"})
+    (fault,) = (await world.get(f"/imports/{begun['id']}/report"))["items"]
+    assert (fault["line"], "no CSV" in fault["detail"]) == (2, True)
+
+
 async def test_what_is_no_such_file_is_refused_and_leaves_nothing(world):
     await sent(world, b"", status=422)
     await sent(world, b"\xff\xfe\n", status=422)
     await sent(world, lines_of("SO-1"), "what=orders&type=order.exploded", status=422)
     await sent(world, lines_of("SO-1"), status=415, **{"content-type": "application/pdf"})
+    said = await sent(world, b"number\rtotal,x\n1,2\n", status=422, **{"content-type": "text/csv"})
+    assert "no CSV" in said["detail"]
     said = await sent(world, b"nummer,total\n1,2\n", status=422, **{"content-type": "text/csv"})
     assert "number" in said["detail"]
     assert (await world.get("/imports"))["items"] == []
