@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -264,6 +265,12 @@ def test_what_is_done_is_told_alike(both: Both) -> None:
         assert (plain(there, *pairs), here.status) == (plain(here, *pairs), 0), arguments
 
 
+def until(both: Both, move: str, **wanted: Any) -> None:
+    end = time.monotonic() + 30
+    while (found := both.there("move", "--progress", move, "--json").json) | wanted != found:
+        assert time.monotonic() < end, found
+
+
 def test_many_are_repaired_and_moved_from_elsewhere(both: Both) -> None:
     current = both.there("process", "list", "--json").json["version"]
     made = both.there("process", "publish", "mended.yaml", "--why", "sizes", "--json").json
@@ -275,11 +282,9 @@ def test_many_are_repaired_and_moved_from_elsewhere(both: Both) -> None:
     assert count == both.here("move", *cause, "--json").json["runs"] >= 2
     begun = both.there("move", *cause, "--yes", "--trial", "1", "--json").json
     assert (begun["counted"], begun["status"]) == (count, "trial")
-    while both.there("move", "--progress", begun["id"], "--json").json["status"] != "waiting":
-        pass
+    until(both, begun["id"], status="waiting")
     assert both.there("move", "--proceed", begun["id"], "--json").status == 0
-    while both.there("move", "--progress", begun["id"], "--json").json["outcomes"] != {"moved": count}:
-        pass
+    until(both, begun["id"], outcomes={"moved": count})
     results = both.there("move", "--progress", begun["id"], "--json").json["results"]
     assert {one["outcome"] for one in results} == {"moved"}
     assert both.there("exceptions", "list", "--type", "decision_failed", "--json").lines == []

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crossdock.access.keys import OPERATORS
 from crossdock.access.people import Link
 from crossdock.access.tokens import KEY
 from crossdock.errors import CrossdockError, Forbidden, Refused
@@ -156,7 +157,12 @@ async def _roles(ground: Ground, looking: Person, besides: Collection[str]) -> d
     """The roles that may be given, by name, with what each is for; and those that somebody has already."""
     if not (looking.may("person.read") and (looking.may("person.change") or looking.may("key.change"))):
         return {}
-    known = {one.name: one.says for one in await ground.acts.explain.roles(looking.principal)}
+    mine = looking.principal.roles
+    known = {
+        one.name: one.says
+        for one in await ground.acts.explain.roles(looking.principal)
+        if one.name not in OPERATORS or one.name in mine  # who does not run the installation gives none of it
+    }
     return known | {
         name: "decides the tasks that ask for it" for name in sorted(besides) if name not in known
     }
