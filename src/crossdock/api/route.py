@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import structlog
 from fastapi import APIRouter
@@ -33,6 +33,7 @@ from crossdock.api.ground import Call, Ground
 from crossdock.api.problems import Several, TooLarge, Unreadable, WrongMedia, problem
 from crossdock.api.strict import near, shown, strict_json
 from crossdock.errors import Broken, CrossdockError, Refused
+from crossdock.model.document import models_in
 
 log = structlog.get_logger(__name__)
 
@@ -251,15 +252,8 @@ def _refusal(found: Mapping[str, Any], body: Any) -> Refused:
 def _fields_at(model: Any, location: Sequence[Any]) -> Sequence[str]:
     """The fields of the model that a place is in."""
     for part in location:
-        if isinstance(part, str) and (found := next(_models(model), None)) is not None:
+        if isinstance(part, str) and (found := next(models_in(model), None)) is not None:
             field = found.model_fields.get(part)
             model = field.annotation if field is not None else None
-    found = next(_models(model), None)
+    found = next(models_in(model), None)
     return list(found.model_fields) if found is not None else ()
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)

@@ -14,7 +14,7 @@ from crossdock.cli.output import console, say_json, told
 from crossdock.cli.place import HERE, Json
 from crossdock.errors import Conflict, Refused
 
-connector = typer.Typer(help="Make connectors to systems that none is there for.", no_args_is_help=True)
+connector = typer.Typer(no_args_is_help=True)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 

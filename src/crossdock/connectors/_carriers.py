@@ -40,12 +40,13 @@ REPORTS = (
 )
 """The types of events that the tables here lead to."""
 
-_GRAMS = {
+GRAMS = {
     "GRM": Decimal(1),
     "KGM": Decimal(1000),
     "LBR": Decimal("453.59237"),
     "ONZ": Decimal("28.349523125"),
 }
+"""Grams in one of a unit of weight, by its UN/ECE code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,7 @@ def grams(shipment: Mapping[str, Any]) -> Sequence[int]:
 
 
 def _grams(weight: Mapping[str, str]) -> int:
-    factor = _GRAMS.get(weight["unit"])
+    factor = GRAMS.get(weight["unit"])
     if factor is None:
         raise Refused(f"a weight in {weight['unit']} is not known", where="weight", mend="give KGM or GRM")
     return max(1, ceil(Decimal(weight["value"]) * factor))

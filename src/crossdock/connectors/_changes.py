@@ -14,8 +14,15 @@ from typing import Any
 
 import msgspec
 
-from crossdock.connect.contract import Page
+from crossdock.connect.contract import Page, Setting
 from crossdock.connectors._words import instant
+
+LOOK_BACK = Setting(
+    type="double",
+    doc="Seconds that a feed looks back: longer than its longest transaction",
+    default=120.0,
+)
+"""The setting of a connection that says so."""
 
 
 class Place(msgspec.Struct):

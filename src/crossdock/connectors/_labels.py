@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from crossdock.connect.contract import Context
-from crossdock.connectors._carriers import addressee, destination, grams, kilograms
+from crossdock.connect.contract import Context, Setting
+from crossdock.connectors._carriers import GRAMS, addressee, destination, grams, kilograms
 from crossdock.connectors._words import decimal_text, told
 from crossdock.errors import Refused
 
 Json = Mapping[str, Any]
-_GRAMS_AN_OUNCE = Decimal("28.349523125")
-_GRAMS_A_POUND = Decimal("453.59237")
+SHIP_FROM = Setting(type="any", doc="Address that shipments leave from", optional=True)
+"""The setting of a connection that `origin` falls back on."""
 
 
 def origin(shipment: Json, context: Context) -> Json:
@@ -71,12 +71,12 @@ def one_piece(data: Json) -> int:
 
 def ounces(weight: int) -> str:
     """Grams as ounces, rounded up to a tenth."""
-    return _up(Decimal(weight) / _GRAMS_AN_OUNCE)
+    return _up(Decimal(weight) / GRAMS["ONZ"])
 
 
 def pounds(weight: int) -> str:
     """Grams as pounds, rounded up to a tenth."""
-    return _up(Decimal(weight) / _GRAMS_A_POUND)
+    return _up(Decimal(weight) / GRAMS["LBR"])
 
 
 def number(value: Decimal) -> int | Decimal:

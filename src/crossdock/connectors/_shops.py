@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from crossdock.connect.contract import Happening
+from crossdock.connectors._payload import Part
 from crossdock.connectors._words import decimal_text, told
+from crossdock.errors import Refused
 
 ORDER_EVENTS = ("order.created", "order.released", "order.changed", "order.cancelled")
 
@@ -63,3 +65,11 @@ def amount(value: Decimal | str, currency: str) -> dict[str, str]:
 def person(first: str, last: str) -> str:
     """A name of its two parts."""
     return f"{first} {last}".strip()
+
+
+def needed_amount(part: Part, name: str) -> Decimal:
+    """An amount that has to be there. Raises `Refused` where it is not, or is none."""
+    try:
+        return Decimal(part.needed(name))
+    except InvalidOperation:
+        raise Refused(f"{part.text(name)!r} is no amount", where=part[name].path) from None

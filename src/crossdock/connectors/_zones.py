@@ -26,7 +26,11 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from importlib import resources
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from crossdock.connect.contract import Setting
 from crossdock.errors import Refused
+
+ZONE = Setting(doc="IANA zone of times that come without one and whose place does not say it", optional=True)
+"""The setting `zone` of a connection: rule 3."""
 
 _LAST = timezone(timedelta(hours=-12))  # where a day ends last
 _EASTERN, _CENTRAL = "America/New_York", "America/Chicago"

@@ -5,7 +5,8 @@ In JSON an absent optional and an empty list or map are simply not there; both r
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -97,3 +98,11 @@ class Document(Part):
         if self.id is None and isinstance(number := getattr(self, "number", None), str):
             self._derive(id=number)
         return self
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a type names, however deep in lists, maps and alternatives."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from models_in(argument)

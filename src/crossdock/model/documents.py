@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from crossdock.errors import Refused
 from crossdock.model.claims import Claim, FreightBill
 from crossdock.model.codes import FORMS
-from crossdock.model.document import Value
+from crossdock.model.document import Value, models_in
 from crossdock.model.exceptions import CustomerCase, ExceptionCase
 from crossdock.model.invoices import CreditNote, Dispute, HoldReason, Invoice, InvoiceLine
 from crossdock.model.milestones import Milestone
@@ -161,15 +161,8 @@ def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[B
         if isinstance(part, int):
             continue
         field = model.model_fields.get(part)
-        inner = next(_models(field.annotation), None) if field else None
+        inner = next(models_in(field.annotation), None) if field else None
         if inner is None:
             return None
         model = inner
     return model
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)

@@ -13,11 +13,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 
-from crossdock.model.document import PERSONAL, Document
+from crossdock.model.document import PERSONAL, Document, models_in
 from crossdock.model.documents import DOCUMENTS
 from crossdock.model.events import EVENTS
 
@@ -111,7 +111,7 @@ def _context(seats: frozenset[_Seat]) -> _Context:
 @cache
 def _by_name() -> Mapping[str, frozenset[_Seat]]:
     """What the model has under each name."""
-    models = _all_models()
+    models = _allmodels_in()
     names: defaultdict[str, set[_Seat]] = defaultdict(set)
     for model in models:
         for name in model.model_fields:
@@ -123,14 +123,14 @@ def _by_name() -> Mapping[str, frozenset[_Seat]]:
     return {name: frozenset(seats) for name, seats in names.items() if seats}
 
 
-def _all_models() -> list[type[BaseModel]]:
+def _allmodels_in() -> list[type[BaseModel]]:
     found: list[type[BaseModel]] = []
     left: list[type[BaseModel]] = [*DOCUMENTS.values(), *(event.data for event in EVENTS.values())]
     while left:
         model = left.pop()
         if model not in found:
             found.append(model)
-            left += [one for info in model.model_fields.values() for one in _models(info.annotation)]
+            left += [one for info in model.model_fields.values() for one in models_in(info.annotation)]
     return found
 
 
@@ -142,17 +142,10 @@ def _marked(model: type[BaseModel]) -> frozenset[str]:
 def _seats(model: type[BaseModel], name: str) -> Iterator[_Seat]:
     mark = _mark(model, name)
     of = tuple(mark) if isinstance(mark, list) else ()
-    for one in _models(model.model_fields[name].annotation):
+    for one in models_in(model.model_fields[name].annotation):
         yield one, of
 
 
 def _mark(model: type[BaseModel], name: str) -> Any:
     extra = model.model_fields[name].json_schema_extra
     return extra.get(PERSONAL) if isinstance(extra, dict) else None
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)

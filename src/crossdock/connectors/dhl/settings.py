@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Setting
+from crossdock.connectors._labels import SHIP_FROM
+from crossdock.connectors._zones import ZONE
 
 SETTINGS = {
     "url": Setting(
@@ -14,12 +16,10 @@ SETTINGS = {
         doc="Which of them that is: `express` (MyDHL API: all operations) or `unified` (tracking only)",
         default="express",
     ),
-    "zone": Setting(
-        doc="IANA zone of times that come without one and whose place does not say it", optional=True
-    ),
+    "zone": ZONE,
     "account": Setting(doc="Express account that is billed; needed for rates and booking", optional=True),
     "service": Setting(doc="Express product code, where the call names none: P is Worldwide", default="P"),
-    "ship_from": Setting(type="any", doc="Address that shipments leave from", optional=True),
+    "ship_from": SHIP_FROM,
 }
 
 SECRETS = {

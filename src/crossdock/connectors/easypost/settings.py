@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Setting
+from crossdock.connectors._labels import SHIP_FROM
+from crossdock.connectors._zones import ZONE
 
 SETTINGS = {
     "url": Setting(doc="Where it answers", default="https://api.easypost.com"),
-    "zone": Setting(
-        doc="IANA zone of times that come without one and whose place does not say it", optional=True
-    ),
+    "zone": ZONE,
     "carrier": Setting(
         doc="The carrier to buy from, such as USPS; the cheapest where none is named", optional=True
     ),
     "service": Setting(
         doc="The carrier's service, such as Priority; the cheapest where none is named", optional=True
     ),
-    "ship_from": Setting(type="any", doc="Address that shipments leave from", optional=True),
+    "ship_from": SHIP_FROM,
 }
 
 SECRETS = {

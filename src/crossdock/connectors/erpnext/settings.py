@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Setting
+from crossdock.connectors._changes import LOOK_BACK
 
 SETTINGS = {
     "url": Setting(doc="Where its site answers, such as https://erp.example"),
@@ -13,11 +14,7 @@ SETTINGS = {
         doc="Our name of a site by the name of its warehouse; a warehouse that is not here has its name",
         default={},
     ),
-    "look_back": Setting(
-        type="double",
-        doc="Seconds that a feed looks back: longer than its longest transaction",
-        default=120.0,
-    ),
+    "look_back": LOOK_BACK,
     "since": Setting(
         type="timestamp",
         doc="What changed before is not told: for an ERPNext that is older than this connection",

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from crossdock.connect.contract import Context, Page, RefusedByPartner, Request, Response
 from crossdock.connectors._changes import Place, moment
+from crossdock.connectors._deliveries import line_name, parts
 from crossdock.connectors._words import money, told
 from crossdock.connectors.erpnext import replies, requests
 from crossdock.connectors.erpnext.requests import INVOICE, NOTE, ORDER
@@ -83,7 +84,7 @@ def check_credit(data: Json, context: Context) -> Talking:
 def release_invoice(data: Json, context: Context) -> Talking:
     """The order's Delivery Notes are submitted, and what they carried is billed."""
     notes: list[str] = []
-    for reference, lines in _parts(data, context).items():
+    for reference, lines in parts(data, context, line_name, erp="ERPNext").items():
         notes.append((yield from _delivered(data["order"], reference, lines)))
     invoices = yield from _invoices(notes)
     if not invoices:
@@ -101,7 +102,7 @@ def release_invoice(data: Json, context: Context) -> Talking:
 def find_invoice(data: Json, context: Context) -> Talking:
     """The invoice, where all that was delivered is billed; with less `release_invoice` goes on."""
     notes = []
-    for reference in _parts(data, context):
+    for reference in parts(data, context, line_name, erp="ERPNext"):
         found = yield from _noted(reference)
         if not found or found[0]["docstatus"] != 1:
             return None
@@ -118,33 +119,6 @@ def _released(invoices: list[Any], order: str) -> Json:
     total = sum((Decimal(str(invoice["grand_total"])) for invoice in invoices), Decimal(0))
     names = ", ".join(invoice["name"] for invoice in invoices)
     return {"invoice": names, "total": money(total, invoices[0]["currency"])}
-
-
-def _parts(data: Json, context: Context) -> dict[str, dict[str, Decimal] | None]:
-    """Our shipments: how much of which line each carried, or None for all that is left."""
-    names, lines = list(data.get("shipments") or [context.key]), data.get("lines") or []
-    if not any(lines) and len(names) == 1:
-        return {names[0]: None}
-    if len(lines) != len(names):
-        names = [f"{context.key}/{n}" for n in range(1, len(lines) + 1)]
-    return {name: _carried(of) for name, of in zip(names, lines, strict=True)}
-
-
-def _carried(lines: list[Json]) -> dict[str, Decimal]:
-    carried: dict[str, Decimal] = {}
-    for line in lines:
-        number, quantity = str(line.get("line") or ""), line.get("quantity") or {}
-        if not number or "value" not in quantity:
-            carried = {}
-            break
-        carried[number] = carried.get(number, Decimal(0)) + Decimal(quantity["value"])
-    if not carried:
-        raise Refused(
-            "a shipment does not say what it carried, so what to bill is not known",
-            where="lines",
-            mend="deliver and bill it in ERPNext, then supply the invoice's number",
-        )
-    return carried
 
 
 def _noted(reference: str) -> Talking:

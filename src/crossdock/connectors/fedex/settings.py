@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Setting
+from crossdock.connectors._labels import SHIP_FROM
+from crossdock.connectors._zones import ZONE
 
 SETTINGS = {
     "url": Setting(
         doc="Where it answers; https://apis-sandbox.fedex.com is its test ground",
         default="https://apis.fedex.com",
     ),
-    "zone": Setting(
-        doc="IANA zone of times that come without one and whose place does not say it", optional=True
-    ),
+    "zone": ZONE,
     "account": Setting(doc="Account that is billed; needed for rates and booking", optional=True),
     "service": Setting(doc="FedEx service type, where the call names none", default="FEDEX_GROUND"),
-    "ship_from": Setting(type="any", doc="Address that shipments leave from", optional=True),
+    "ship_from": SHIP_FROM,
 }
 
 SECRETS = {

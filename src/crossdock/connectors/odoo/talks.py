@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from crossdock.connect.contract import Access, Context, Page, RefusedByPartner, Request, Response, Session
 from crossdock.connectors._changes import Place, moment
+from crossdock.connectors._deliveries import line_id, parts
 from crossdock.connectors._words import money, told
 from crossdock.connectors.odoo import replies, requests
 from crossdock.errors import Refused
@@ -165,7 +166,7 @@ def release_invoice(data: Json, context: Context) -> Talking:
     sale = yield from _sale(context, data["order"], ["invoice_ids"])
     if sale["state"] not in ("sale", "done"):
         raise RefusedByPartner(f"{sale['name']} is {sale['state']} in Odoo", code="wrong_state")
-    for reference, lines in _parts(data, context).items():
+    for reference, lines in parts(data, context, line_id, erp="Odoo").items():
         yield from _delivered(context, sale, reference, lines)
     invoices = yield from _billed(context, sale)
     if not invoices:
@@ -191,33 +192,6 @@ def _released(invoices: list[Any], order: str) -> Json:
     total = sum((Decimal(str(invoice["amount_total"])) for invoice in invoices), Decimal(0))
     names = ", ".join(invoice["name"] for invoice in invoices)
     return {"invoice": names, "total": money(total, replies.linked(invoices[0], "currency_id")[1])}
-
-
-def _parts(data: Json, context: Context) -> dict[str, dict[int, Decimal] | None]:
-    """Our shipments: how much of which line each carried, or None for all that is left."""
-    names, lines = list(data.get("shipments") or [context.key]), data.get("lines") or []
-    if not any(lines) and len(names) == 1:
-        return {names[0]: None}
-    if len(lines) != len(names):
-        names = [f"{context.key}/{n}" for n in range(1, len(lines) + 1)]
-    return {name: _carried(of) for name, of in zip(names, lines, strict=True)}
-
-
-def _carried(lines: list[Json]) -> dict[int, Decimal]:
-    carried: dict[int, Decimal] = {}
-    for line in lines:
-        number, quantity = str(line.get("line") or ""), line.get("quantity") or {}
-        if not number.isdigit() or "value" not in quantity:
-            carried = {}
-            break
-        carried[int(number)] = carried.get(int(number), Decimal(0)) + Decimal(quantity["value"])
-    if not carried:
-        raise Refused(
-            "a shipment does not say what it carried, so what to bill is not known",
-            where="lines",
-            mend="deliver and bill it in Odoo, then supply the invoice's number",
-        )
-    return carried
 
 
 def _transfers(context: Context, sale: Json) -> Talking:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Setting
+from crossdock.connectors._labels import SHIP_FROM
+from crossdock.connectors._zones import ZONE
 
 SETTINGS = {
     "url": Setting(doc="Where it answers", default="https://api.goshippo.com"),
-    "zone": Setting(
-        doc="IANA zone of times that come without one and whose place does not say it", optional=True
-    ),
+    "zone": ZONE,
     "carrier": Setting(
         doc="The carrier's token, such as usps: to buy from, and to track what was not bought here",
         default="usps",
@@ -16,7 +16,7 @@ SETTINGS = {
     "service": Setting(
         doc="The service's token, such as usps_priority; the cheapest where none is named", optional=True
     ),
-    "ship_from": Setting(type="any", doc="Address that shipments leave from", optional=True),
+    "ship_from": SHIP_FROM,
 }
 
 SECRETS = {

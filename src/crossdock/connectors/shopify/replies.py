@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from crossdock.connect.contract import Happening, Notice
 from crossdock.connectors._payload import Part, payload
-from crossdock.connectors._shops import ShopOrder, amount, order_events, person
+from crossdock.connectors._shops import ShopOrder, amount, needed_amount, order_events, person
 from crossdock.connectors._words import instant, told
 from crossdock.errors import Refused
 
@@ -68,7 +68,7 @@ def _order(order: Part, settings: Json, created: str, changed: str, state: str) 
     freight = [
         {
             "kind": "freight",
-            "amount": amount(_decimal(line, "price"), currency),
+            "amount": amount(needed_amount(line, "price"), currency),
             **told(text=line.text("title")),
         }
         for line in order.each("shipping_lines")
@@ -93,8 +93,8 @@ def _order(order: Part, settings: Json, created: str, changed: str, state: str) 
         else None,
         lines=lines,
         charges=freight,
-        total=amount(_decimal(order, "total_price"), currency),
-        tax=amount(_decimal(order, "total_tax"), currency) if order["total_tax"] else None,
+        total=amount(needed_amount(order, "total_price"), currency),
+        tax=amount(needed_amount(order, "total_tax"), currency) if order["total_tax"] else None,
         currency=currency,
         channel="shop",
         state="cancelled" if order["cancelled_at"] else "confirmed",
@@ -117,11 +117,11 @@ def _order(order: Part, settings: Json, created: str, changed: str, state: str) 
 
 def _line(line: Part, currency: str, settings: Json, included: str) -> Json:
     """A line; what it is worth is told without tax, also where the shop's prices have tax in them."""
-    quantity, price = _decimal(line, "quantity"), _decimal(line, "price")
-    tax = sum((_decimal(one, "price") for one in line.each("tax_lines")), Decimal(0))
-    discounts = [_decimal(one, "amount") for one in line.each("discount_allocations")]
+    quantity, price = needed_amount(line, "quantity"), needed_amount(line, "price")
+    tax = sum((needed_amount(one, "price") for one in line.each("tax_lines")), Decimal(0))
+    discounts = [needed_amount(one, "amount") for one in line.each("discount_allocations")]
     off = sum(discounts, Decimal(0)) or (
-        _decimal(line, "total_discount") if line["total_discount"] else Decimal(0)
+        needed_amount(line, "total_discount") if line["total_discount"] else Decimal(0)
     )
     gross = price * quantity - off
     with_tax = included == "true"
@@ -149,7 +149,7 @@ def _refund(refund: Part) -> Happening:
     for one in paid:
         if one.text("status") in ("", "success"):
             currency = one.needed("currency")
-            sums[currency] = sums.get(currency, Decimal(0)) + _decimal(one, "amount")
+            sums[currency] = sums.get(currency, Decimal(0)) + needed_amount(one, "amount")
     if len(sums) != 1:
         raise Refused(
             "the refund tells no amount of one currency that was paid out",
@@ -192,13 +192,6 @@ def _bill_to(address: Part) -> Json | None:
         return None
     name = address.text("company") or address.text("name")
     return told(name=name, roles=["bill_to"], address=_address(address)) if name else None
-
-
-def _decimal(part: Part, name: str) -> Decimal:
-    try:
-        return Decimal(part.needed(name))
-    except InvalidOperation:
-        raise Refused(f"{part.text(name)!r} is no amount", where=part[name].path) from None
 
 
 def _z(text: str) -> str:

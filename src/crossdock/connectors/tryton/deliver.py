@@ -13,15 +13,15 @@ is done already nothing is pressed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from crossdock.connect.contract import Context, RefusedByPartner
+from crossdock.connectors._deliveries import line_id, parts
 from crossdock.connectors._words import money
 from crossdock.connectors.tryton import replies
 from crossdock.connectors.tryton.talks import Talking, pressed, sale_of, searched, tolerant
-from crossdock.errors import Refused
 
 Json = Mapping[str, Any]
 
@@ -48,14 +48,14 @@ _INVOICES = [
 
 def release_invoice(data: Json, context: Context) -> Talking:
     """The order's shipments are done, and what they carried is billed."""
-    parts = _parts(data, context)
+    wanted = parts(data, context, line_id, erp="Tryton")
     sale = yield from sale_of(context, data["order"], _SALE)
     if sale["state"] not in ("processing", "done"):
         raise replies.wrong_state(f"sale {sale['number']}", sale["state"])
     shipments: list[int] = []
-    for reference, lines in parts.items():
+    for reference, lines in wanted.items():
         shipments.append((yield from _shipment(context, sale, reference, lines)))
-        if len(shipments) < len(parts):
+        if len(shipments) < len(wanted):
             sale = yield from sale_of(context, data["order"], _SALE)
     yield from _done(context, shipments)
     invoices = yield from _invoices(context, shipments)
@@ -80,7 +80,7 @@ def find_invoice(data: Json, context: Context) -> Talking:
     """The invoice, where all that was delivered is billed and posted; with less `release_invoice` goes on."""
     sale = yield from sale_of(context, data["order"], _SALE)
     shipments: list[int] = []
-    for reference in _parts(data, context):
+    for reference in parts(data, context, line_id, erp="Tryton"):
         mine = _mine(sale, reference)
         if mine is None or mine["state"] != "done":
             return None
@@ -97,43 +97,6 @@ def _released(invoices: Mapping[int, Json]) -> Json:
     # One, but where an earlier try was cut off between two shipments.
     numbers = ", ".join(invoice["number"] for _, invoice in sorted(invoices.items()))
     return {"invoice": numbers, "total": money(total, currency)}
-
-
-def _parts(data: Json, context: Context) -> dict[str, dict[int, Decimal] | None]:
-    """Our shipments by number: how much of which line each carried, or None for all that is open."""
-    names = list(data.get("shipments") or [context.key])
-    lines: Sequence[Any] = data.get("lines") or []
-    if not any(lines):
-        if len(names) > 1:
-            raise _silent()
-        return dict.fromkeys(names)
-    if len(lines) != len(names):
-        names = [f"{context.key}/{n}" for n in range(1, len(lines) + 1)]
-    return {name: _carried(of) for name, of in zip(names, lines, strict=True)}
-
-
-def _carried(lines: Sequence[Json]) -> dict[int, Decimal]:
-    carried: dict[int, Decimal] = {}
-    for line in lines:
-        number, quantity = str(line.get("line") or ""), line.get("quantity") or {}
-        if not number.isdigit() or "value" not in quantity:
-            raise Refused(
-                "a line of the delivery does not say which line of the order it is, and how much of it",
-                where="lines",
-                mend="give `line` as the order has it, and `quantity`",
-            )
-        carried[int(number)] = carried.get(int(number), Decimal(0)) + Decimal(quantity["value"])
-    if not carried:
-        raise _silent()
-    return carried
-
-
-def _silent() -> Refused:
-    return Refused(
-        "a shipment does not say what it carried, so what to bill is not known",
-        where="lines",
-        mend="deliver and bill it in Tryton, then supply the invoice's number",
-    )
 
 
 def _mine(sale: Json, reference: str) -> Any:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Setting
+from crossdock.connectors._labels import SHIP_FROM
+from crossdock.connectors._zones import ZONE
 
 SETTINGS = {
     "url": Setting(
         doc="Where it answers; https://apis-tem.usps.com is its test ground", default="https://apis.usps.com"
     ),
-    "zone": Setting(
-        doc="IANA zone of times that come without one and whose place does not say it", optional=True
-    ),
+    "zone": ZONE,
     "account": Setting(doc="Number of the payment account (EPS); needed for labels", optional=True),
     "crid": Setting(doc="Customer registration id; needed for labels", optional=True),
     "mid": Setting(doc="Mailer id; needed for labels", optional=True),
     "service": Setting(doc="Mail class, where the call names none", default="USPS_GROUND_ADVANTAGE"),
-    "ship_from": Setting(type="any", doc="Address that shipments leave from", optional=True),
+    "ship_from": SHIP_FROM,
 }
 
 SECRETS = {

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from crossdock.connect.contract import Happening, Notice
 from crossdock.connectors._payload import Part, payload
-from crossdock.connectors._shops import ShopOrder, amount, order_events, person
+from crossdock.connectors._shops import ShopOrder, amount, needed_amount, order_events, person
 from crossdock.connectors._words import instant, told
 from crossdock.errors import Refused
 from crossdock.model.codes import instant_text
@@ -102,13 +102,13 @@ def _order(order: Part, settings: Json, created: datetime, changed: datetime, st
         charges=[
             {
                 "kind": "freight",
-                "amount": amount(_decimal(line, "total"), currency),
+                "amount": amount(needed_amount(line, "total"), currency),
                 **told(text=line.text("method_title")),
             }
             for line in order.each("shipping_lines")
         ],
-        total=amount(_decimal(order, "total"), currency),
-        tax=amount(_decimal(order, "total_tax"), currency) if order["total_tax"] else None,
+        total=amount(needed_amount(order, "total"), currency),
+        tax=amount(needed_amount(order, "total_tax"), currency) if order["total_tax"] else None,
         currency=currency,
         channel="shop",
         state=_STATES.get(state, "unknown"),
@@ -122,9 +122,9 @@ def _order(order: Part, settings: Json, created: datetime, changed: datetime, st
 
 
 def _line(line: Part, currency: str, settings: Json) -> Json:
-    before, after = _decimal(line, "subtotal"), _decimal(line, "total")
-    tax = _decimal(line, "total_tax") if line["total_tax"] else Decimal(0)
-    quantity = _decimal(line, "quantity")
+    before, after = needed_amount(line, "subtotal"), needed_amount(line, "total")
+    tax = needed_amount(line, "total_tax") if line["total_tax"] else Decimal(0)
+    quantity = needed_amount(line, "quantity")
     sku = line.text("sku")
     return told(
         number=line.needed("id"),
@@ -160,10 +160,3 @@ def _gmt(order: Part, name: str) -> datetime:
     except ValueError:
         raise Refused(f"{text!r} is not a time", where=order[name].path) from None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else instant(text)
-
-
-def _decimal(part: Part, name: str) -> Decimal:
-    try:
-        return Decimal(part.needed(name))
-    except InvalidOperation:
-        raise Refused(f"{part.text(name)!r} is no amount", where=part[name].path) from None

@@ -1,0 +1,65 @@
+"""What an ERP is told was delivered: our shipments, and how much of which line of the order each carried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from crossdock.connect.contract import Context
+from crossdock.errors import Refused
+
+Json = Mapping[str, Any]
+L = TypeVar("L")
+
+
+def line_id(text: str) -> int | None:
+    """The number by which an ERP knows a line of an order, where it is one."""
+    return int(text) if text.isdecimal() else None
+
+
+def line_name(text: str) -> str | None:
+    """The name by which an ERP knows a line of an order, where there is one."""
+    return text or None
+
+
+def parts(
+    data: Json, context: Context, line: Callable[[str], L | None], *, erp: str
+) -> dict[str, dict[L, Decimal] | None]:
+    """Our shipments by number: how much of which line each carried, or None for all that is open.
+
+    `line` reads how the ERP names a line. Raises `Refused` where it is not said what one carried.
+    """
+    names = list(data.get("shipments") or [context.key])
+    lines: Sequence[Sequence[Json]] = data.get("lines") or []
+    if not any(lines):
+        if len(names) > 1:
+            raise _silent(erp)
+        return dict.fromkeys(names)
+    if len(lines) != len(names):
+        names = [f"{context.key}/{n}" for n in range(1, len(lines) + 1)]
+    return {name: _carried(of, line, erp) for name, of in zip(names, lines, strict=True)}
+
+
+def _carried(lines: Sequence[Json], line: Callable[[str], L | None], erp: str) -> dict[L, Decimal]:
+    carried: dict[L, Decimal] = {}
+    for one in lines:
+        number, quantity = line(str(one.get("line") or "")), one.get("quantity") or {}
+        if number is None or "value" not in quantity:
+            raise Refused(
+                "a line of the delivery does not say which line of the order it is, and how much of it",
+                where="lines",
+                mend="give `line` as the order has it, and `quantity`",
+            )
+        carried[number] = carried.get(number, Decimal(0)) + Decimal(quantity["value"])
+    if not carried:
+        raise _silent(erp)
+    return carried
+
+
+def _silent(erp: str) -> Refused:
+    return Refused(
+        "a shipment does not say what it carried, so what to bill is not known",
+        where="lines",
+        mend=f"deliver and bill it in {erp}, then supply the invoice's number",
+    )
