@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -30,26 +27,18 @@ from crossdock.api import Ground, Imports, NameBook, app, nothing_here
 from crossdock.api.throttle import Alone, Throttle
 from crossdock.api.throttle_rules import Rules
 from crossdock.connect import Registry
-from crossdock.connect.contract import Connector, Happening, Webhook
-from crossdock.connect.signatures import Scheme
 from crossdock.engine import (
     Arrival,
     Connections,
     History,
     Inbox,
-    LeasedCall,
     Library,
-    Pace,
-    Worker,
 )
-from crossdock.errors import Refused
 from crossdock.installed import Installed
 from crossdock.process import canonical
 from crossdock.process.catalogue import OperationShape
-from crossdock.process.messages import CallEnded
 from crossdock.store import Clock, Database, Tenant
-
-START = datetime(2026, 5, 4, 8, tzinfo=UTC)
+from played import START, Partners, Played, reads, serving
 
 ORDERS = """
 process: order
@@ -114,62 +103,13 @@ steps:
 """
 
 
-def order(number: str, total: str = "100.00", **more: Any) -> Arrival:
-    """The release of an order."""
-    document = {
-        "number": number,
-        "customer": {"id": "C-7", "name": "Müller & Söhne <Lager>"},
-        "total": {"amount": total, "currency": "EUR"},
-        "created_by": "ann",
-        **more,
-    }
-    return event("order.released", document, order=number)
-
-
-def event(type_: str, data: Any = None, *, named: str = "", **about: str) -> Arrival:
-    """A business event."""
-    name = named or f"{type_}/{'/'.join(about.values())}"
-    return Arrival(id=name, source="tests", type=type_, time=START, data=data, about=about)
-
-
-def _understood(notice: Any) -> list[Happening]:
-    """What a carrier tells, where we know its words."""
-    said = notice.json()
-    if said["what"] != "delivered":
-        raise Refused(f"unknown word {said['what']!r}", mend="map it")
-    return [Happening(type="shipment.delivered", time=START, data={"shipment": said["shipment"]}, id="d1")]
-
-
-READS = Connector(
-    name="tests",
-    version="1",
-    serves=("erp", "wms", "tms"),
-    secrets={"hook": "signs webhooks"},
-    events=("shipment.delivered",),
-    webhook=Webhook(signature=Scheme(kind="hmac", header="X-Sign"), translate=_understood, secret="hook"),
-)
-
+READS = reads("erp", "wms", "tms")
 OPERATIONS = {
     name: OperationShape(name=name, changes=name != "erp.check_credit")
     for name in ("erp.check_credit", "wms.pick", "wms.unpick", "tms.book")
 }
 INSTALLED = Installed(Registry.of([READS]), canonical().including(operations=OPERATIONS))
 """What is installed here: what was read once is not read again by the next test."""
-
-
-@dataclass
-class Partners:
-    """The other side of all calls. `refuse` holds operations that say no, with the reason."""
-
-    refuse: dict[str, str] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-
-    async def call(self, leased: LeasedCall) -> CallEnded:
-        name = f"{leased.call.system}.{leased.call.operation}"
-        self.calls.append(name)
-        if name in self.refuse:
-            return CallEnded(command=leased.command, outcome="refused", reason=self.refuse[name])
-        return CallEnded(command=leased.command, outcome="done", output={"ok": True})
 
 
 @dataclass
@@ -186,23 +126,13 @@ class Answer:
 
 
 @dataclass
-class World:
+class World(Played):
     """The API, and the engine below it."""
 
-    database: Database
-    tenant: Tenant
-    library: Library
-    inbox: Inbox
-    history: History
-    clock: Clock
-    audit: Audit
     identity: Identity
     imports: Imports
-    partners: Partners
     site: Starlette
     api: Any
-    url: str = ""
-    http: Any = None
     key: str = ""
 
     async def key_of(self, *roles: str, tenant: Tenant | None = None, scopes: list[str] | None = None) -> str:
@@ -243,51 +173,14 @@ class World:
         text = link.path.rpartition("/")[2]
         return (await self.identity.people.accept(text, password="x", origin="here"))[1].id
 
-    @contextlib.asynccontextmanager
-    async def working(self) -> AsyncIterator[Worker]:
-        """While inside, a worker decides and calls."""
-        worker = Worker(self.database, self.library, self.partners, Pace(look=0.05, tidy=0.05))
-        self.inbox.hear = worker.hear
-        task = asyncio.create_task(worker.run())
-        try:
-            yield worker
-        finally:
-            worker.stop()
-            await task
-
-    async def until(self, condition: Callable[[], Awaitable[Any]]) -> Any:
-        """Wait for the condition itself."""
-        async with asyncio.timeout(20):
-            while not (value := await condition()):
-                await asyncio.sleep(0.01)
-            return value
-
     async def put(self, *arrivals: Arrival, tenant: Tenant | None = None) -> None:
         await self.inbox.put(tenant or self.tenant, arrivals)
-
-    async def steps(self, key: str, **wanted: str) -> Any:
-        """The run of that key, once its steps stand as wanted."""
-
-        async def is_so() -> Any:
-            for row in await self.history.find(self.tenant, key):
-                detail = await self.history.run(self.tenant, row.id)
-                state = detail.state
-                if state and all(n in state.steps and state.steps[n].status == s for n, s in wanted.items()):
-                    return detail
-            return None
-
-        return await self.until(is_so)
 
     async def neighbour(self, name: str = "zeta") -> tuple[Tenant, str]:
         """Another tenant of the same installation, with the same processes and a key."""
         tenant = await self.database.create_tenant(name)
         await furnish(self.database, self.library, tenant)
         return tenant, await self.key_of("tenant-admin", tenant=tenant)
-
-    async def sql(self, sql: str, *values: Any) -> None:
-        """Put something into the tenant's database that no call can."""
-        async with self.database.engine() as transaction:
-            await transaction.execute(sql, self.tenant.id, *values)
 
 
 async def furnish(database: Database, library: Library, tenant: Tenant) -> None:
@@ -349,10 +242,10 @@ async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncItera
         inbox,
         History(database),
         clock,
+        Partners(),
         audit,
         identity,
         imports,
-        Partners(),
         site,
         api,
     )
@@ -360,19 +253,3 @@ async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncItera
     async with serving(site) as url, aiohttp.ClientSession() as http:
         world.url, world.http = url, http
         yield world
-
-
-@contextlib.asynccontextmanager
-async def serving(site: Any, port: int = 0) -> AsyncIterator[str]:
-    """A real server on a free port; gives its address."""
-    config = uvicorn.Config(site, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[method-assign] # tests keep their own
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task

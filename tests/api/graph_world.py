@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-from api_world import World, serving
+from api_world import World
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
@@ -19,6 +19,7 @@ from crossdock.api.limits import Limits
 from crossdock.api.throttle import Throttle
 from crossdock.api.throttle_rules import Limit, Rules
 from crossdock.api.throttle_store import Shared
+from played import serving
 
 
 class Graph:

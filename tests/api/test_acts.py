@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from api_world import DELIVERIES, event, order
+from api_world import DELIVERIES
+
+from played import event, order
 
 
 @pytest.fixture

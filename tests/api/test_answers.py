@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api_world import order
+from played import order
 
 
 async def test_what_a_killed_process_had_begun_is_done_once_by_who_asks_again(world):

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from api_world import order
-
 from acting import everything
+from played import order
 
 CHANGING = {"post", "put", "patch", "delete"}
 LOOKS = {"/processes/check", "/repairs/preview"}  # a post that asks a long question

@@ -10,9 +10,8 @@ import os
 import re
 from pathlib import Path
 
-from api_world import order
-
 import crossdock
+from played import order
 
 FILE = Path(crossdock.__file__).parent / "api" / "examples.json"
 STEADY = [

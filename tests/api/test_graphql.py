@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from api_world import event, order
 from graph_world import Graph, graph_of
 
 from crossdock.api.graphql.persisted import digest
+from played import event, order
 
 PAGE = """
 query Orders($first: Int! = 20, $after: String) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from api_world import order
+from played import order
 
 
 def lines_of(*numbers: str, **more) -> bytes:

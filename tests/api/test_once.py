@@ -10,7 +10,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from api_world import World, event, order
+from api_world import World
+
+from played import event, order
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,8 @@ import json
 import time
 
 import pytest
-from api_world import event, order
+
+from played import event, order
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from api_world import event, order
+
+from played import event, order
 
 
 @pytest.fixture

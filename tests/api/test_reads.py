@@ -6,7 +6,9 @@ import csv
 import io
 import json
 
-from api_world import DELIVERIES, event, order
+from api_world import DELIVERIES
+
+from played import event, order
 
 
 async def many(world, number: int) -> None:

@@ -6,7 +6,6 @@ import asyncio
 
 import requests
 import schemathesis
-from api_world import event, order
 from hypothesis import HealthCheck, Phase, given, note, settings
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -16,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from crossdock.access.policy_form import SHIPPED
+from played import event, order
 
 CHECKS = [
     schemathesis.checks.not_a_server_error,

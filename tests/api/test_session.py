@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from api_world import Answer, World, order
+from api_world import Answer, World
 
 from crossdock.access.cookies import session_cookie
+from played import order
 
 Ask = Callable[..., Awaitable[Answer]]
 

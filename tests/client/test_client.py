@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from api_world import World, order
+from api_world import World
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -30,6 +30,7 @@ from crossdock.errors import (
     UnknownOutcome,
     Unreachable,
 )
+from played import order
 
 KEY = "cdk_1_secret_of_nobody"
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from starlette.applications import Starlette
-from tower_world import DELIVERIES, ORDERS, READS, START, NoSecrets, Partners, Tower, read, serving
+from tower_world import DELIVERIES, ORDERS, READS, NoSecrets, Tower, read
 
 from acting import acts_of
 from crossdock.access.audit import Audit
@@ -18,6 +18,7 @@ from crossdock.connect import Registry
 from crossdock.engine import Connections, History, Inbox, Library, Repairs
 from crossdock.store import Clock, Database, Tenant
 from crossdock.tower import Person, app
+from played import START, Partners, serving
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ async def tower(database: Database, tenant: Tenant, tmp_path: Path) -> AsyncIter
         keeper=NoSecrets(),
         audit=audit,
     )
-    tower = Tower(database, tenant, library, inbox, History(database), clock, Partners(), acts, audit)
+    tower = Tower(database, tenant, library, inbox, History(database), clock, Partners(), audit, acts)
     tower.seen_by("you")
 
     def make(of: Tenant) -> Starlette:

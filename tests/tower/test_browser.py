@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 from playwright.async_api import async_playwright, expect
-from tower_world import order
+
+from played import order
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [

@@ -5,9 +5,8 @@ from __future__ import annotations
 import html
 import re
 
-from tower_world import order
-
 from crossdock.engine import Connections
+from played import order
 
 
 def text(page: str) -> str:

@@ -7,8 +7,10 @@ import re
 from datetime import timedelta
 
 import pytest
-from tower_world import ORDERS, event, order
+from tower_world import ORDERS
 from yarl import URL
+
+from played import event, order
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 from datetime import timedelta
 
 import pytest
-from tower_world import event, order
 
 from acting import someone, whoever
 from crossdock.access.audit import Filter
@@ -15,6 +14,7 @@ from crossdock.engine import Arrival
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Forbidden, NotFound, Refused
 from crossdock.process.messages import STEP_SKIP, TASK_DECIDED, Actor
+from played import event, order
 
 
 @pytest.fixture

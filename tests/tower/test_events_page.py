@@ -6,7 +6,8 @@ import html
 import re
 
 import pytest
-from tower_world import event, order
+
+from played import event, order
 
 
 async def parked(tower) -> str:

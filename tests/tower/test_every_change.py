@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from starlette.routing import Route
-from tower_world import event, order
 
 import crossdock
 from acting import everything, someone
@@ -23,6 +22,7 @@ from crossdock.access.policy_form import Role, Rules
 from crossdock.access.providers import Provider
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Forbidden
+from played import event, order
 
 SOURCE = Path(crossdock.__file__).parent
 CAUSE = Cause(exception="refused_by_partner")

@@ -7,9 +7,9 @@ import io
 import re
 
 import pytest
-from tower_world import event, order
 
 from crossdock.tower.addresses import run_page
+from played import event, order
 
 
 async def test_empty_pages_say_what_to_do_next(tower):

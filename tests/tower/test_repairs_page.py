@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tower_world import order
+
+from played import order
 
 
 @pytest.fixture

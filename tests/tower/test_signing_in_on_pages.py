@@ -12,7 +12,7 @@ import argon2
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from tower_world import order, read, serving
+from tower_world import read
 
 from crossdock.access import Principal
 from crossdock.access.audit import Audit
@@ -23,6 +23,7 @@ from crossdock.access.sealing import Sealing
 from crossdock.engine import Connections, Repairs
 from crossdock.tower import app
 from crossdock.tower.doors import signed_in
+from played import order, serving
 
 WORDS = "correct horse battery"
 HTML = {"accept": "text/html"}

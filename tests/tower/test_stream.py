@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 
-from tower_world import event, order
+from played import event, order
 
 
 @contextlib.asynccontextmanager
