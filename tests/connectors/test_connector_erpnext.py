@@ -15,6 +15,7 @@ from aiohttp import web
 from erpnext_stand_in import KEY, SECRET, ErpNext
 from talking import connector, context, example, happened
 
+from asked import AsEngine
 from crossdock.connect import Calls, Lines, Registry, Wire
 from crossdock.connect.arrivals import arrivals
 from crossdock.connect.contract import Response
@@ -22,9 +23,8 @@ from crossdock.connect.registry import declared
 from crossdock.connect.secret import Secret
 from crossdock.connect.signatures import NotVerified, verify
 from crossdock.connectors.erpnext import replies
-from crossdock.engine import Connections, LeasedCall
+from crossdock.engine import Connections
 from crossdock.errors import Refused
-from crossdock.process.messages import Call, CallEnded
 from crossdock.store import Database, Tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,33 +37,11 @@ class Keeps:
         return {"key": (Secret(KEY),), "secret": (Secret(SECRET),), "webhook_secret": (Secret("hook"),)}
 
 
-class Bench:
+class Bench(AsEngine):
     """Our runtime, connected to it."""
 
     def __init__(self, tenant: Tenant, calls: Calls, erp: ErpNext) -> None:
         self.tenant, self.calls, self.erp = tenant, calls, erp
-
-    async def call(self, operation: str, data: Any, *, key: str = "K", again: bool = False) -> CallEnded:
-        call = Call(id="c", step="s", system="erp", operation=operation, input=data)
-        leased = LeasedCall(
-            tenant=self.tenant.id,
-            run=1,
-            command=operation,
-            connection="erp",
-            key=key,
-            attempt=2 if again else 1,
-            find_first=again,
-            only_find=False,
-            seconds=20.0,
-            token=1,
-            call=call,
-        )
-        return await self.calls.call(leased)
-
-    async def done(self, operation: str, data: Any, **more: Any) -> Any:
-        ended = await self.call(operation, data, **more)
-        assert ended.outcome == "done", ended
-        return ended.output
 
     def order(self, name: str = "SO-1", **values: Any) -> Any:
         rows = [

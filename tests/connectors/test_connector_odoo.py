@@ -13,15 +13,15 @@ from aiohttp import web
 from odoo_stand_in import DATABASE, KEY, USER, Odoo, Refused
 from talking import connector, context, example
 
+from asked import AsEngine
 from crossdock.connect import Calls, Lines, Registry, Wire
 from crossdock.connect.arrivals import arrivals
 from crossdock.connect.contract import Response
 from crossdock.connect.registry import declared
 from crossdock.connect.secret import Secret
 from crossdock.connectors.odoo import replies
-from crossdock.engine import Connections, LeasedCall
+from crossdock.engine import Connections
 from crossdock.errors import UnknownOutcome, Unreachable
-from crossdock.process.messages import Call, CallEnded
 from crossdock.store import Database, Tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,34 +37,12 @@ class Keeps:
         return {"user": (Secret(USER),), "key": (Secret(self.key),)}
 
 
-class Bench:
+class Bench(AsEngine):
     """Our runtime, connected to it."""
 
     def __init__(self, tenant: Tenant, calls: Calls, odoo: Odoo, keeps: Keeps, interface: str) -> None:
         self.tenant, self.calls, self.odoo, self.keeps = tenant, calls, odoo, keeps
         self.interface = interface
-
-    async def call(self, operation: str, data: Any, *, key: str = "K", again: bool = False) -> CallEnded:
-        call = Call(id="c", step="s", system="erp", operation=operation, input=data)
-        leased = LeasedCall(
-            tenant=self.tenant.id,
-            run=1,
-            command=operation,
-            connection="erp",
-            key=key,
-            attempt=2 if again else 1,
-            find_first=again,
-            only_find=False,
-            seconds=20.0,
-            token=1,
-            call=call,
-        )
-        return await self.calls.call(leased)
-
-    async def done(self, operation: str, data: Any, **more: Any) -> Any:
-        ended = await self.call(operation, data, **more)
-        assert ended.outcome == "done", ended
-        return ended.output
 
     def order(self, name: str = "S00001", **values: Any) -> list[str]:
         """An order of 10 kits and 4 boxes; gives the numbers of its lines."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from asked import AsEngine
 from crossdock.connect import Calls, Lines, Registry, Wire
 from crossdock.connect.secret import Secret
 from crossdock.demo.tryton import Company, Erp, House
-from crossdock.engine import Connections, LeasedCall
-from crossdock.process.messages import Call, CallEnded
+from crossdock.engine import Connections
+from crossdock.process.messages import CallEnded
 from crossdock.store import Database, Tenant
 
 PLENTY = {"RDC": Decimal(1000), "DIRECT": Decimal(1000)}
@@ -29,7 +30,7 @@ class Keeps:
 
 
 @dataclass
-class World:
+class World(AsEngine):
     """Each test has goods and customers of its own, so that none is in another's way."""
 
     house: House
@@ -75,29 +76,8 @@ class World:
 
     async def call(self, operation: str, data: Any, *, key: str = "", **more: Any) -> CallEnded:
         """Call as the engine does; `find_first` as after an unknown outcome."""
-        leased = LeasedCall(
-            **{
-                "tenant": self.tenant.id,
-                "run": 1,
-                "command": operation,
-                "connection": "erp",
-                "key": key or f"key-{self.tenant.id}-{next(_numbers)}",
-                "attempt": 1,
-                "find_first": False,
-                "only_find": False,
-                "seconds": 55.0,
-                "token": 1,
-                "call": Call(id="c", step="s", system="erp", operation=operation, input=data),
-                **more,
-            }
-        )
-        return await self.calls.call(leased)
-
-    async def done(self, operation: str, data: Any, **more: Any) -> Any:
-        """The output of a call that works."""
-        ended = await self.call(operation, data, **more)
-        assert ended.outcome == "done", ended
-        return ended.output
+        key = key or f"key-{self.tenant.id}-{next(_numbers)}"
+        return await super().call(operation, data, key=key, **{"seconds": 55.0, **more})
 
     async def of(self, order: Order) -> Any:
         """The sale as Tryton has it now, with what hangs on it."""
