@@ -68,9 +68,8 @@ class Reader(Names):
         super().__init__(source, catalogue)
         self._scope = self._here = Scope("document", DYN, {})
         self._certain: dict[str, frozenset[str]] = {}
-        self._key: frozenset[tuple[str, ...]] = (
-            frozenset()
-        )  # what the key is made of is there, or no run begins
+        # What the key is made of is there, or no run begins.
+        self._key: frozenset[tuple[str, ...]] = frozenset()
         self._document = ""
 
     def read(self) -> Process | None:
