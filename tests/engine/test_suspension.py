@@ -6,7 +6,6 @@ import asyncio
 import time
 
 import pytest
-from played import Engine, chain, event, order
 
 from crossdock.access import Principal
 from crossdock.access.audit import Audit
@@ -14,6 +13,7 @@ from crossdock.access.tenants import Tenants
 from crossdock.engine import History, Inbox, Library
 from crossdock.engine.inbox import Suspended
 from crossdock.process.messages import CallEnded
+from played import Engine, chain, event, order
 
 WHY = "the contract has ended"
 
