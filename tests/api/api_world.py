@@ -38,7 +38,7 @@ from crossdock.installed import Installed
 from crossdock.process import canonical
 from crossdock.process.catalogue import OperationShape
 from crossdock.store import Clock, Database, Tenant
-from played import START, Partners, Played, reads, serving
+from played_orders import START, Partners, Played, reads, serving
 
 ORDERS = """
 process: order

@@ -19,7 +19,7 @@ from crossdock.api.limits import Limits
 from crossdock.api.throttle import Throttle
 from crossdock.api.throttle_rules import Limit, Rules
 from crossdock.api.throttle_store import Shared
-from played import serving
+from played_orders import serving
 
 
 class Graph:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from api_world import DELIVERIES
 
-from played import event, order
+from played_orders import event, order
 
 
 @pytest.fixture

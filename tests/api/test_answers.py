@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from played import order
+from played_orders import order
 
 
 async def test_what_a_killed_process_had_begun_is_done_once_by_who_asks_again(world):

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from acting import everything
-from played import order
+from played_orders import order
 
 CHANGING = {"post", "put", "patch", "delete"}
 LOOKS = {"/processes/check", "/repairs/preview"}  # a post that asks a long question

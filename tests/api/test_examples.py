@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 import crossdock
-from played import order
+from played_orders import order
 
 FILE = Path(crossdock.__file__).parent / "api" / "examples.json"
 STEADY = [

@@ -6,7 +6,7 @@ import pytest
 from graph_world import Graph, graph_of
 
 from crossdock.api.graphql.persisted import digest
-from played import event, order
+from played_orders import event, order
 
 PAGE = """
 query Orders($first: Int! = 20, $after: String) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from played import order
+from played_orders import order
 
 
 def lines_of(*numbers: str, **more) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from api_world import World
 
-from played import event, order
+from played_orders import event, order
 
 
 @contextlib.asynccontextmanager

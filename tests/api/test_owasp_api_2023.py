@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from played import event, order
+from played_orders import event, order
 
 
 @pytest.fixture

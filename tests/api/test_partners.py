@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from played import event, order
+from played_orders import event, order
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ async def test_unknown_parameters_are_refused_with_the_nearest_name(world):
 
 
 async def test_a_cursor_is_of_one_question_alone(world):
-    from played import order
+    from played_orders import order
 
     await world.put(order("SO-1"), order("SO-2"))
     cursor = (await world.get("/runs?limit=1&process=order"))["next"]

@@ -8,7 +8,7 @@ import json
 
 from api_world import DELIVERIES
 
-from played import event, order
+from played_orders import event, order
 
 
 async def many(world, number: int) -> None:

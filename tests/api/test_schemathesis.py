@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from crossdock.access.policy_form import SHIPPED
-from played import event, order
+from played_orders import event, order
 
 CHECKS = [
     schemathesis.checks.not_a_server_error,

@@ -10,7 +10,7 @@ import pytest
 from api_world import Answer, World
 
 from crossdock.access.cookies import session_cookie
-from played import order
+from played_orders import order
 
 Ask = Callable[..., Awaitable[Answer]]
 

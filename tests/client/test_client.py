@@ -30,7 +30,7 @@ from crossdock.errors import (
     UnknownOutcome,
     Unreachable,
 )
-from played import order
+from played_orders import order
 
 KEY = "cdk_1_secret_of_nobody"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from played import Engine, World, read
 
 from crossdock.engine import History, Inbox, Library
 from crossdock.store import Clock, Database, Tenant
-from played import Engine, World, read
 
 
 @pytest.fixture

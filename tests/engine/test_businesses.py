@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from played import event
 
 from crossdock.process.messages import Actor, CallEnded
-from played import event
 
 EXAMPLES = Path(__file__).parents[1] / "process" / "examples"
 

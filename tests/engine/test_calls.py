@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
 
+from played import chain, event, order
+
 from crossdock.engine import Connections, idle_until
 from crossdock.process.messages import RUN_CANCEL, STEP_RETRY, CallEnded
-from played import chain, event, order
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from played import chain, event, order
 
 from crossdock.process.messages import RUN_CANCEL, CallEnded
-from played import chain, event, order
 
 PARENT = """
 process: parent

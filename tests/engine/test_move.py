@@ -6,12 +6,12 @@ import asyncio
 
 import msgspec
 import pytest
+from played import chain, event, order
 
 from crossdock.engine import Repairs
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import NotFound, Refused
 from crossdock.process.messages import RUN_MOVE, STEP_SKIP, Actor, CallEnded
-from played import chain, event, order
 
 HEAD = """
 process: fulfil

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from played import chain, event, order
 
 from crossdock.engine import Repairs
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Refused
 from crossdock.process.messages import STEP_SKIP, Actor, CallEnded
-from played import chain, event, order
 
 
 async def _refused(engine, *numbers):

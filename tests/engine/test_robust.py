@@ -6,10 +6,10 @@ import asyncio
 import random
 
 import asyncpg
+from played import chain, event, order
 
 from crossdock.engine import Repairs, replay
 from crossdock.process.messages import CallEnded
-from played import chain, event, order
 
 
 async def test_connections_cut_at_any_moment_lose_nothing_and_repeat_nothing(engine):

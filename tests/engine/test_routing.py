@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from played import chain, event, order
 
 from crossdock.errors import NotFound, Refused
 from crossdock.process.messages import RUN_CANCEL
-from played import chain, event, order
 
 WAITS = """
 process: waits

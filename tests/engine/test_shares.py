@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from played import chain, order
+
 from crossdock.engine.correlate import RunRef
 from crossdock.engine.shares import Shares
-from played import chain, order
 
 ORDERS = [f"SO-{n}" for n in range(24)]
 

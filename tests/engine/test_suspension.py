@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+from played import Engine, chain, event, order
 
 from crossdock.access import Principal
 from crossdock.access.audit import Audit
@@ -13,7 +14,6 @@ from crossdock.access.tenants import Tenants
 from crossdock.engine import History, Inbox, Library
 from crossdock.engine.inbox import Suspended
 from crossdock.process.messages import CallEnded
-from played import Engine, chain, event, order
 
 WHY = "the contract has ended"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from played import event, order
 from test_routing import WAITS, books
 
 from crossdock.engine import Connections, idle_until
-from played import event, order
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 

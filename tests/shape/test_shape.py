@@ -73,6 +73,13 @@ def test_folders_are_named_for_what_is_done_there() -> None:
     assert named & technique == set()
 
 
+def test_modules_of_the_tests_have_names_of_their_own() -> None:
+    """They are imported by their names alone: of two with one name, one would be taken for the other."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py"))
+    shared = {"__init__.py", "conftest.py"}
+    assert {name for name, times in names.items() if times > 1} - shared == set()
+
+
 def test_nothing_is_promised_and_not_done() -> None:
     marks = re.compile(r"# *(TODO|FIXME|XXX|HACK)\b")
     found = [f"{path.relative_to(ROOT)}" for path in MODULES if marks.search(path.read_text())]

@@ -18,7 +18,7 @@ from crossdock.connect import Registry
 from crossdock.engine import Connections, History, Inbox, Library, Repairs
 from crossdock.store import Clock, Database, Tenant
 from crossdock.tower import Person, app
-from played import START, Partners, serving
+from played_orders import START, Partners, serving
 
 
 @pytest.fixture

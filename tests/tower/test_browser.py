@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import async_playwright, expect
 
-from played import order
+from played_orders import order
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [

@@ -6,7 +6,7 @@ import html
 import re
 
 from crossdock.engine import Connections
-from played import order
+from played_orders import order
 
 
 def text(page: str) -> str:

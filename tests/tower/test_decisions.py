@@ -10,7 +10,7 @@ import pytest
 from tower_world import ORDERS
 from yarl import URL
 
-from played import event, order
+from played_orders import event, order
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from crossdock.engine import Arrival
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Forbidden, NotFound, Refused
 from crossdock.process.messages import STEP_SKIP, TASK_DECIDED, Actor
-from played import event, order
+from played_orders import event, order
 
 
 @pytest.fixture

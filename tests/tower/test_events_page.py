@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from played import event, order
+from played_orders import event, order
 
 
 async def parked(tower) -> str:

@@ -22,7 +22,7 @@ from crossdock.access.policy_form import Role, Rules
 from crossdock.access.providers import Provider
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Forbidden
-from played import event, order
+from played_orders import event, order
 
 SOURCE = Path(crossdock.__file__).parent
 CAUSE = Cause(exception="refused_by_partner")

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from crossdock.tower.addresses import run_page
-from played import event, order
+from played_orders import event, order
 
 
 async def test_empty_pages_say_what_to_do_next(tower):

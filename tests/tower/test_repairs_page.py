@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from played import order
+from played_orders import order
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from crossdock.access.sealing import Sealing
 from crossdock.engine import Connections, Repairs
 from crossdock.tower import app
 from crossdock.tower.doors import signed_in
-from played import order, serving
+from played_orders import order, serving
 
 WORDS = "correct horse battery"
 HTML = {"accept": "text/html"}

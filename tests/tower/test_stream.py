@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 
-from played import event, order
+from played_orders import event, order
 
 
 @contextlib.asynccontextmanager

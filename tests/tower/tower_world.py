@@ -18,7 +18,7 @@ from crossdock.engine import Arrival
 from crossdock.process import canonical, load
 from crossdock.process.catalogue import OperationShape, ProcessShape
 from crossdock.tower import Person
-from played import Played, event, reads, serving
+from played_orders import Played, event, reads, serving
 
 ORDERS = """
 process: order

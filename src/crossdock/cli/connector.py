@@ -52,9 +52,9 @@ def new(
             "title": title or name.replace("_", " ").capitalize(),
             "camel": name.title().replace("_", ""),
         }
-        kit = resources.files("crossdock.connect").joinpath("kit", "yaml" if yaml else "package")
+        begun = resources.files("crossdock.connect").joinpath("beginnings", "yaml" if yaml else "package")
         files = {
-            into / path: _filled(kit.joinpath(f"{file}.tmpl"), words)
+            into / path: _filled(begun.joinpath(f"{file}.tmpl"), words)
             for file, path in _places(words, yaml=yaml)
         }
         there = [str(path) for path in files if path.exists()]
