@@ -21,15 +21,19 @@ query Tower($first: Int! = 20) {
   orders(first: $first) {
     nodes {
       number status openExceptions document
-      run { process key aliases(first: 5) { kind value } children(first: 5) { key parent { key } } }
-      shipments(first: 5) {
-        number
-        order { number run { key } }
-        exceptions(first: 5) { type run { key } }
-        milestones(first: 5) { event code }
+      run {
+        process key aliases(first: 5) { nodes { kind value } } children(first: 5) { nodes { key parent { key } } }
       }
-      exceptions(first: 5, state: ANY) { type severity run { key } }
-      tasks(first: 5) { role run { key } }
+      shipments(first: 5) {
+        nodes {
+          number
+          order { number run { key } }
+          exceptions(first: 5) { nodes { type run { key } } }
+          milestones(first: 5) { nodes { event code } }
+        }
+      }
+      exceptions(first: 5, state: ANY) { nodes { type severity run { key } } }
+      tasks(first: 5) { nodes { role run { key } } }
     }
   }
 }
@@ -94,7 +98,7 @@ async def test_the_statements_of_a_nested_query_do_not_grow_with_its_rows(graph)
     many = await graph.ask(NESTED)
     assert len(few["orders"]["nodes"]) == 1
     assert len(many["orders"]["nodes"]) == 8
-    assert [len(one["shipments"]) for one in many["orders"]["nodes"]] == [1] * 8
+    assert [len(one["shipments"]["nodes"]) for one in many["orders"]["nodes"]] == [1] * 8
     assert graph.told["statements"] == one
     assert one < 20
 
@@ -121,17 +125,59 @@ async def test_one_thing_leads_to_the_others(graph):
         "order",
         "C-7",
     )
-    assert {"kind": "order", "value": "SO-1"} in node["run"]["aliases"]
-    assert node["run"]["children"] == [{"key": "SO-1-0", "parent": {"key": "SO-1"}}]
-    (shipment,) = node["shipments"]
+    assert {"kind": "order", "value": "SO-1"} in node["run"]["aliases"]["nodes"]
+    assert node["run"]["children"]["nodes"] == [{"key": "SO-1-0", "parent": {"key": "SO-1"}}]
+    (shipment,) = node["shipments"]["nodes"]
     assert shipment["order"] == {"number": "SO-1", "run": {"key": "SO-1"}}
-    assert shipment["milestones"] == [{"event": "shipment.delivered", "code": "delivered"}]
+    assert shipment["milestones"]["nodes"] == [{"event": "shipment.delivered", "code": "delivered"}]
     found = await graph.ask('{ shipments(number: "SO-1-0") { nodes { id number } } }')
     (one,) = found["shipments"]["nodes"]
     again = await graph.ask(
-        "query One($id: ID!) { shipment(id: $id) { number milestones { place by } } }", id=one["id"]
+        "query One($id: ID!) { shipment(id: $id) { number milestones { nodes { place by } } } }", id=one["id"]
     )
-    assert again["shipment"] == {"number": "SO-1-0", "milestones": [{"place": "Kiel", "by": "quayline"}]}
+    assert again["shipment"] == {
+        "number": "SO-1-0",
+        "milestones": {"nodes": [{"place": "Kiel", "by": "quayline"}]},
+    }
+
+
+async def test_what_hangs_on_one_thing_is_paged_as_well(graph):
+    world = graph.world
+    async with world.working():
+        await world.put(order("SO-1"), order("SO-2"))
+        await world.steps("SO-1", packed="waiting")
+        for n in range(5):
+            shipment = {"number": f"SH-{n}", "order": "SO-1"}
+            packed = {"order": "SO-1", "shipment": shipment}
+            await world.put(
+                event("warehouse.shipment_packed", packed, order="SO-1", shipment=f"SH-{n}", named=f"p{n}")
+            )
+        for n in range(5):
+            await world.steps(f"SH-{n}", book="succeeded")
+    query = """
+    query Q($number: String!, $after: String, $first: Int! = 2) { orders(number: $number) { nodes {
+      shipments(first: $first, after: $after) {
+        edges { cursor node { number } } pageInfo { hasNextPage endCursor } } } } }
+    """
+    seen, after = [], None
+    for size in (2, 2, 1):
+        data = await graph.ask(query, number="SO-1", after=after)
+        page = data["orders"]["nodes"][0]["shipments"]
+        seen += [edge["node"]["number"] for edge in page["edges"]]
+        assert len(page["edges"]) == size
+        after = page["pageInfo"]["endCursor"]
+        assert after
+        assert page["pageInfo"]["hasNextPage"] is (size == 2)
+    assert sorted(seen) == [f"SH-{n}" for n in range(5)]
+    first = (await graph.ask(query, number="SO-1"))["orders"]["nodes"][0]["shipments"]["edges"][0]
+    rest = await graph.ask(query, number="SO-1", after=first["cursor"], first=50)
+    assert [edge["node"]["number"] for edge in rest["orders"]["nodes"][0]["shipments"]["edges"]] == seen[1:]
+    # A cursor is good for the list that gave it: not for that of another order, nor for another list.
+    _, codes = await graph.wrong(query, number="SO-2", after=after)
+    assert codes == ["not-found"]
+    other = query.replace("shipments(", "tasks(").replace("node { number }", "node { role }")
+    _, codes = await graph.wrong(other, number="SO-1", after=after)
+    assert codes == ["not-found"]
 
 
 async def test_exceptions_and_tasks_are_listed_and_found_by_their_ids(graph):
@@ -214,9 +260,9 @@ async def test_another_tenant_finds_nothing_of_it_by_id_number_or_cursor(graph):
 async def test_a_role_that_may_not_see_something_gets_the_rest(graph):
     await packed(graph, "SO-1")
     key = await graph.world.key_of("integration-engineer")
-    query = "{ orders { nodes { number tasks { role } exceptions { type } } } }"
+    query = "{ orders { nodes { number tasks { nodes { role } } exceptions { nodes { type } } } } }"
     data, codes = await graph.wrong(query, key=key)
-    assert data == {"orders": {"nodes": [{"number": "SO-1", "tasks": None, "exceptions": []}]}}
+    assert data == {"orders": {"nodes": [{"number": "SO-1", "tasks": None, "exceptions": {"nodes": []}}]}}
     assert codes == ["forbidden"]
     narrow = await graph.world.key_of("viewer", scopes=["exception.read"])
     data, codes = await graph.wrong(

@@ -19,7 +19,7 @@ async def graph(world):
 
 
 def deep(levels: int) -> str:
-    return "{ runs { nodes { " + "children { " * levels + "key" + " }" * levels + " } } }"
+    return "{ runs { nodes { " + "children { nodes { " * levels + "key" + " } }" * levels + " } } }"
 
 
 SPREADING = (
@@ -32,7 +32,7 @@ REFUSED = {
     "deep": (deep(30), "nested deeper than"),
     "deep beyond recursion": ("{" + "a{" * 900 + "b" + "}" * 900 + "}", "nested deeper than|token|deep"),
     "cyclic fragments": (
-        "{ runs { nodes { ...a } } } fragment a on Run { children { ...b } } fragment b on Run { ...a }",
+        "{ runs { nodes { ...a } } } fragment a on Run { children { nodes { ...b } } } fragment b on Run { ...a }",
         "spreads itself",
     ),
     "a fragment in itself": ("{ ...a } fragment a on Query { ...a }", "spreads itself"),
@@ -46,15 +46,15 @@ REFUSED = {
     "directives": ("{ __typename " + "@include(if: true) " * 40 + "}", "more than 20 directives"),
     "directives that are not there": ("query " + "@a " * 300 + "{ __typename }", "more than 20 directives"),
     "wide and long": (
-        "{ orders(first: 100) { nodes { shipments(first: 100) { exceptions(first: 100) { type } } } } }",
+        "{ orders(first: 100) { nodes { shipments(first: 100) { nodes { exceptions(first: 100) { nodes { type } } } } } } }",
         "more than 10000 objects",
     ),
     "by a variable": (
-        "query Q($n: Int!) { orders(first: $n) { nodes { shipments(first: $n) { tasks(first: $n) { role } } } } }",
+        "query Q($n: Int!) { orders(first: $n) { nodes { shipments(first: $n) { nodes { tasks(first: $n) { nodes { role } } } } } } }",
         "more than 10000 objects",
     ),
     "documents": (
-        "{ orders(first: 100) { nodes { shipments(first: 100) { document } } } }",
+        "{ orders(first: 100) { nodes { shipments(first: 100) { nodes { document } } } } }",
         "more than 10000 objects",
     ),
     "tokens": ("{ " + "a " * 3000 + "}", "tokens|more than 400 fields"),
@@ -210,7 +210,7 @@ async def test_what_takes_too_long_is_ended(world):
 
 
 async def test_many_heavy_queries_at_once_leave_it_standing(graph):
-    query = "{ orders(first: 100) { nodes { number shipments(first: 10) { number } exceptions(first: 10) { type } } } }"
+    query = "{ orders(first: 100) { nodes { number shipments(first: 10) { nodes { number } } exceptions(first: 10) { nodes { type } } } } }"
     answers = await asyncio.gather(*(graph.send({"query": query}) for _ in range(60)))
     assert {status for status, _ in answers} <= {200, 429, 503}
     await graph.ask("{ __typename }")
@@ -222,7 +222,11 @@ def test_what_a_query_costs_is_known_from_its_text():
         ("{ order(id: 1) { number } }", {}, 1),
         ("{ orders { nodes { number } } }", {}, 20),
         ("{ orders(first: 5) { nodes { document } } }", {}, 10),
-        ("{ orders(first: 5) { nodes { tasks(first: 3) { role run { key } } } } }", {}, 5 * (1 + 3 * 2)),
+        (
+            "{ orders(first: 5) { nodes { tasks(first: 3) { nodes { role run { key } } } } } }",
+            {},
+            5 * (1 + 3 * 2),
+        ),
         ("query Q($n: Int = 4) { runs(first: $n) { nodes { key } } }", {}, 4),
         ("query Q($n: Int = 4) { runs(first: $n) { nodes { key } } }", {"n": 9}, 9),
         ("query Q($n: Int) { runs(first: $n) { nodes { key } } }", {"n": "x"}, 100),

@@ -241,3 +241,27 @@ async def test_no_number_of_a_row_goes_out(world):
     assert (settled["on"], settled["after"]) == (parked["id"], {"attached": child["id"]})
     (repaired,) = (await world.get("/audit?kind=repair"))["items"]
     assert repaired["after"]["cause"]["runs"] == [run["SO-1"]]
+
+
+async def test_lists_that_are_kept_short_are_filtered_as_well(world):
+    for name, role in (("shop", "order-desk"), ("portal", "viewer"), ("old portal", "viewer")):
+        await world.post("/keys", {"roles": [role], "name": name}, 201)
+    portals = (await world.get("/keys?q=PORTAL"))["items"]
+    assert [one["name"] for one in portals] == ["old portal", "portal"]
+    assert [one["name"] for one in (await world.get("/keys?role=order-desk"))["items"]] == ["shop"]
+    assert (await world.get("/keys?behind=nobody"))["items"] == []
+    # A key that is revoked meanwhile is no reason to begin the list again.
+    first = await world.get("/keys?limit=1")
+    await world.post(f"/keys/{first['items'][0]['id']}/revoke", {})
+    rest = await world.get(f"/keys?limit=1&cursor={first['next']}")
+    assert rest["items"][0]["name"] == "portal"
+    assert (await world.get("/imports?status=done"))["items"] == []
+    await world.put(order("SO-1", carrier="quayline"), order("SO-2", carrier="farrow"), order("SO-3"))
+    async with world.working():
+        for key in ("SO-1", "SO-2", "SO-3"):
+            await world.steps(key, packed="waiting")
+    for path in ("/runs", "/orders"):
+        found = (await world.get(f"{path}?carrier=farrow"))["items"]
+        assert [one.get("key") or one["number"] for one in found] == ["SO-2"]
+        written = await world.ask("GET", f"{path}?carrier=farrow&format=ndjson", status=200)
+        assert [json.loads(line)["id"] for line in written.text.splitlines()] == [found[0]["id"]]

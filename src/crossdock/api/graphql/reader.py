@@ -30,31 +30,44 @@ select id, name, substring(source from '(?n)^document:[ \\t]*["'']?([A-Za-z0-9_]
 from crossdock.process_version where tenant = crossdock.tenant()
 """
 _CHILDREN: LiteralString = """
-select c.id from unnest($1::bigint[]) as k(run) cross join lateral (
+select c.id, k.run as parent from unnest($1::bigint[]) as k(run) cross join lateral (
   select r.id from crossdock.run r where r.tenant = crossdock.tenant() and r.parent = k.run
-    and ($3::bigint[] is null or r.version = any($3)) order by r.id limit $2) c
+    and ($3::bigint[] is null or r.version = any($3)) and ($4::bigint is null or r.id > $4)
+  order by r.id limit $2) c
 """
 _MILESTONES: LiteralString = """
 select k.run, h.seq, h.at, h.type, h.event from unnest($1::bigint[]) as k(run) cross join lateral (
   select h.seq, h.at, h.type, h.event from crossdock.history h
   where h.tenant = crossdock.tenant() and h.run = k.run and h.type like 'shipment.%'
+    and ($3::int is null or h.seq < $3)
   order by h.seq desc limit $2) h
-order by k.run, h.seq
+order by k.run, h.seq desc
 """
 _ALIASES: LiteralString = """
 select k.run, a.kind, a.value, a.live from unnest($1::bigint[]) as k(run) cross join lateral (
   select a.kind, a.value, a.live from crossdock.alias a
   where a.tenant = crossdock.tenant() and a.run = k.run and a.kind <> 'exception'
+    and ($3::text is null or (a.kind, a.value) > ($3, $4))
   order by a.kind, a.value limit $2) a
 """
 
 
 class Of(NamedTuple):
-    """What is wanted of one run: so many, and which."""
+    """What is wanted of one run: so many, which, and after which place."""
 
     run: int
     first: int
     which: str = ""
+    after: tuple[Any, ...] = ()
+
+
+class Some(NamedTuple):
+    """Of what one run has, a page: what of it may be seen, whether there is more, and where it ends."""
+
+    rows: list[Any]
+    places: list[tuple[Any, ...]]
+    more: bool
+    end: tuple[Any, ...]  # also where the last may not be seen
 
 
 class Milestone(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +75,7 @@ class Milestone(msgspec.Struct, frozen=True, kw_only=True):
 
     at: Any
     type: str
+    seq: int
     told: dict[str, Any]
 
 
@@ -79,11 +93,11 @@ class Reader:
         self.statements = 0
         self.run: DataLoader[int, Row | None] = DataLoader(load_fn=self._runs)
         self.document: DataLoader[int, Any] = DataLoader(load_fn=self._documents)
-        self.children: DataLoader[Of, list[Row]] = DataLoader(load_fn=self._children)
-        self.milestones: DataLoader[Of, list[Milestone]] = DataLoader(load_fn=self._milestones)
-        self.aliases: DataLoader[Of, list[Row]] = DataLoader(load_fn=self._aliases)
-        self.exceptions: DataLoader[Of, list[Row]] = DataLoader(load_fn=self._exceptions)
-        self.tasks: DataLoader[Of, list[Row]] = DataLoader(load_fn=self._tasks)
+        self.children: DataLoader[Of, Some] = DataLoader(load_fn=self._children)
+        self.milestones: DataLoader[Of, Some] = DataLoader(load_fn=self._milestones)
+        self.aliases: DataLoader[Of, Some] = DataLoader(load_fn=self._aliases)
+        self.exceptions: DataLoader[Of, Some] = DataLoader(load_fn=self._exceptions)
+        self.tasks: DataLoader[Of, Some] = DataLoader(load_fn=self._tasks)
 
     async def may(self, action: str) -> None:
         """Whether such things may be seen at all; found out once. Raises `Forbidden`."""
@@ -140,20 +154,24 @@ class Reader:
             found = await runs.documents(self._transaction, ids)
         return [msgspec.json.decode(found[one]) if one in found else None for one in ids]
 
-    async def _children(self, keys: list[Of]) -> list[list[Row]]:
-        async def of(ids: list[int], first: int, which: str) -> dict[int, list[Row]]:
+    async def _children(self, keys: list[Of]) -> list[Some]:
+        async def of(ids: list[int], one: Of) -> dict[int, list[Row]]:
             versions = None
-            if which:
-                versions = [one for one, document in (await self.versions()).items() if document == which]
-            named = await self.fetch(_CHILDREN, ids, first, versions)
-            rows = [row for row in await self.run.load_many([one["id"] for one in named]) if row is not None]
-            return _by_run(rows, "parent")
+            if one.which:
+                versions = [n for n, document in (await self.versions()).items() if document == one.which]
+            (after,) = one.after or (None,)
+            named = await self.fetch(_CHILDREN, ids, one.first + 1, versions, after)
+            return _by_run(named, "parent")
 
-        return await _gathered(keys, of)
+        async def seen(rows: list[Row]) -> list[Row]:
+            return [row for row in await self.run.load_many([one["id"] for one in rows]) if row is not None]
 
-    async def _milestones(self, keys: list[Of]) -> list[list[Milestone]]:
-        async def of(ids: list[int], first: int, _which: str) -> dict[int, list[Milestone]]:
-            rows = await self.fetch(_MILESTONES, ids, first)
+        return await _gathered(keys, of, seen, lambda row: (row["id"],))
+
+    async def _milestones(self, keys: list[Of]) -> list[Some]:
+        async def of(ids: list[int], one: Of) -> dict[int, list[Milestone]]:
+            (after,) = one.after or (None,)
+            rows = await self.fetch(_MILESTONES, ids, one.first + 1, after)
             async with self._one_at_a_time:
                 whole = await put_back(
                     self._transaction, self.call.tenant.id, *(row["event"] for row in rows)
@@ -162,41 +180,46 @@ class Reader:
             for row, text in zip(rows, whole, strict=True):
                 data = getattr(decode_event(text), "data", None)
                 told = data.get("milestone") if isinstance(data, dict) else None
-                one = Milestone(at=row["at"], type=row["type"], told=told if isinstance(told, dict) else {})
-                found[row["run"]].append(one)
+                told = told if isinstance(told, dict) else {}
+                found[row["run"]].append(Milestone(at=row["at"], type=row["type"], seq=row["seq"], told=told))
             return found
 
-        return await _gathered(keys, of)
+        return await _gathered(keys, of, _all, lambda one: (one.seq,))
 
-    async def _aliases(self, keys: list[Of]) -> list[list[Row]]:
-        async def of(ids: list[int], first: int, _which: str) -> dict[int, list[Row]]:
-            return _by_run(await self.fetch(_ALIASES, ids, first))
+    async def _aliases(self, keys: list[Of]) -> list[Some]:
+        async def of(ids: list[int], one: Of) -> dict[int, list[Row]]:
+            kind, value = one.after or (None, None)
+            return _by_run(await self.fetch(_ALIASES, ids, one.first + 1, kind, value))
 
-        return await _gathered(keys, of)
+        return await _gathered(keys, of, _all, lambda row: (row["kind"], row["value"]))
 
-    async def _exceptions(self, keys: list[Of]) -> list[list[Row]]:
-        async def of(ids: list[int], first: int, which: str) -> dict[int, list[Row]]:
-            where = Where(ids, first)
+    async def _exceptions(self, keys: list[Of]) -> list[Some]:
+        async def of(ids: list[int], one: Of) -> dict[int, list[Row]]:
+            where = Where(ids, one.first + 1)
             where.add("e.run = k.run")
-            if which != "any":
-                where.add(f"e.closed is {'' if which == 'open' else 'not '}null")
+            if one.which != "any":
+                where.add(f"e.closed is {'' if one.which == 'open' else 'not '}null")
             if self.call.partners:
                 where.add("e.connection = any({}::text[])", list(self.call.partners))
+            if one.after:
+                where.add("(e.opened, e.id) > ({}::text::timestamptz, {})", *one.after)
             rows = await self.fetch(_each(f"{EXCEPTION}{where.sql} order by e.opened, e.id"), *where.values)
-            return _by_run(await self.visible("exception.read", rows))
+            return _by_run(rows)
 
-        return await _gathered(keys, of)
+        return await _gathered(keys, of, lambda rows: self.visible("exception.read", rows), _opened)
 
-    async def _tasks(self, keys: list[Of]) -> list[list[Row]]:
-        async def of(ids: list[int], first: int, which: str) -> dict[int, list[Row]]:
-            where = Where(ids, first)
+    async def _tasks(self, keys: list[Of]) -> list[Some]:
+        async def of(ids: list[int], one: Of) -> dict[int, list[Row]]:
+            where = Where(ids, one.first + 1)
             where.add("t.run = k.run")
-            if which != "any":
-                where.add("t.status = {}", which)
+            if one.which != "any":
+                where.add("t.status = {}", one.which)
+            if one.after:
+                where.add("(t.opened, t.id) > ({}::text::timestamptz, {})", *one.after)
             rows = await self.fetch(_each(f"{TASK}{where.sql} order by t.opened, t.id"), *where.values)
-            return _by_run(await self.visible("task.read", rows))
+            return _by_run(rows)
 
-        return await _gathered(keys, of)
+        return await _gathered(keys, of, lambda rows: self.visible("task.read", rows), _opened)
 
 
 _ATTRIBUTES = {
@@ -219,15 +242,33 @@ def _by_run(rows: Sequence[Row], column: str = "run") -> dict[int, list[Row]]:
     return found
 
 
+def _opened(row: Row) -> tuple[Any, ...]:
+    """The place of an exception or a task in a list, oldest first."""
+    return (row["opened"].isoformat(), row["id"])
+
+
+async def _all(rows: list[Any]) -> list[Any]:
+    return rows
+
+
 async def _gathered(
-    keys: list[Of], of: Callable[[list[int], int, str], Awaitable[dict[int, list[Any]]]]
-) -> list[list[Any]]:
-    """One statement for all that ask for the same."""
-    groups: dict[tuple[int, str], list[int]] = defaultdict(list)
+    keys: list[Of],
+    of: Callable[[list[int], Of], Awaitable[dict[int, list[Any]]]],
+    seen: Callable[[list[Any]], Awaitable[list[Any]]],
+    place: Callable[[Any], tuple[Any, ...]],
+) -> list[Some]:
+    """One statement for all that ask for the same: so many, and one more that tells whether there is more."""
+    groups: dict[tuple[int, str, tuple[Any, ...]], list[int]] = defaultdict(list)
     for key in keys:
-        groups[key.first, key.which].append(key.run)
-    found: dict[Of, list[Any]] = {}
-    for (first, which), ids in groups.items():
-        got = await of(list(dict.fromkeys(ids)), first, which)
-        found |= {Of(run, first, which): got.get(run, []) for run in ids}
+        groups[key[1:]].append(key.run)
+    found: dict[Of, Some] = {}
+    for group, ids in groups.items():
+        first = group[0]
+        got = await of(list(dict.fromkeys(ids)), Of(0, *group))
+        pages = {run: got.get(run, [])[:first] for run in ids}
+        shown = await asyncio.gather(*(seen(page) for page in pages.values()))
+        for (run, page), rows in zip(pages.items(), shown, strict=True):
+            end = place(page[-1]) if page else ()
+            more = len(got.get(run, [])) > first
+            found[Of(run, *group)] = Some(rows, [place(row) for row in rows], more, end)
     return [found[key] for key in keys]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 import strawberry
+from strawberry.dataloader import DataLoader
 from strawberry.scalars import JSON
 from strawberry.types import Info as StrawberryInfo
 
 from crossdock.api.cases import exception_shown, task_shown
 from crossdock.api.graphql import reader
 from crossdock.api.graphql.measure import LISTS
-from crossdock.api.graphql.reader import Of, Reader
+from crossdock.api.graphql.reader import Of, Reader, Some
 from crossdock.api.listing import Row
 from crossdock.errors import Refused
 
 Info = StrawberryInfo[Reader, None]
 T = TypeVar("T")
 First = Annotated[int, strawberry.argument(description="How many at most")]
+After = Annotated[str | None, strawberry.argument(description="`endCursor` of the page before")]
 
 
 @strawberry.enum(description="Open, closed, or any of the two")
@@ -134,9 +137,9 @@ class Run:
         return run_of(info.context, row) if row is not None else None
 
     @strawberry.field(description="Runs that it started")
-    async def children(self, info: Info, first: First = 20) -> list[Run]:
-        rows = await info.context.children.load(Of(self.row["id"], bounded("children", first)))
-        return [run_of(info.context, row) for row in rows]
+    async def children(self, info: Info, first: First = 20, after: After = None) -> Connection[Run]:
+        read = info.context
+        return await _nested(read, "children", read.children, self.row["id"], first, after, run_of)
 
     @strawberry.field(description="The document that it is about, as it is now")
     async def document(self, info: Info) -> JSON | None:
@@ -144,26 +147,36 @@ class Run:
         found: JSON | None = await info.context.document.load(self.row["id"])
         return found
 
-    @strawberry.field(description="What happened to its goods, in order")
-    async def milestones(self, info: Info, first: First = 20) -> list[Milestone] | None:
-        return await _milestones(info.context, self.row["id"], first)
+    @strawberry.field(description="What happened to its goods, newest first")
+    async def milestones(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> Connection[Milestone] | None:
+        return await _milestones(info.context, self.row["id"], first, after)
 
     @strawberry.field(description="Numbers by which events find it")
-    async def aliases(self, info: Info, first: First = 20) -> list[Alias]:
-        rows = await info.context.aliases.load(Of(self.row["id"], bounded("aliases", first)))
-        return [Alias(kind=row["kind"], value=row["value"], live=row["live"]) for row in rows]
+    async def aliases(self, info: Info, first: First = 20, after: After = None) -> Connection[Alias]:
+        read = info.context
+        return await _nested(read, "aliases", read.aliases, self.row["id"], first, after, _alias)
 
     @strawberry.field(description="What went otherwise, oldest first")
     async def exceptions(
-        self, info: Info, first: First = 20, state: ExceptionState = ExceptionState.OPEN
-    ) -> list[ExceptionCase] | None:
-        return await _exceptions(info.context, self.row["id"], first, state)
+        self,
+        info: Info,
+        first: First = 20,
+        state: ExceptionState = ExceptionState.OPEN,
+        after: After = None,
+    ) -> Connection[ExceptionCase] | None:
+        return await _exceptions(info.context, self.row["id"], first, state, after)
 
     @strawberry.field(description="What people decide, oldest first")
     async def tasks(
-        self, info: Info, first: First = 20, state: TaskState = TaskState.OPEN
-    ) -> list[Task] | None:
-        return await _tasks(info.context, self.row["id"], first, state)
+        self,
+        info: Info,
+        first: First = 20,
+        state: TaskState = TaskState.OPEN,
+        after: After = None,
+    ) -> Connection[Task] | None:
+        return await _tasks(info.context, self.row["id"], first, state, after)
 
 
 @strawberry.interface(description="A document, as its run knows it now")
@@ -192,19 +205,29 @@ class Document:
 
     @strawberry.field(description="What went otherwise, oldest first")
     async def exceptions(
-        self, info: Info, first: First = 20, state: ExceptionState = ExceptionState.OPEN
-    ) -> list[ExceptionCase] | None:
-        return await _exceptions(info.context, self.row["id"], first, state)
+        self,
+        info: Info,
+        first: First = 20,
+        state: ExceptionState = ExceptionState.OPEN,
+        after: After = None,
+    ) -> Connection[ExceptionCase] | None:
+        return await _exceptions(info.context, self.row["id"], first, state, after)
 
     @strawberry.field(description="What people decide, oldest first")
     async def tasks(
-        self, info: Info, first: First = 20, state: TaskState = TaskState.OPEN
-    ) -> list[Task] | None:
-        return await _tasks(info.context, self.row["id"], first, state)
+        self,
+        info: Info,
+        first: First = 20,
+        state: TaskState = TaskState.OPEN,
+        after: After = None,
+    ) -> Connection[Task] | None:
+        return await _tasks(info.context, self.row["id"], first, state, after)
 
-    @strawberry.field(description="What happened to its goods, in order")
-    async def milestones(self, info: Info, first: First = 20) -> list[Milestone] | None:
-        return await _milestones(info.context, self.row["id"], first)
+    @strawberry.field(description="What happened to its goods, newest first")
+    async def milestones(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> Connection[Milestone] | None:
+        return await _milestones(info.context, self.row["id"], first, after)
 
 
 @strawberry.type(description="An order")
@@ -212,9 +235,11 @@ class Order(Document):
     """With its shipments."""
 
     @strawberry.field(description="What leaves for it")
-    async def shipments(self, info: Info, first: First = 20) -> list[Shipment]:
-        wanted = Of(self.row["id"], bounded("shipments", first), "shipment")
-        return [shipment_of(info.context, row) for row in await info.context.children.load(wanted)]
+    async def shipments(self, info: Info, first: First = 20, after: After = None) -> Connection[Shipment]:
+        read = info.context
+        return await _nested(
+            read, "shipments", read.children, self.row["id"], first, after, shipment_of, "shipment"
+        )
 
 
 @strawberry.type(description="A shipment")
@@ -352,27 +377,50 @@ def _stands(row: Row) -> dict[str, Any]:
     }
 
 
+async def _nested(
+    read: Reader,
+    name: str,
+    loader: DataLoader[Of, Some],
+    run: int,
+    first: int,
+    after: str | None,
+    make: Callable[[Reader, Any], T],
+    which: str = "",
+) -> Connection[T]:
+    """A page of what one run has; its cursors are good for the same of that run alone."""
+    names, asked = read.call.names, f"graph {name} {which} {run}"
+    begin = tuple(names.place(asked, after)) if after is not None else ()
+    page = await loader.load(Of(run, bounded(name, first), which, begin))
+    end = names.cursor(asked, list(page.end)) if page.end else None
+    edges = [
+        Edge(cursor=names.cursor(asked, list(place)), node=make(read, row))
+        for row, place in zip(page.rows, page.places, strict=True)
+    ]
+    return Connection(edges=edges, page_info=PageInfo(has_next_page=page.more, end_cursor=end))
+
+
 async def _exceptions(
-    read: Reader, run: int, first: int, state: ExceptionState
-) -> list[ExceptionCase] | None:
+    read: Reader, run: int, first: int, state: ExceptionState, after: str | None
+) -> Connection[ExceptionCase]:
     await read.may("exception.read")
-    rows = await read.exceptions.load(Of(run, bounded("exceptions", first), state.value))
-    return [exception_of(read, row) for row in rows]
+    return await _nested(read, "exceptions", read.exceptions, run, first, after, exception_of, state.value)
 
 
-async def _tasks(read: Reader, run: int, first: int, state: TaskState) -> list[Task] | None:
+async def _tasks(read: Reader, run: int, first: int, state: TaskState, after: str | None) -> Connection[Task]:
     await read.may("task.read")
-    rows = await read.tasks.load(Of(run, bounded("tasks", first), state.value))
-    return [task_of(read, row) for row in rows]
+    return await _nested(read, "tasks", read.tasks, run, first, after, task_of, state.value)
 
 
-async def _milestones(read: Reader, run: int, first: int) -> list[Milestone]:
+async def _milestones(read: Reader, run: int, first: int, after: str | None) -> Connection[Milestone]:
     await read.may("order.read")
-    found = await read.milestones.load(Of(run, bounded("milestones", first)))
-    return [_milestone(one) for one in found]
+    return await _nested(read, "milestones", read.milestones, run, first, after, _milestone)
 
 
-def _milestone(one: reader.Milestone) -> Milestone:
+def _alias(_read: Reader, row: Row) -> Alias:
+    return Alias(kind=row["kind"], value=row["value"], live=row["live"])
+
+
+def _milestone(_read: Reader, one: reader.Milestone) -> Milestone:
     def text(name: str) -> str | None:
         value = one.told.get(name)
         return value if isinstance(value, str) else None

@@ -64,6 +64,9 @@ class KeyPage(Out):
 class KeyQuery(Paged):
     """Which keys, newest first."""
 
+    q: Text | None = Field(None, description="With this in their id or name")
+    role: Text | None = Field(None, description="With this role")
+    behind: Text | None = Field(None, description="That this person answers for")
     revoked: bool = Field(False, description="With those that are revoked")
 
 
@@ -180,17 +183,24 @@ KEYS = tuple(name for name in ShownKey.model_fields if name != "text")
 async def list_keys(call: Asked, query: Annotated[KeyQuery, Query()]) -> Response:
     """List the keys of the tenant, newest first; never their texts."""
     await call.allow("key.read")
-    known = await call.ground.identity.keys.of(call.tenant, revoked=query.revoked)
+    known = [
+        key
+        for key in await call.ground.identity.keys.of(call.tenant, revoked=query.revoked)
+        if (query.q is None or query.q.lower() in f"{key.id}\n{key.name}".lower())
+        and (query.role is None or query.role in key.roles)
+        and query.behind in (None, key.behind)
+    ]
 
     async def fetch(_transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
-        ids = [key.id for key in known]
-        begin = ids.index(place[0]) + 1 if place is not None and place[0] in ids else 0
-        return known[begin : begin + most]
+        if place is None:
+            return known[:most]
+        made, id_ = datetime.fromisoformat(place[0]), place[1]
+        return [key for key in known if key.made < made or (key.made == made and key.id > id_)][:most]
 
     async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
         return [_key(row) for row in rows]
 
-    listing = Listing(fetch=fetch, place=lambda row: [row.id], show=show, names=KEYS)
+    listing = Listing(fetch=fetch, place=lambda row: [row.made, row.id], show=show, names=KEYS)
     return await listing.answer(call, query)
 
 

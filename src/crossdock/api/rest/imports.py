@@ -62,6 +62,14 @@ class Import(Out):
     error: str | None = None
 
 
+class ImportQuery(Paged):
+    """Which imports, newest first."""
+
+    status: Literal["receiving", "sending", "done", "refused", "checked", "stopped"] | None = Field(
+        None, description="That stand like this"
+    )
+
+
 class ImportPage(Out):
     """A page of imports."""
 
@@ -141,12 +149,13 @@ async def _pieces(call: Call) -> AsyncIterator[bytes]:
 
 
 @routes.get("/imports", responses={200: {"model": ImportPage}})
-async def list_imports(call: Asked, query: Annotated[Paged, Query()]) -> Response:
+async def list_imports(call: Asked, query: Annotated[ImportQuery, Query()]) -> Response:
     """List imports, newest first."""
     await call.allow_list("event.read")
 
     async def fetch(transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
         where = Where()
+        where.maybe("status = {}", query.status)
         if call.partners:
             where.add("by = {}", call.principal.id)
         if place is not None:

@@ -65,6 +65,7 @@ class RunQuery(Paged):
     process: list[Text] = Field([], max_length=50, description="Of these processes")
     status: list[RunStatus] = Field([], max_length=6, description="In these states")
     parent: Text | None = Field(None, description="Started by this run")
+    carrier: Text | None = Field(None, description="Whose document names this one as the carrier")
     stopped: bool | None = Field(None, description="Whether a broken decision has stopped them")
     version: Text | None = Field(None, description="Under this version of their process")
     created_from: Instant | None = Field(None, description="Begun at this instant or later")
@@ -215,6 +216,7 @@ def filters(call: Call, query: RunQuery, where: Where) -> None:
             where.add("r.ended is null")
         elif ended == set(query.status):
             where.add("r.ended is not null")
+    where.maybe("r.carrier = {}", query.carrier)
     if query.parent is not None:
         where.add("r.parent = {}", call.number("run", query.parent))
     if query.stopped is not None:

@@ -14,7 +14,7 @@ from crossdock.access.tenants import TenantRow
 from crossdock.api.acting import Given
 from crossdock.api.description import PREFIX
 from crossdock.api.ground import Asked
-from crossdock.api.listing import Listing, Out, Paged, Row, View, chosen_fields, pick
+from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, chosen_fields, pick
 from crossdock.api.route import router
 from crossdock.store import TenantTransaction
 
@@ -57,6 +57,13 @@ class Reason(Given):
     why: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
+class TenantQuery(Paged):
+    """Which tenants, by name."""
+
+    q: Text | None = Field(None, description="With this in their name or title")
+    suspended: bool | None = Field(None, description="Whether they are suspended")
+
+
 class Because(Given):
     """Why."""
 
@@ -96,10 +103,15 @@ async def read_own_tenant(call: Asked) -> Response:
 
 
 @routes.get("/tenants", responses={200: {"model": TenantPage}})
-async def list_tenants(call: Asked, query: Annotated[Paged, Query()]) -> Response:
+async def list_tenants(call: Asked, query: Annotated[TenantQuery, Query()]) -> Response:
     """List the tenants of the installation, by name."""
     await call.allow("tenant.read")
-    known = await call.ground.tenants.list()
+    known = [
+        one
+        for one in await call.ground.tenants.list()
+        if (query.q is None or query.q.lower() in f"{one.name}\n{one.title}".lower())
+        and query.suspended in (None, one.suspended is not None)
+    ]
 
     async def fetch(_transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
         return [one for one in known if place is None or one.name > place[0]][:most]
