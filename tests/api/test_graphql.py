@@ -142,42 +142,45 @@ async def test_one_thing_leads_to_the_others(graph):
 
 
 async def test_what_hangs_on_one_thing_is_paged_as_well(graph):
-    world = graph.world
-    async with world.working():
-        await world.put(order("SO-1"), order("SO-2"))
-        await world.steps("SO-1", packed="waiting")
-        for n in range(5):
-            shipment = {"number": f"SH-{n}", "order": "SO-1"}
-            packed = {"order": "SO-1", "shipment": shipment}
-            await world.put(
-                event("warehouse.shipment_packed", packed, order="SO-1", shipment=f"SH-{n}", named=f"p{n}")
-            )
-        for n in range(5):
-            await world.steps(f"SH-{n}", book="succeeded")
+    await packed(graph, "SO-1", "SO-2")
     query = """
-    query Q($number: String!, $after: String, $first: Int! = 2) { orders(number: $number) { nodes {
-      shipments(first: $first, after: $after) {
-        edges { cursor node { number } } pageInfo { hasNextPage endCursor } } } } }
+    query Q($number: String!, $after: String, $first: Int! = 1) { orders(number: $number) { nodes { run {
+      aliases(first: $first, after: $after) {
+        edges { cursor node { kind } } pageInfo { hasNextPage endCursor } } } } } }
     """
+
+    async def page(number="SO-1", **more):
+        (found,) = (await graph.ask(query, number=number, **more))["orders"]["nodes"]
+        return found["run"]["aliases"]
+
+    whole = await page(first=50)
+    kinds = [edge["node"]["kind"] for edge in whole["edges"]]
+    assert len(kinds) >= 2
+    assert whole["pageInfo"]["hasNextPage"] is False
     seen, after = [], None
-    for size in (2, 2, 1):
-        data = await graph.ask(query, number="SO-1", after=after)
-        page = data["orders"]["nodes"][0]["shipments"]
-        seen += [edge["node"]["number"] for edge in page["edges"]]
-        assert len(page["edges"]) == size
-        after = page["pageInfo"]["endCursor"]
-        assert after
-        assert page["pageInfo"]["hasNextPage"] is (size == 2)
-    assert sorted(seen) == [f"SH-{n}" for n in range(5)]
-    first = (await graph.ask(query, number="SO-1"))["orders"]["nodes"][0]["shipments"]["edges"][0]
-    rest = await graph.ask(query, number="SO-1", after=first["cursor"], first=50)
-    assert [edge["node"]["number"] for edge in rest["orders"]["nodes"][0]["shipments"]["edges"]] == seen[1:]
+    while True:
+        one = await page(after=after)
+        seen += [edge["node"]["kind"] for edge in one["edges"]]
+        after = one["pageInfo"]["endCursor"]
+        assert after == one["edges"][-1]["cursor"]
+        if not one["pageInfo"]["hasNextPage"]:
+            break
+    assert seen == kinds
+    rest = await page(after=whole["edges"][0]["cursor"], first=50)
+    assert [edge["node"]["kind"] for edge in rest["edges"]] == kinds[1:]
     # A cursor is good for the list that gave it: not for that of another order, nor for another list.
-    _, codes = await graph.wrong(query, number="SO-2", after=after)
-    assert codes == ["not-found"]
-    other = query.replace("shipments(", "tasks(").replace("node { number }", "node { role }")
-    _, codes = await graph.wrong(other, number="SO-1", after=after)
-    assert codes == ["not-found"]
+    assert (await graph.wrong(query, number="SO-2", after=after))[1] == ["not-found"]
+    for other in ("tasks", "exceptions", "children", "milestones"):
+        text = query.replace("aliases(", f"{other}(").replace("node { kind }", "node { __typename }")
+        assert (await graph.wrong(text, number="SO-1", after=after))[1] == ["not-found"], other
+        mine = await graph.ask(text, number="SO-1", first=50)
+        assert mine["orders"]["nodes"][0]["run"][other]["pageInfo"]["hasNextPage"] is False
+    shipments = (
+        "query Q { orders { nodes { shipments(first: 1) { nodes { number } pageInfo { endCursor } } } } }"
+    )
+    for one in (await graph.ask(shipments))["orders"]["nodes"]:
+        assert len(one["shipments"]["nodes"]) == 1
+        assert one["shipments"]["pageInfo"]["endCursor"]
 
 
 async def test_exceptions_and_tasks_are_listed_and_found_by_their_ids(graph):

@@ -391,11 +391,12 @@ async def _nested(
     names, asked = read.call.names, f"graph {name} {which} {run}"
     begin = tuple(names.place(asked, after)) if after is not None else ()
     page = await loader.load(Of(run, bounded(name, first), which, begin))
-    end = names.cursor(asked, list(page.end)) if page.end else None
+    cursors = {place: names.cursor(asked, list(place)) for place in (*page.places, page.end) if place}
     edges = [
-        Edge(cursor=names.cursor(asked, list(place)), node=make(read, row))
+        Edge(cursor=cursors[place], node=make(read, row))
         for row, place in zip(page.rows, page.places, strict=True)
     ]
+    end = cursors.get(page.end)
     return Connection(edges=edges, page_info=PageInfo(has_next_page=page.more, end_cursor=end))
 
 
