@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -175,3 +176,15 @@ async def test_what_goes_away_says_so_in_headers_and_in_the_description(world):
         assert answer.headers["link"] == '<https://example.com/old>; rel="deprecation"; type="text/html"'
     description = (await world.ask("GET", "/openapi.json", key="")).json
     assert description["paths"]["/old"]["get"]["deprecated"] is True
+
+
+async def test_a_name_with_a_nul_in_it_is_not_there_at_any_address(world):
+    asked = 0
+    for path, operations in (await world.get("/openapi.json"))["paths"].items():
+        where = re.sub(r"{\w+}", "a%00b", path)
+        for method in operations if where != path else ():
+            body = {"json": {}} if method != "get" else {}
+            answer = await world.ask(method.upper(), where, headers={"if-match": "*"}, **body)
+            assert answer.status == 404, (method, path, answer.text)
+            asked += 1
+    assert asked > 30

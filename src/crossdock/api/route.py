@@ -30,6 +30,7 @@ from starlette.responses import Response
 
 from crossdock.api.answers import once
 from crossdock.api.ground import Call, Ground
+from crossdock.api.names import missing
 from crossdock.api.problems import Several, TooLarge, Unreadable, WrongMedia, problem
 from crossdock.api.strict import near, shown, strict_json
 from crossdock.errors import Broken, CrossdockError, Refused
@@ -110,6 +111,7 @@ class StrictRoute(APIRoute):
             ground: Ground = request.app.state.ground
             try:
                 call = request.state.call = await ground.call(request)
+                _refuse_nul(request)
                 _refuse_unknown(request, known)
                 if not own_body and request.method in ("POST", "PUT", "PATCH", "DELETE"):
                     sent = await _read_body(request)
@@ -180,6 +182,13 @@ def _parameters(route: APIRoute) -> Iterator[tuple[str, bool]]:
                 yield one.alias or name, "list[" in str(one.annotation)
         else:
             yield field.alias, "list[" in str(kind)
+
+
+def _refuse_nul(request: Request) -> None:
+    """No name has a NUL in it, and the database takes none."""
+    for kind, name in request.path_params.items():
+        if "\0" in str(name):
+            raise missing(kind.strip("_"), str(name))
 
 
 def _refuse_unknown(request: Request, known: Mapping[str, bool]) -> None:
