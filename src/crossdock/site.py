@@ -19,7 +19,7 @@ from crossdock.api.graphql.measure import Bounds as QueryBounds
 from crossdock.api.limits import Bounds, Limits
 from crossdock.api.oauth import oauth
 from crossdock.assemble import System
-from crossdock.gateway import webhooks
+from crossdock.gateway import Senders, webhooks
 from crossdock.settings import Settings
 from crossdock.tower import Person, app
 from crossdock.tower.doors import is_here, signed_in
@@ -45,10 +45,11 @@ def site(system: System) -> Starlette:
     ground = system.api()
     persisted = Persisted(system.database, system.audit, only=settings.graphql_persisted_only)
     asking = Asking(bounds=query_bounds(settings), persisted=persisted, seconds=settings.graphql_seconds)
+    senders = Senders(system.identity, system.policies)
     made = Starlette(
         routes=[
             *oauth(system.database, system.identity, settings.address),
-            Mount("/hooks", webhooks(system.database, system.inbox, system.lines)),
+            Mount("/hooks", webhooks(system.database, system.inbox, system.lines, senders)),
             Mount("/api/v1", rest(ground)),
             endpoint("/api/graphql", ground, system.policies, system.throttle, asking),
             Mount("/", tower),

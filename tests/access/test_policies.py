@@ -34,8 +34,8 @@ RIGHTS = {
     | {"run.start", "exception.close", "personal.read"},
     "finance-controller": (WORK - {"connection.read", "event.read"}) | {"exception.close", "personal.read"},
     "integration-engineer": ((WORK - {"task.read"}) | {"setting.read"})
-    | {"run.repair", "run.move", "event.send", "event.settle", "exception.close", "process.publish"}
-    | {"connection.change", "connection.stop"},
+    | {"run.repair", "run.move", "event.send", "event.deliver", "event.settle", "exception.close"}
+    | {"process.publish", "connection.change", "connection.stop"},
     "partner": set(),  # of what is not its own
     "auditor": READS - {"tenant.read", "personal.read"},
     "viewer": WORK,

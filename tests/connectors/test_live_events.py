@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,14 @@ import pytest_asyncio
 import uvicorn
 from partners import CARRIERS, Partners
 
+from crossdock.access import Policies
+from crossdock.access.audit import Audit
+from crossdock.access.identity import Identity
+from crossdock.access.master import Masters
+from crossdock.access.sealing import Sealing
 from crossdock.connect import Calls
 from crossdock.engine import Inbox, Library
-from crossdock.gateway import Poller, webhooks
+from crossdock.gateway import Poller, Senders, webhooks
 from crossdock.process import canonical
 from crossdock.process.publish import reopen
 
@@ -25,12 +31,15 @@ SERVICES = {"quayline": "QX2", "farrow": "STD48", "oldbridge": "ECONOMY"}
 class Doors:
     """Our doors, and what came in by them."""
 
-    def __init__(self, partners: Partners) -> None:
+    def __init__(self, partners: Partners, keys: Path) -> None:
         catalogue = canonical()
         database = partners.database
         self.partners = partners
         self.inbox = Inbox(database, Library(database, lambda text, *_: reopen(text, catalogue)))
-        self.app = webhooks(database, self.inbox, partners.lines)
+        audit = Audit(database)
+        identity = Identity(database, audit, Sealing(database, Masters(keys / "master.key")))
+        senders = Senders(identity, Policies(database, audit))
+        self.app = webhooks(database, self.inbox, partners.lines, senders)
         self.poller = Poller(
             database, self.inbox, partners.lines, Calls(partners.lines, partners.wire), partners.registry
         )
@@ -59,8 +68,8 @@ class Doors:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def doors(partners: Partners) -> AsyncIterator[Doors]:
-    it = Doors(partners)
+async def doors(partners: Partners, tmp_path: Path) -> AsyncIterator[Doors]:
+    it = Doors(partners, tmp_path)
     server = uvicorn.Server(uvicorn.Config(it.app, port=0, log_level="warning", lifespan="off"))
     task = asyncio.create_task(server.serve())
     while not server.started:

@@ -9,19 +9,25 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import uvicorn
 
+from crossdock.access import Policies
+from crossdock.access.audit import Audit
+from crossdock.access.identity import Identity
+from crossdock.access.master import Masters
+from crossdock.access.sealing import Sealing
 from crossdock.connect import Calls, Connector, Lines, Registry, Wire
 from crossdock.connect.contract import Happening, OwnEvent, Page, Poll, Request, Setting, Webhook
 from crossdock.connect.secret import Secret
 from crossdock.connect.signatures import Scheme
 from crossdock.engine import Connections, Inbox, Library
 from crossdock.errors import Refused
-from crossdock.gateway import Poller, Quarantine, webhooks
+from crossdock.gateway import Poller, Quarantine, Senders, webhooks
 from crossdock.process import canonical
 from crossdock.process.publish import reopen
 from crossdock.store import Database, Tenant
@@ -114,7 +120,7 @@ async def serve(app: Any) -> tuple[uvicorn.Server, asyncio.Task[None], str]:
 
 
 @pytest.fixture
-async def doors(database: Database, tenant: Tenant) -> AsyncIterator[Doors]:
+async def doors(database: Database, tenant: Tenant, tmp_path: Path) -> AsyncIterator[Doors]:
     catalogue = canonical()
     inbox = Inbox(database, Library(database, lambda text, *_: reopen(text, catalogue)))
     registry = Registry.of([CONNECTOR])
@@ -122,7 +128,10 @@ async def doors(database: Database, tenant: Tenant) -> AsyncIterator[Doors]:
     lines = Lines(database, registry, keeps)
     wire = Wire()
     poller = Poller(database, inbox, lines, Calls(lines, wire), registry)
-    server, task, url = await serve(webhooks(database, inbox, lines, largest=100_000))
+    audit = Audit(database)
+    identity = Identity(database, audit, Sealing(database, Masters(tmp_path / "master.key")))
+    senders = Senders(identity, Policies(database, audit))
+    server, task, url = await serve(webhooks(database, inbox, lines, senders, largest=100_000))
     await Connections(database).put(
         tenant, "depot", system="wms", connector="depot", settings={"url": "http://127.0.0.1:9"}
     )

@@ -15,6 +15,7 @@ ACTIONS = MappingProxyType(
         "order.read": "see orders, shipments and other documents",
         "event.read": "see events, also those that are parked or quarantined",
         "event.send": "send events in",
+        "event.deliver": "deliver webhooks as the partner of a connection",
         "event.settle": "give a parked event to a run, dismiss it, read what is quarantined again",
         "task.read": "see approvals and tasks",
         "task.decide": "decide an approval or a task",

@@ -4,8 +4,8 @@
     timestamped  `t=..,v1=..`: HMAC in hex of `t.body`; any v1 may match                     (Stripe, Shippo)
     standard     Standard Webhooks: HMAC of `id.timestamp.body`, `v1,BASE64` among others    (Svix)
     asymmetric   RSA or Ed25519 over a signed text, public keys by key id                    (ShipEngine)
-    shared       a secret that is sent along, in a header or in the address                  (DHL,
-    BigCommerce) basic        HTTP Basic, the secret is `user:password`
+    shared       a secret that is sent along, in a header or in the address                  (UPS, DHL)
+    basic        HTTP Basic; the secret is `user:password`                                   (Odoo)
 
 Verified before anything is parsed, on the raw bytes, in constant time. A header that says it twice is
 refused: two readers could believe two different things. Several secrets may hold at a time, while one
@@ -57,6 +57,11 @@ class Scheme:
     key_id_header: str = ""
     query: str = ""
     tolerance: float = 300.0
+
+    @property
+    def proves_no_body(self) -> bool:
+        """Whether it proves who sends alone, so that a token of ours proves as much."""
+        return self.kind in ("shared", "basic")
 
     def __post_init__(self) -> None:
         needs = {

@@ -4,6 +4,7 @@ from crossdock.gateway.poll import Poller
 from crossdock.gateway.programs import Taken, arrival_of, take_events
 from crossdock.gateway.quarantine import Quarantine, SetAside
 from crossdock.gateway.receive import Receipt, Receiver, Unverified, Verified
+from crossdock.gateway.senders import Senders
 from crossdock.gateway.translation import translate
 from crossdock.gateway.webhooks import webhooks
 
@@ -12,6 +13,7 @@ __all__ = [
     "Quarantine",
     "Receipt",
     "Receiver",
+    "Senders",
     "SetAside",
     "Taken",
     "Unverified",

@@ -1,7 +1,8 @@
 """Webhooks: raw bytes to the inbox.
 
     Unverified   bytes that somebody sent; nothing in them is believed
-       │  verify: the connection's scheme and secrets, on the raw bytes                not so: NotVerified
+       │  verify: the connection's scheme and secrets, on the raw bytes, or a token
+       │  of ours where the partner signs nothing (`Senders`)                          not so: NotVerified
     Verified     bytes that the partner sent
        │  translate: the connector, pure; then every event against the model           not so: quarantine
     events       put into the inbox; the delivery and its raw body are kept
@@ -35,6 +36,7 @@ from crossdock.connect.signatures import NotVerified, Scheme, verify
 from crossdock.engine import Arrival, Inbox
 from crossdock.engine import Receipt as Kept
 from crossdock.errors import CrossdockError, NotFound, Refused
+from crossdock.gateway.senders import Senders, bearer
 from crossdock.store import Database, Tenant, Together
 
 log = structlog.get_logger(__name__)
@@ -79,6 +81,7 @@ class Unverified(msgspec.Struct, frozen=True, kw_only=True):
     headers: Sequence[tuple[str, str]]
     body: bytes
     query: Sequence[tuple[str, str]] = ()
+    origin: str = ""  # the address that it came from
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,11 +105,12 @@ class Receipt:
 class Receiver:
     """Takes webhooks in, for all tenants."""
 
-    def __init__(self, database: Database, inbox: Inbox, lines: Lines) -> None:
-        """Into that inbox, from these connections."""
+    def __init__(self, database: Database, inbox: Inbox, lines: Lines, senders: Senders) -> None:
+        """Into that inbox, from these connections and those who may send for them."""
         self._database = database
         self._inbox = inbox
         self._lines = lines
+        self._senders = senders
         self._tenants: dict[str, Tenant] = {}
         self._deliveries = Together(self._keep_all, most=_TOGETHER)
 
@@ -127,15 +131,19 @@ class Receiver:
         webhook = line.connector.webhook
         if webhook is None:
             raise NotFound(f"{unverified.connection} takes no webhooks", mend="see what its connector offers")
+        token = bearer(unverified.headers) if webhook.signature.proves_no_body else ""
         try:
-            verify(
-                webhook.signature,
-                unverified.headers,
-                unverified.body,
-                line.secrets.get(webhook.secret, ()),
-                now=time.time(),
-                query=unverified.query,
-            )
+            if token:
+                await self._senders.verify(tenant, line.name, token, origin=unverified.origin)
+            else:
+                verify(
+                    webhook.signature,
+                    unverified.headers,
+                    unverified.body,
+                    line.secrets.get(webhook.secret, ()),
+                    now=time.time(),
+                    query=unverified.query,
+                )
         except NotVerified as error:
             log.warning(
                 "webhook.not_verified", tenant=tenant.name, connection=line.name, reason=error.message
@@ -260,7 +268,7 @@ def digest_of(body: bytes) -> str:
 
 def _without_proof(headers: Sequence[tuple[str, str]], scheme: Scheme) -> dict[str, str]:
     """Headers by their names in lower case, without those that would let somebody else pretend."""
-    ours = {scheme.header.lower()} if scheme.kind in ("shared", "basic") else set()
+    ours = {scheme.header.lower()} if scheme.proves_no_body else set()
     kept: dict[str, Any] = {}
     for name, value in headers:
         key = name.lower()

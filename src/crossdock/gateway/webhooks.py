@@ -20,14 +20,17 @@ from crossdock.engine import Inbox
 from crossdock.engine.inbox import Suspended
 from crossdock.errors import NotFound, Refused, Unreachable
 from crossdock.gateway.receive import Receiver, Unverified
+from crossdock.gateway.senders import Senders
 from crossdock.store import Database
 
 LARGEST = 2 * 2**20  # bytes of one webhook
 
 
-def webhooks(database: Database, inbox: Inbox, lines: Lines, *, largest: int = LARGEST) -> Starlette:
+def webhooks(
+    database: Database, inbox: Inbox, lines: Lines, senders: Senders, *, largest: int = LARGEST
+) -> Starlette:
     """The application that takes webhooks in; mount it where partners are told to send them."""
-    receiver = Receiver(database, inbox, lines)
+    receiver = Receiver(database, inbox, lines, senders)
 
     async def hook(request: Request) -> Response:
         try:
@@ -42,6 +45,7 @@ def webhooks(database: Database, inbox: Inbox, lines: Lines, *, largest: int = L
             headers=request.headers.items(),
             body=body,
             query=request.query_params.multi_items(),
+            origin=request.client.host if request.client else "",
         )
         try:
             receipt = await receiver.receive(unverified)

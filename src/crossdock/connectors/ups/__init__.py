@@ -14,7 +14,8 @@ connector = Connector(
     title="UPS",
     version="1",
     doc="Parcels worldwide. A label asked for twice is made twice, so an unknown outcome goes to a person. "
-    "Track Alert signs nothing: it sends back the credential given when subscribing.",
+    "Track Alert signs nothing: it sends back the credential given when subscribing, or an "
+    "access token that it fetches at /oauth/token with a key that may deliver.",
     serves=("carrier", "tms"),
     settings=SETTINGS,
     secrets=SECRETS,
