@@ -104,6 +104,9 @@ RECORDS: Mapping[str, str] = {
     "event.emitted": "An event was sent to others.",
     "event.noted": "A handler says that nothing is to be done.",
     "event.repeated": "The event was decided before; nothing changed.",
+    "milestone.repeated": "The milestone was told before, perhaps by another way. `kept` is the time that is "
+    "trusted. Nothing moved.",
+    "milestone.contradicts": "The milestone cannot have followed the delivery `against`. It moves nothing.",
     "repair.refused": "A repair was asked for, and is not done: `reason`.",
 }
 # Names that the kernel puts together, as they stand in its code.

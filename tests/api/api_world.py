@@ -90,6 +90,8 @@ process: delivery
 owner: transport-desk
 document: Shipment
 key: ${ shipment.number }
+on:
+  shipment.in_transit: { do: nothing, reason: on its way }
 steps:
   book:
     call: tms.book

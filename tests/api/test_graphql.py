@@ -6,6 +6,7 @@ import pytest
 from graph_world import Graph, graph_of
 
 from crossdock.api.graphql.persisted import digest
+from crossdock.engine import Arrival
 from played_orders import event, order
 
 PAGE = """
@@ -139,6 +140,51 @@ async def test_one_thing_leads_to_the_others(graph):
         "number": "SO-1-0",
         "milestones": {"nodes": [{"place": "Kiel", "by": "quayline"}]},
     }
+
+
+def told(code: str, time: str, by: str) -> Arrival:
+    milestone = {"code": code, "code_told": code, "time": time, "by": by}
+    data = {"shipment": "SO-1-0", "tracking_number": "QL1", "milestone": milestone}
+    return event(f"shipment.{code}", data, named=f"{by}/{code}", shipment="SO-1-0")
+
+
+async def test_milestones_stand_once_and_what_contradicts_a_delivery_has_both_sides(graph):
+    await packed(graph, "SO-1")
+    world = graph.world
+    await world.put(
+        told("in_transit", "2026-05-05T10:00:00Z", "quayline"),
+        told("in_transit", "2026-05-05T10:00:30Z", "poll"),
+        told("delivered", "2026-05-06T10:00:00Z", "quayline"),
+    )
+    async with world.working():
+        await world.steps("SO-1-0", delivered="succeeded")
+    await world.put(told("in_transit", "2026-05-07T10:00:00Z", "later"))  # its run has ended
+    data = await graph.ask(
+        '{ shipments(number: "SO-1-0") { nodes { id milestones(first: 2) { nodes { code told contradicts { code time } } '
+        "pageInfo { endCursor hasNextPage } } } } }"
+    )
+    (shipment,) = data["shipments"]["nodes"]
+    delivery = {"code": "delivered", "time": "2026-05-06T10:00:00Z"}
+    assert shipment["milestones"]["nodes"] == [
+        {"code": "in_transit", "told": 1, "contradicts": delivery},
+        {"code": "delivered", "told": 1, "contradicts": None},
+    ]
+    rest = await graph.ask(
+        "query R($id: ID!, $after: String) { shipment(id: $id) { milestones(after: $after) "
+        "{ nodes { code told time contradicts { code } } } } }",
+        id=shipment["id"],
+        after=shipment["milestones"]["pageInfo"]["endCursor"],
+    )
+    assert rest["shipment"]["milestones"]["nodes"] == [
+        {"code": "in_transit", "told": 2, "time": "2026-05-05T10:00:00Z", "contradicts": None}
+    ]
+    answer = await world.get(f"/shipments/{shipment['id']}/milestones")
+    assert [(one["milestone"]["code"], len(one["also"])) for one in answer["items"]] == [
+        ("in_transit", 1),
+        ("delivered", 0),
+        ("in_transit", 0),
+    ]
+    assert answer["items"][2]["contradicts"]["milestone"]["time"] == "2026-05-06T10:00:00Z"
 
 
 async def test_what_hangs_on_one_thing_is_paged_as_well(graph):

@@ -12,7 +12,7 @@ def at(code: str, time: str | None, **more: Any) -> dict[str, Any]:
 
 
 def codes(*milestones: dict[str, Any]) -> list[tuple[str, bool]]:
-    return [(step.milestone["code"], step.contradicts) for step in journey(milestones)]
+    return [(step.milestone["code"], step.contradicts is not None) for step in journey(milestones)]
 
 
 def test_what_was_told_late_stands_where_it_happened() -> None:

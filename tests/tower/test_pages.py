@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from crossdock.engine import Arrival
 from crossdock.tower.addresses import run_page
 from played_orders import event, order
 
@@ -209,3 +210,34 @@ def link(page: str, rel: str) -> str:
 
 def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def told(code: str, time: str, by: str) -> Arrival:
+    milestone = {"code": code, "time": time, "by": by, "text": "At the depot", "place": {"name": "Kiel"}}
+    data = {"shipment": "SO-1-0", "milestone": milestone}
+    return event(f"shipment.{code}", data, named=f"{by}/{code}", shipment="SO-1-0")
+
+
+async def delivered_and_moving(tower) -> None:
+    """A shipment that was scanned, told twice, delivered, and then told to move still."""
+    parcel = {"order": "SO-1", "shipment": {"number": "SO-1-0"}}
+    await tower.put(order("SO-1"), event("warehouse.shipment_packed", parcel, order="SO-1"))
+    async with tower.working():
+        await tower.steps("SO-1-0", delivered="waiting")
+        await tower.put(
+            told("in_transit", "2026-05-05T10:00:00Z", "carrier"),
+            told("in_transit", "2026-05-05T10:00:30Z", "feed"),
+            told("delivered", "2026-05-06T10:00:00Z", "carrier"),
+        )
+        await tower.steps("SO-1-0", delivered="succeeded")
+    await tower.put(told("in_transit", "2026-05-07T10:00:00Z", "later"))
+
+
+async def test_a_shipments_milestones_stand_once_and_a_contradiction_shows_both_sides(tower):
+    await delivered_and_moving(tower)
+    page = await tower.get("/runs/delivery/SO-1-0/1")
+    table = page.partition('id="run-milestones"')[2].partition("</section>")[0]
+    assert table.count("<tr>") == 4
+    assert "told 2 times" in table
+    assert "Contradicts: delivered" in table
+    assert "This one moves nothing" in table

@@ -84,6 +84,8 @@ document: Shipment
 key: ${ shipment.number }
 alias:
   tracking: ${ default(shipment.carrier, "none") + "-" + shipment.number }
+on:
+  shipment.in_transit: { do: nothing, reason: on its way }
 steps:
   book:
     call: tms.book

@@ -2,8 +2,9 @@
 
 An event is offered to every step that awaits its type. A step that waits takes it; one that has not begun to
 wait (or is held, or is being done again) finds it when it does. One that no step waits for any more is
-recorded, and reopens nothing. Each event may also carry the document: a newer version replaces what the run
-knows, an older one is recorded only.
+recorded, and reopens nothing. A milestone that was told before, by whichever way, or that contradicts a
+delivery is recorded and moves nothing (`model.journey` has the rules). Each event may also carry the
+document: a newer version replaces what the run knows, an older one is recorded only.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from crossdock.model import journey
 from crossdock.process import deadlines, unwind, work
 from crossdock.process.actions import perform
 from crossdock.process.definition import AwaitWork
 from crossdock.process.messages import Event
 from crossdock.process.state import ENDED_RUN, KeptEvent, State
-from crossdock.process.turn import FAILURES, MOST_EVENTS, MOST_KEPT, DecisionError, Turn
-from crossdock.process.views import event_view, same_event
+from crossdock.process.turn import FAILURES, MOST_EVENTS, MOST_KEPT, MOST_MILESTONES, DecisionError, Turn
+from crossdock.process.views import event_view, same_event, text_of
 
 _DIGITS = re.compile(r"([0-9]+)")
 
@@ -31,6 +33,8 @@ def take(turn: Turn) -> None:
         turn.record("event.unused", type=event.type, reason=f"the run is {turn.state.status}")
         return
     used = event.type in turn.process.carries and _take_document(turn)
+    if not _moves(turn):
+        return
     for name in turn.process.awaited.get(event.type, ()):
         used = _offer(turn, name) or used
     handlers = turn.process.on.get(event.type)
@@ -116,6 +120,41 @@ def _keep(turn: Turn, name: str) -> None:
     kept = KeptEvent(type=event.type, view=event_view(event), time=turn.happened(), received=event.received)
     turn.state.kept = [*turn.state.kept, kept]
     turn.record("event.kept", name, type=event.type)
+
+
+# -- milestones -------------------------------------------------------------------------------------------
+
+
+def _moves(turn: Turn) -> bool:
+    """Whether what the event tells of goods is new, and can have happened."""
+    told = journey.told_by(turn.event.data, text_of(turn.event.time))
+    if told is None:
+        return True
+    before = turn.state.milestones
+    with_proof = isinstance(turn.event.data.get("proof"), dict)
+    for n, one in enumerate(before):
+        if journey.same(one, told) and (one.get("proof") or not with_proof):
+            kept = journey.better(one, told)
+            kept = {**kept, **({"proof": True} if one.get("proof") else {})}
+            turn.state.milestones = [*before[:n], kept, *before[n + 1 :]]
+            turn.record("milestone.repeated", **_of(told), kept=kept.get("time"))
+            return False
+    told = {**told, **({"proof": True} if with_proof else {})}
+    turn.state.milestones = [*before[1 - MOST_MILESTONES :], told]
+    against = journey.contradicted(told, before)
+    if against is not None:
+        turn.record("milestone.contradicts", **_of(told), against=_of(against))
+        return False
+    for one in before:
+        if journey.contradicted(one, [told]) and not journey.contradicted(one, before):
+            turn.record("milestone.contradicts", **_of(one), against=_of(told))
+    return True
+
+
+def _of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A milestone as a record names it."""
+    names = ("code", "reason", "time", "local_time", "by", "of_number")
+    return {name: told[name] for name in names if name in told}
 
 
 # -- the document -------------------------------------------------------------------------------------------

@@ -158,6 +158,7 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     successes: int = 0
     emitted: int = 0
     seen: list[str] = []  # fingerprints of the last events that are not harmless when they come twice
+    milestones: list[Any] = []  # told of its goods, as `model.journey` compares them: the last ones
     unwind: Unwind | None = None
     measured: dict[str, bool] = {}
     wake: datetime | None = None

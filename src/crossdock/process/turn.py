@@ -36,6 +36,7 @@ NOT_CALLED_FOR = "it was not called for"
 MOST_RECORDS = 20_000
 MOST_KEPT = 500
 MOST_EVENTS = 2_000
+MOST_MILESTONES = 200  # the last ones, which those that come are compared with
 _CASE_KEYS = frozenset({"order", "shipment", "invoice", "claim"})  # of the document ExceptionCase
 
 # What an expression or a value of the process can do wrong: told by an exception, never by a crash.

@@ -19,8 +19,7 @@ from crossdock.api.cases import EXCEPTION, TASK
 from crossdock.api.ground import Call
 from crossdock.api.listing import Row, Where
 from crossdock.api.rest import runs
-from crossdock.engine.correlate import decode_event
-from crossdock.engine.payloads import put_back
+from crossdock.engine.milestones import Happened, stories
 from crossdock.store import TenantTransaction
 
 DOCUMENTS = {"Order": "order", "Shipment": "shipment"}
@@ -34,14 +33,6 @@ select c.id, k.run as parent from unnest($1::bigint[]) as k(run) cross join late
   select r.id from crossdock.run r where r.tenant = crossdock.tenant() and r.parent = k.run
     and ($3::bigint[] is null or r.version = any($3)) and ($4::bigint is null or r.id > $4)
   order by r.id limit $2) c
-"""
-_MILESTONES: LiteralString = """
-select k.run, h.seq, h.at, h.type, h.event from unnest($1::bigint[]) as k(run) cross join lateral (
-  select h.seq, h.at, h.type, h.event from crossdock.history h
-  where h.tenant = crossdock.tenant() and h.run = k.run and h.type like 'shipment.%'
-    and ($3::int is null or h.seq < $3)
-  order by h.seq desc limit $2) h
-order by k.run, h.seq desc
 """
 _ALIASES: LiteralString = """
 select k.run, a.kind, a.value, a.live from unnest($1::bigint[]) as k(run) cross join lateral (
@@ -68,15 +59,6 @@ class Some(NamedTuple):
     places: list[tuple[Any, ...]]
     more: bool
     end: tuple[Any, ...]  # also where the last may not be seen
-
-
-class Milestone(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to goods: the event, and what it says of the milestone."""
-
-    at: Any
-    type: str
-    seq: int
-    told: dict[str, Any]
 
 
 class Reader:
@@ -169,22 +151,17 @@ class Reader:
         return await _gathered(keys, of, seen, lambda row: (row["id"],))
 
     async def _milestones(self, keys: list[Of]) -> list[Some]:
-        async def of(ids: list[int], one: Of) -> dict[int, list[Milestone]]:
-            (after,) = one.after or (None,)
-            rows = await self.fetch(_MILESTONES, ids, one.first + 1, after)
+        async def of(ids: list[int], one: Of) -> dict[int, list[Happened]]:
             async with self._one_at_a_time:
-                whole = await put_back(
-                    self._transaction, self.call.tenant.id, *(row["event"] for row in rows)
-                )
-            found: dict[int, list[Milestone]] = defaultdict(list)
-            for row, text in zip(rows, whole, strict=True):
-                data = getattr(decode_event(text), "data", None)
-                told = data.get("milestone") if isinstance(data, dict) else None
-                told = told if isinstance(told, dict) else {}
-                found[row["run"]].append(Milestone(at=row["at"], type=row["type"], seq=row["seq"], told=told))
-            return found
+                self.statements += 1
+                found = await stories(self._transaction, ids)
+            newest = {run: reversed(story) for run, story in found.items()}
+            return {
+                run: [told for told in story if not one.after or told.place < one.after][: one.first + 1]
+                for run, story in newest.items()
+            }
 
-        return await _gathered(keys, of, _all, lambda one: (one.seq,))
+        return await _gathered(keys, of, _all, lambda one: one.place)
 
     async def _aliases(self, keys: list[Of]) -> list[Some]:
         async def of(ids: list[int], one: Of) -> dict[int, list[Row]]:

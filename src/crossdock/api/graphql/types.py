@@ -14,10 +14,10 @@ from strawberry.scalars import JSON
 from strawberry.types import Info as StrawberryInfo
 
 from crossdock.api.cases import exception_shown, task_shown
-from crossdock.api.graphql import reader
 from crossdock.api.graphql.measure import LISTS
 from crossdock.api.graphql.reader import Of, Reader, Some
 from crossdock.api.listing import Row
+from crossdock.engine.milestones import Happened, Telling
 from crossdock.errors import Refused
 
 Info = StrawberryInfo[Reader, None]
@@ -107,6 +107,12 @@ class Milestone:
     place: str | None
     by: str | None = strawberry.field(description="Who says so")
     text: str | None = strawberry.field(description="In the sender's words")
+    package: str | None = strawberry.field(description="The package that it happened to, of several")
+    source: str = strawberry.field(description="Where it came from")
+    told: int = strawberry.field(description="How often it was told, such as by push and by poll")
+    contradicts: Milestone | None = strawberry.field(
+        description="The delivery that it cannot have followed; it is kept, and moves nothing"
+    )
 
 
 @strawberry.type(description="A run of a process")
@@ -421,16 +427,27 @@ def _alias(_read: Reader, row: Row) -> Alias:
     return Alias(kind=row["kind"], value=row["value"], live=row["live"])
 
 
-def _milestone(_read: Reader, one: reader.Milestone) -> Milestone:
+def _milestone(_read: Reader, one: Happened) -> Milestone:
+    against = one.contradicts
+    return _telling(
+        one.telling, told=1 + len(one.also), contradicts=_telling(against) if against is not None else None
+    )
+
+
+def _telling(one: Telling, *, told: int = 1, contradicts: Milestone | None = None) -> Milestone:
     def text(name: str) -> str | None:
-        value = one.told.get(name)
+        value = one.milestone.get(name)
         return value if isinstance(value, str) else None
 
-    place = one.told.get("place")
+    place = one.milestone.get("place")
     name = place.get("name") if isinstance(place, dict) else None
     return Milestone(
         event=one.type,
         at=one.at,
         place=name if isinstance(name, str) else None,
+        package=one.package or None,
+        source=one.source,
+        told=told,
+        contradicts=contradicts,
         **{part: text(part) for part in ("code", "kind", "time", "reason", "by", "text")},
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crossdock.engine.milestones import Happened, Telling, stories
 from crossdock.errors import NotFound
 from crossdock.process import Process, State, decode_state
 from crossdock.process.definition import Step
@@ -24,7 +26,7 @@ from crossdock.tower.telling import facts
 from crossdock.tower.telling.timeline import Entry, entry, titles_of
 from crossdock.tower.telling.times import Times
 from crossdock.tower.telling.traces import Trace, traces
-from crossdock.tower.telling.words import step_title
+from crossdock.tower.telling.words import plain, step_title
 
 ENTRIES = 60
 # Which step a reader wants to see first.
@@ -46,6 +48,22 @@ class Detail:
     acts: tuple[str, ...]
     given: str
     output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    """What happened to the goods: once, with who told it, and what it contradicts."""
+
+    at: datetime
+    day: bool  # the day alone is known
+    what: str
+    why: str
+    text: str
+    place: str
+    package: str
+    by: str
+    told: int
+    against: Milestone | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +110,7 @@ async def run(ground: Ground, request: Request) -> Response:
         closed = [one for one in await queries.exceptions_of(transaction, row["id"]) if one["closed"]]
         aside = await queries.set_aside(transaction, row["id"]) if row["error"] else []
         cases = await _cases(transaction, row["id"], process, times)
+        happened = (await stories(transaction, [row["id"]])).get(row["id"], [])
         version = await queries.version(transaction, row["version"])
         newer = await queries.newer(transaction, row["process"], row["version"])
     titles = titles_of(process)
@@ -121,6 +140,7 @@ async def run(ground: Ground, request: Request) -> Response:
         titles=titles,
         entries=entries,
         older=history[ENTRIES - 1]["seq"] if len(history) > ENTRIES else 0,
+        milestones=[_milestone(one) for one in happened],
         children=children,
         aliases=aliases,
         calls=[_outgoing(one, titles, times) for one in calls],
@@ -140,6 +160,30 @@ async def _cases(transaction: Any, run_: int, process: Process | None, times: Ti
         for row in await queries.exceptions(transaction, run=run_)
     ]
     return ordered(found)
+
+
+def _milestone(one: Happened) -> Milestone:
+    against = None if one.contradicts is None else _told(one.contradicts, ())
+    return _told(one.telling, one.also, against)
+
+
+def _told(one: Telling, also: Sequence[Telling], against: Milestone | None = None) -> Milestone:
+    said = one.milestone
+    place = said.get("place")
+    where = place if isinstance(place, dict) else {}
+    sources = dict.fromkeys(told.source.rpartition("/")[2] for told in (one, *also))
+    return Milestone(
+        at=one.happened,
+        day=said.get("precision") == "day",
+        what=plain(str(said.get("code") or one.type.partition(".")[2])),
+        why=plain(str(said["reason"])) if said.get("reason") else "",
+        text=str(said.get("text") or said.get("code_told") or ""),
+        place=", ".join(str(where[name]) for name in ("name", "city", "country") if where.get(name)),
+        package=one.package,
+        by=" and ".join(sources),
+        told=1 + len(also),
+        against=against,
+    )
 
 
 def _chosen(request: Request, state: State | None, told: Mapping[str, Trace]) -> str:

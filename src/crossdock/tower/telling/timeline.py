@@ -300,6 +300,8 @@ _TELL: dict[str, tuple[_Sentence, str]] = {
     "event.unused": (lambda t: f"Kept, with no use for it{t.why('reason')}", "quiet"),
     "event.emitted": (lambda t: f"{t.step}: told others {t.type}", "busy"),
     "event.noted": (lambda t: f"Noted{t.why('message')}", "quiet"),
+    "milestone.repeated": (lambda t: f"{plain(t.code or t.reason)} was told before: one milestone", "quiet"),
+    "milestone.contradicts": (lambda t: f"{plain(t.code)} contradicts the delivery: moves nothing", "wait"),
     "document.replaced": (lambda _: "The document was replaced by a newer version", "busy"),
     "document.older": (lambda _: "An older version of the document came", "quiet"),
     "child.started": (lambda t: f"{t.step}: child run {t.item} of {t.process} started", "busy"),
