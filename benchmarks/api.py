@@ -222,6 +222,7 @@ async def served(station: Station, *, guarded: bool) -> AsyncIterator[Any]:
             quarantine=Quarantine(database, station.inbox, lines),
             registry=Registry.of([]),
             secrets=secrets,
+            lines=lines,
             sealing=sealing,
             identity=identity,
             read=read,

@@ -53,6 +53,7 @@ def acts_of(
         quarantine=Quarantine(database, inbox, lines),
         registry=registry,
         secrets=secrets,
+        lines=lines,
         sealing=sealing,
         identity=Identity(database, audit, sealing),
         read=read,

@@ -37,7 +37,7 @@ from crossdock.api.throttle import Throttle
 from crossdock.api.throttle_redis import InRedis
 from crossdock.api.throttle_rules import Limit, Rules, limits_by_kind
 from crossdock.api.throttle_store import Shared
-from crossdock.connect import Calls, Lines, SealedKeeper, Wire
+from crossdock.connect import Calls, Lines, SealedKeeper, Watch, Wire
 from crossdock.desk import Acts
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.engine.personal import Personal, SealedCalls
@@ -122,7 +122,8 @@ class System:
         """
         if self.locked is not None:
             await self.unlock()
-        wire = Wire()
+        watch = Watch(self.database)
+        wire = Wire(watch)
         calls = Calls(self.lines, wire)
         sealed = SealedCalls(calls, self.personal)
         worker = Worker(self.database, self.library, sealed, pace or Pace(lease=self.settings.lease))
@@ -132,6 +133,7 @@ class System:
         running = asyncio.create_task(worker.run())
         reading = asyncio.create_task(poller.run())
         sending = asyncio.create_task(self.imports.run())
+        watching = asyncio.create_task(watch.run())
         try:
             yield worker
         finally:
@@ -140,6 +142,8 @@ class System:
             sending.cancel()
             worker.stop()
             await asyncio.gather(running, reading, sending, return_exceptions=True)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await wire.close()
             with contextlib.suppress(Unreachable):
                 await self._note("system.stopped")
@@ -321,6 +325,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         quarantine=quarantine,
         registry=installed.connectors,
         secrets=secrets,
+        lines=lines,
         sealing=sealing,
         identity=identity,
         subjects=subjects,

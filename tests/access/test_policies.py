@@ -29,13 +29,14 @@ RIGHTS = {
     "tenant-admin": set(ACTIONS) - {"task.decide", "tenant.read", "tenant.change"},
     "operations-lead": (WORK | {"setting.read", "person.read"})
     | {"run.start", "run.cancel", "run.repair", "run.move", "event.settle", "exception.close"}
-    | {"connection.stop", "personal.read"},
+    | {"connection.stop", "connection.test", "personal.read"},
     "order-desk": (WORK - {"connection.read", "usage.read"})
     | {"run.start", "exception.close", "personal.read"},
     "finance-controller": (WORK - {"connection.read", "event.read"}) | {"exception.close", "personal.read"},
     "integration-engineer": ((WORK - {"task.read"}) | {"setting.read"})
     | {"run.repair", "run.move", "event.send", "event.deliver", "event.settle", "exception.close"}
-    | {"process.publish", "connection.change", "connection.stop"},
+    | {"process.publish", "connection.change", "connection.stop"}
+    | {"connection.test", "connection.record"},
     "partner": set(),  # of what is not its own
     "auditor": READS - {"tenant.read", "personal.read"},
     "viewer": WORK,

@@ -80,9 +80,9 @@ def test_secrets_of_the_file_are_kept_when_it_names_them_no_longer(place):
     asyncio.run(_begun(place.folder))
     assert opened_texts(place) == {"key": ["canary-key-1"], "webhook_secret": ["canary-hook-1"]}
     status, listed = place("secrets", "list")
-    assert (status, [(one["name"], one["set_by"], one["place"]) for one in listed]) == (
+    assert (status, [(one["name"], one["set_by"], one["in_use"]) for one in listed]) == (
         0,
-        [("key", user(), 0), ("webhook_secret", user(), 0)],
+        [("key", user(), True), ("webhook_secret", user(), True)],
     )
 
 

@@ -208,7 +208,7 @@ def test_a_connection_that_cannot_be_made_and_none_of_the_others_is(
         assert said.json["message"].startswith(message)
         assert said.json["mend"].startswith(mend)
         assert said.json["where"].startswith(str(file))
-    assert crossdock("connections", "--json").lines == []
+    assert crossdock("connections", "list", "--json").lines == []
     findings = crossdock("doctor", "--json").json["findings"]
     assert [one["what"] for one in findings if not one["good"]] == ["connections"]
 
@@ -321,8 +321,8 @@ NOT_THERE = [
     (["repair", "release", "--type", "x"], "only a run that was stopped is released", "add --stopped"),
     (["retry", "--progress", "9"], "there is no repair 9", "take an id that a list of the repairs gives"),
     (["replay", "X"], "no run is known by X", "see crossdock runs"),
-    (["connections", "--stop", "erp"], "there is no connection erp", "take an id that a list of the connections gives"),
-    (["connections", "--start", "erp"], "there is no connection erp", "take an id that a list of the connections gives"),
+    (["connections", "stop", "erp"], "there is no connection erp", "take an id that a list of the connections gives"),
+    (["connections", "start", "erp"], "there is no connection erp", "take an id that a list of the connections gives"),
     (["schema", "Ordr"], "there is no schema Ordr", "did you mean `Order`?"),
     (["check", "nothing.yaml"], "there is no such file", "name a process: a YAML file"),
 ]  # fmt: skip
@@ -344,13 +344,13 @@ def test_a_rate_that_is_none_starts_nothing(crossdock: Command, installed: str, 
         pass
 
     inside(installed, look, set_up=True)
-    assert crossdock("connections", "--stop", "mail", "--json").json["name"] == "mail"
+    assert crossdock("connections", "stop", "mail", "--json").json["name"] == "mail"
     for rate in ("0", "-1", "nan", "inf"):
-        said = crossdock("connections", "--start", "mail", "--rate", rate, "--json")
+        said = crossdock("connections", "start", "mail", "--rate", rate, "--json")
         assert (said.status, said.json["mend"]) == (1, "give calls a second, such as 5")
         said = crossdock("retry", "--type", "x", "--yes", "--rate", rate, "--json")
         assert (said.status, said.json["mend"]) == (1, "give runs a second, such as 10")
-    assert crossdock("connections", "--json").json["stopped"] is not None
+    assert crossdock("connections", "list", "--json").json["stopped"] is not None
 
 
 def test_the_release_is_told(crossdock: Command) -> None:

@@ -99,14 +99,14 @@ def test_what_has_ended_is_not_cancelled_or_tried_again(crossdock: Command, here
 
 def test_connections_are_listed_stopped_and_started(crossdock: Command, here: Path) -> None:
     names = ["erp", "farrow", "oldbridge", "postbox", "quayline", "tms", "wms"]
-    assert [one["name"] for one in crossdock("connections", "--json").lines] == names
-    stopped = {one["name"]: one for one in crossdock("connections", "--stop", "erp", "--json").lines}
+    assert [one["name"] for one in crossdock("connections", "list", "--json").lines] == names
+    crossdock("connections", "stop", "erp")
+    stopped = {one["name"]: one for one in crossdock("connections", "list", "--json").lines}
     assert stopped["erp"]["stopped"] is not None
     assert stopped["wms"]["stopped"] is None
-    words = crossdock("connections", "--stop", "erp").out
-    assert "erp is stopped. Start it again: crossdock connections --start erp --rate 5" in words
-    started = {one["name"]: one for one in crossdock("connections", "--start", "erp", "--json").lines}
-    assert started["erp"]["stopped"] is None
+    words = crossdock("connections", "stop", "erp").out
+    assert "erp is stopped. Start it again: crossdock connections start erp --rate 5" in words
+    assert crossdock("connections", "start", "erp", "--json").json["stopped"] is None
 
 
 def test_a_payload_is_translated_as_a_connection_would(crossdock: Command, here: Path) -> None:

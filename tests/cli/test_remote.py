@@ -53,6 +53,7 @@ def served(
     (place / "processes").mkdir()
     (place / "processes" / "bake.yaml").write_text(BAKE)
     (place / "mended.yaml").write_text(MENDED)
+    (place / "keys.json").write_text('{"key": "long enough"}')
     (place / "connections.yaml").write_text(json.dumps({"parcels": {**PARCELS, "secrets": SECRETS}}))
     for number in [f"{side}-{n}" for side in "AB" for n in range(1, PAIRS + 2)]:
         (place / f"{number}.json").write_text(json.dumps({"number": number}))
@@ -128,6 +129,7 @@ _MEANWHILE = (
     (r"(\d{4}-\d\d-\d\d \d\d:\d\d from \S+|never)", "*"),
 )
 _OF_THE_PAIR = (
+    (r"\"seconds\":[\d.e-]+", '"seconds":0'),
     (r"[AB]-(\d)", r"*-\1"),
     (r"(run|repair|task|exception)_[\w-]+", r"\1_*"),
     (r"cdk_1_\w+|cdl_1_[\w-]+", "text"),
@@ -152,7 +154,11 @@ LOOKS = [
     ["runs", "--process", "bake", "--status", "held"],
     ["runs", "A-1"],
     ["events"],
-    ["connections"],
+    ["connections", "list"],
+    ["connections", "show", "parcels"],
+    ["connections", "connectors"],
+    ["connections", "health"],
+    ["connections", "connectors", "quayline"],
     ["replay"],
     ["replay", "A-1"],
     ["retry", "--type", "decision_failed"],
@@ -187,8 +193,16 @@ WRONG = [
     ["retry", "--type", "decision_failed", "--yes", "--rate", "nan"],
     ["move", "A-1"],
     ["move"],
-    ["connections", "--stop", "nothing"],
-    ["connections", "--start", "parcels", "--rate", "0"],
+    ["connections", "stop", "nothing"],
+    ["connections", "test", "parcels"],
+    ["connections", "test", "nothing"],
+    ["connections", "add", "parcels", "--connector", "quayline"],
+    ["connections", "add", "more", "--connector", "qayline"],
+    ["connections", "add", "more", "--connector", "quayline", "--set", "url"],
+    ["connections", "add", "more", "--connector", "quayline", "--set", "adress=x"],
+    ["connections", "edit", "nothing", "--set", "url=x"],
+    ["secrets", "drop", "parcels", "nothing"],
+    ["connections", "start", "parcels", "--rate", "0"],
     ["tasks", "show", "task_1"],
     ["tasks", "decide", "TASK", "maybe"],
     ["tasks", "decide", "TASK", "done"],
@@ -219,8 +233,21 @@ ACTS = [
     ["tasks", "decide", "TASK", "approved", "--note", "sweet"],
     ["exceptions", "close", "EXCEPTION", "--note", "seen"],
     ["cancel", "SIDE-4", "--reason", "burnt"],
-    ["connections", "--stop", "parcels", "--stand-still"],
-    ["connections", "--start", "parcels", "--rate", "5"],
+    ["connections", "stop", "parcels", "--stand-still"],
+    ["connections", "start", "parcels", "--rate", "5"],
+    [
+        "connections",
+        "add",
+        "mail-SIDE",
+        "--connector",
+        "postbox",
+        "--set",
+        "url=http://127.0.0.1:9",
+        "--secrets",
+        "keys.json",
+    ],
+    ["connections", "edit", "mail-SIDE", "--set", "url=http://127.0.0.1:9/mail", "--environment", "sandbox"],
+    ["connections", "remove", "mail-SIDE"],
     ["key", "create", "--role", "viewer", "--scope", "run.read", "--expires", "90d", "--name", "shop"],
     ["person", "invite", "ann-SIDE@acme.example", "--role", "viewer", "--name", "Ann"],
     ["tenant", "create", "tenant-SIDE", "--title", "One"],
@@ -258,7 +285,7 @@ def test_what_is_wrong_is_said_alike(both: Both) -> None:
 
 
 def test_what_is_done_is_told_alike(both: Both) -> None:
-    pairs = (*_OF_THE_PAIR, (r"(ann|tenant)-[ab]", r"\1"), (r'"(rows|key)":[^,}]*', r'"\1":"*"'))
+    pairs = (*_OF_THE_PAIR, (r"(ann|tenant|mail)-[ab]", r"\1"), (r'"(rows|key)":[^,}]*', r'"\1":"*"'))
     for arguments in ACTS:
         here = both.here(*named(both, arguments, "A"), "--json")
         there = both.there(*named(both, arguments, "B"), "--json")

@@ -30,6 +30,8 @@ ACTIONS = MappingProxyType(
         "connection.read": "see connections and their health",
         "connection.change": "make and change connections, set their secrets",
         "connection.stop": "stop and start a connection",
+        "connection.test": "see whether a connection works, by asking what is harmless",
+        "connection.record": "record the traffic of a connection, and read what was recorded",
         "setting.read": "see the tenant's settings and calendars",
         "setting.change": "change the tenant's settings and calendars",
         "person.read": "see people and their roles",

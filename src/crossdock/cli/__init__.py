@@ -69,7 +69,7 @@ _COMMANDS = {
     "connections": (
         "connections",
         "connections",
-        "List connections with what waits for them, or stop and start one.",
+        "The outside systems: add one, see whether it works, stop it.",
     ),
     "secrets": ("secrets", "secrets", "The secrets of connections, and the keys that seal them."),
     "translate": (

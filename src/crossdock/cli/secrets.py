@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
 from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import NotFound, Refused
-from crossdock.process.problems import nearest
+
+if TYPE_CHECKING:
+    from crossdock.assemble import System
+    from crossdock.client import Operator
 
 secrets = typer.Typer(help="The secrets of connections, and the keys that seal them.", no_args_is_help=True)
 
@@ -27,12 +30,15 @@ _Name = Annotated[str, typer.Argument(help="The secret, as its connector names i
 def list_(
     connection: Annotated[str | None, typer.Argument(help="Of this connection alone")] = None,
     directory: Directory = HERE,
+    url: Url = None,
+    by: Key = None,
     json: Json = False,
 ) -> None:
     """List secrets: which, since when, set by whom, until when. No part of any text."""
 
-    async def act(system: System) -> None:
-        found = await system.secrets.known(system.tenant, connection)
+    async def act(operator: Operator) -> None:
+        names = [connection] if connection else [one.name async for one in operator.connections()]
+        found = [one for name in names for one in await operator.secrets(name)]
         if json:
             for one in found:
                 say_json(asdict(one))
@@ -44,8 +50,8 @@ def list_(
                 (
                     one.connection,
                     one.name,
-                    "in use" if one.place == 0 else "holds still",
-                    f"{one.set_at:%Y-%m-%d %H:%M}",
+                    "in use" if one.in_use else "holds still",
+                    f"{one.set:%Y-%m-%d %H:%M}",
                     one.set_by,
                     f"{one.expires:%Y-%m-%d %H:%M}" if one.expires else "",
                 )
@@ -54,7 +60,7 @@ def list_(
             empty="No secrets yet. Set one: crossdock secrets set CONNECTION NAME",
         )
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=by), act, json=json)
 
 
 @secrets.command("set")
@@ -71,9 +77,28 @@ def set_(
         datetime | None, typer.Option(help="When it has to be replaced, in UTC; doctor tells in time")
     ] = None,
     directory: Directory = HERE,
+    url: Url = None,
+    by: Key = None,
     json: Json = False,
 ) -> None:
     """Set a secret. Its text is read from standard input, so that it stands in no history of a shell."""
+
+    def told(changed: bool) -> None:
+        if json:
+            say_json({"connection": connection, "name": name, "changed": changed})
+        else:
+            console.print(f"{name} of {connection} is set." if changed else "It was so already.")
+
+    async def there(operator: Operator) -> None:
+        done = await operator.set_secret(
+            connection,
+            name,
+            _text(),
+            keep_old=keep_old,
+            old_until=_utc(old_until),
+            expires=_utc(expires),
+        )
+        told(done.changed)
 
     async def act(system: System) -> None:
         connector = await _connector(system, connection, name)
@@ -89,12 +114,12 @@ def set_(
             old_until=_utc(old_until),
             expires=_utc(expires),
         )
-        if json:
-            say_json({"connection": connection, "name": name, "changed": changed})
-        else:
-            console.print(f"{name} of {connection} is set." if changed else "It was so already.")
+        told(bool(changed))
 
-    with_system(directory, act, json=json)
+    if url:
+        ask(Where(directory=directory, url=url, key=by), there, json=json)
+    else:  # here it may also be set before its connection is
+        with_system(directory, act, json=json)
 
 
 @secrets.command()
@@ -105,19 +130,20 @@ def drop(
         bool, typer.Option("--old", help="Only those that hold still; the one in use stays")
     ] = False,
     directory: Directory = HERE,
+    url: Url = None,
+    by: Key = None,
     json: Json = False,
 ) -> None:
     """Forget a secret."""
 
-    async def act(system: System) -> None:
-        by = system.whoever(ORIGIN)
-        gone = await system.acts.connections.drop_secret(by, connection, name, only_old=old)
+    async def act(operator: Operator) -> None:
+        gone = await operator.drop_secret(connection, name, only_old=old)
         if json:
-            say_json({"connection": connection, "name": name, "dropped": gone})
+            say_json(asdict(gone))
         else:
-            console.print(f"{gone} dropped.")
+            console.print(f"{gone.dropped} dropped.")
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=by), act, json=json)
 
 
 @secrets.command()
@@ -151,6 +177,8 @@ def rotate(
 
 
 async def _connector(system: System, connection: str, name: str) -> str:
+    from crossdock.process.problems import nearest  # not needed to ask a server elsewhere
+
     known = await system.connectors_by_connection()
     if connection not in known:
         raise NotFound(f"there is no connection {connection}", mend=nearest(connection, known))

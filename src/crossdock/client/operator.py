@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from crossdock.client.asking import named
 from crossdock.client.client import Client
 from crossdock.client.shapes import (
     Act,
     Connection,
+    Connector,
     Item,
     Key,
     Link,
@@ -21,8 +24,12 @@ from crossdock.client.shapes import (
     Proof,
     Repair,
     Replayed,
+    SecretDropped,
+    SecretKnown,
+    SecretSet,
     Shape,
     Tenant,
+    Tested,
     Verified,
     Version,
     Why,
@@ -39,6 +46,10 @@ class _Published(Shape, frozen=True, kw_only=True):
 
 class _Keys(Shape, frozen=True, kw_only=True):
     keys: dict[str, str]
+
+
+class _Secrets(Shape, frozen=True, kw_only=True):
+    items: list[SecretKnown]
 
 
 class Operator(Client):
@@ -118,6 +129,62 @@ class Operator(Client):
     def connections(self, *, most: int | None = None) -> AsyncIterator[Connection]:
         """Connections by name, and how their calls stand."""
         return self.each("connections", Page[Connection], most, {})
+
+    async def connection(self, connection: str) -> Connection:
+        """One connection. Raises `NotFound`."""
+        return await self.get(f"connections/{named(connection)}", Connection)
+
+    async def put_connection(
+        self, connection: str, given: Mapping[str, Any], *, new: bool = False
+    ) -> Connection:
+        """Set a connection, as `connections.yaml` has it; a `new` one only where there is none."""
+        path = f"connections/{named(connection)}"
+        if not new:
+            return await self.change("PUT", path, Connection, body=given)
+        headers = {"if-none-match": "*", "content-type": "application/json"}
+        return await self._ask("PUT", path, Connection, headers=headers, data=msgspec.json.encode(given))
+
+    async def remove_connection(self, connection: str) -> Connection:
+        """Remove a connection with its secrets. Raises `Conflict` while calls wait for it or are out."""
+        return await self.change("DELETE", f"connections/{named(connection)}", Connection)
+
+    async def test_connection(self, connection: str) -> Tested:
+        """See whether a connection works, and what is wrong where not."""
+        return await self.post(f"connections/{named(connection)}/test", None, Tested)
+
+    async def secrets(self, connection: str) -> list[SecretKnown]:
+        """The secrets of a connection, without their texts."""
+        return (await self.get(f"connections/{named(connection)}/secrets", _Secrets)).items
+
+    async def set_secret(
+        self,
+        connection: str,
+        name: str,
+        text: str,
+        *,
+        keep_old: bool = False,
+        old_until: datetime | None = None,
+        expires: datetime | None = None,
+    ) -> SecretSet:
+        """Set a secret; with `keep_old`, what comes in is believed with the one before too, for a while."""
+        told: dict[str, Any] = {"text": text, "keep_old": keep_old}
+        told |= {"old_until": old_until} if old_until is not None else {}
+        told |= {"expires": expires} if expires is not None else {}
+        path = f"connections/{named(connection)}/secrets/{named(name)}"
+        return await self.change("PUT", path, SecretSet, body=told)
+
+    async def drop_secret(self, connection: str, name: str, *, only_old: bool = False) -> SecretDropped:
+        """Forget a secret, or those texts of it alone that hold on."""
+        path = f"connections/{named(connection)}/secrets/{named(name)}"
+        return await self.change("DELETE", path, SecretDropped, only_old=only_old)
+
+    def connectors(self, *, system: str | None = None, most: int | None = None) -> AsyncIterator[Connector]:
+        """Connectors that are installed, by name, with what a connection of each needs."""
+        return self.each("connectors", Page[Connector], most, {"system": system})
+
+    async def connector(self, connector: str) -> Connector:
+        """One connector. Raises `NotFound`."""
+        return await self.get(f"connectors/{named(connector)}", Connector)
 
     async def stop(
         self, connection: str, *, stand_still: bool = False, once: str | None = None

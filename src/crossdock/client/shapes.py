@@ -197,12 +197,40 @@ class Replayed(Shape, frozen=True, kw_only=True):
     differs_at: int | None = None
 
 
+class Feed(Shape, frozen=True, kw_only=True):
+    """How far a feed is read: when to its end, seconds since then, readings that failed in a row."""
+
+    name: str
+    read: datetime | None = None
+    lag: float | None = None
+    failures: int = 0
+
+
+class Health(Shape, frozen=True, kw_only=True):
+    """How calls went within the last hour. Lengths are seconds; `error_rate` is of calls, 0 to 1."""
+
+    last_success: datetime | None = None
+    last_failure: datetime | None = None
+    calls: int = 0
+    refused: int = 0
+    failed: int = 0
+    error_rate: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    lag: float | None = None
+    quota_left: float | None = None
+    quota_limit: float | None = None
+    quota_resets: datetime | None = None
+    feeds: list[Feed] = []
+
+
 class Connection(Shape, frozen=True, kw_only=True):
     """A connection, and how its calls stand. Rates are calls a second."""
 
     name: str
     system: str
     connector: str
+    environment: str = "production"
     status: str
     settings: dict[str, Any] = {}
     concurrency: int | None = None
@@ -216,6 +244,67 @@ class Connection(Shape, frozen=True, kw_only=True):
     waiting: int = 0
     out: int = 0
     oldest: datetime | None = None
+    health: Health = Health()
+
+
+class Connector(Shape, frozen=True, kw_only=True):
+    """A connector; `settings` is a JSON Schema of what a connection is told, `secrets` say what each is."""
+
+    name: str
+    title: str
+    version: str
+    serves: list[str]
+    doc: str = ""
+    settings: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
+    webhook: bool = False
+    feeds: list[str] = []
+    tested: bool = False
+
+
+class Finding(Shape, frozen=True, kw_only=True):
+    """What came of one step of a test of a connection, and the mend where it is not good."""
+
+    step: str
+    good: bool
+    detail: str
+    mend: str = ""
+    seconds: float = 0.0
+
+
+class Tested(Shape, frozen=True, kw_only=True):
+    """Whether a connection works, and the steps that were taken: the last one says what is wrong."""
+
+    connection: str
+    good: bool
+    findings: list[Finding]
+
+
+class SecretKnown(Shape, frozen=True, kw_only=True):
+    """A secret that is set, without any part of its text. Not `in_use`: it holds on for what comes in."""
+
+    connection: str
+    name: str
+    in_use: bool
+    set: datetime
+    set_by: str
+    expires: datetime | None = None
+
+
+class SecretSet(Shape, frozen=True, kw_only=True):
+    """Whether a secret is another one now."""
+
+    connection: str
+    name: str
+    changed: bool
+
+
+class SecretDropped(Shape, frozen=True, kw_only=True):
+    """How many texts of a secret were forgotten."""
+
+    connection: str
+    name: str
+    dropped: int
 
 
 class Process(Shape, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from crossdock.connect.keeper import Keeper, SealedKeeper
 from crossdock.connect.lines import Lines
 from crossdock.connect.registry import Registry
 from crossdock.connect.systems import catalogue, contracts
+from crossdock.connect.watch import Watch
 from crossdock.connect.wire import Wire
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Lines",
     "Registry",
     "SealedKeeper",
+    "Watch",
     "Wire",
     "catalogue",
     "contracts",

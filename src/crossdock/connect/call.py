@@ -14,15 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from typing import Any
 
 from crossdock.connect.contract import Context, RefusedByPartner, Talk
 from crossdock.connect.fit import misfit, plain
 from crossdock.connect.lines import Line, Lines, Ready
+from crossdock.connect.watch import Ended
 from crossdock.connect.wire import Progress, Wire
 from crossdock.engine import LeasedCall
 from crossdock.errors import CrossdockError, Refused, UnknownOutcome, Unreachable
 from crossdock.process.messages import NO_CONNECTION, CallEnded
+
+_NOT_ASKED = frozenset({NO_CONNECTION, "no_operation", "invalid_input", "connector_failed"})
 
 
 class Calls:
@@ -35,6 +39,16 @@ class Calls:
 
     async def call(self, leased: LeasedCall) -> CallEnded:
         """Call, and say how it ended. Never raises for what the other side does."""
+        watch = self._wire.watch
+        if watch is None:
+            return await self._call(leased)
+        began = time.monotonic()
+        ended = await self._call(leased)
+        if ended.outcome != "withdrawn" and ended.code not in _NOT_ASKED:
+            watch.ended(leased.tenant, leased.connection, ended.outcome, time.monotonic() - began)
+        return ended
+
+    async def _call(self, leased: LeasedCall) -> CallEnded:
         call = leased.call
         try:
             line = await self._lines.line(leased.tenant, leased.connection)
@@ -127,11 +141,21 @@ class Calls:
         """Lead a talk that only asks, outside of any process: health, a page of a feed. Raises as it does."""
         line = await self._lines.line(tenant, connection)
         context = Context(settings=line.settings, tenant=tenant, connection=connection)
+        began = time.monotonic()
+        how: Ended = "unreachable"
         try:
             async with asyncio.timeout(seconds):
-                return await self._wire.talk(line, talk(data, context), Progress(changes=False))
+                answer = await self._wire.talk(line, talk(data, context), Progress(changes=False))
+                how = "done"
+                return answer
         except TimeoutError:
             raise Unreachable(f"{connection} did not answer within {seconds:g} s") from None
+        except Refused:
+            how = "refused"
+            raise
+        finally:
+            if self._wire.watch is not None:
+                self._wire.watch.ended(tenant, connection, how, time.monotonic() - began)
 
     async def check(self, tenant: int, connection: str) -> None:
         """See whether the other side answers and lets us in. Raises `Refused` or `Unreachable` where not."""

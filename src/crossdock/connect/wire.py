@@ -19,6 +19,7 @@ from yarl import URL
 
 from crossdock.connect.contract import Access, RefusedByPartner, Request, Response, Session
 from crossdock.connect.lines import Line
+from crossdock.connect.watch import Watch
 from crossdock.errors import Refused, UnknownOutcome, Unreachable
 
 MOST_BYTES = 16 * 2**20  # of one answer
@@ -47,8 +48,9 @@ class Progress:
 class Wire:
     """One HTTP client for all connections; no cookies, so that nothing is shared between them."""
 
-    def __init__(self) -> None:
-        """Make the client; needs a running loop. `close` it."""
+    def __init__(self, watch: Watch | None = None) -> None:
+        """Make the client; needs a running loop. `close` it. What is seen of calls is told to `watch`."""
+        self.watch = watch
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=KEEP_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -72,6 +74,10 @@ class Wire:
             return stop.value
         finally:
             talk.close()
+
+    async def signed_in(self, line: Line) -> Session:
+        """Sign in anew. Raises as a talk does."""
+        return await self._signed_in(line, line.session)
 
     async def _ask(self, line: Line, request: Request, progress: Progress) -> Response:
         """Ask once, signed in; a session that has ended is replaced once."""
@@ -156,12 +162,15 @@ class Wire:
             async with self._http.request(
                 request.method, _url(line, request), data=data, headers=headers, allow_redirects=False
             ) as reply:
-                return Response(reply.status, _headers(reply.headers), await _body(reply))
+                answer = Response(reply.status, _headers(reply.headers), await _body(reply))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             progress.touched = progress.before  # it never left
             raise Unreachable(f"no connection to {line.name}: {_why(error)}") from None
         except (aiohttp.ClientError, OSError, EOFError) as error:
             raise self._lost(line, changing, _why(error)) from None
+        if self.watch is not None:
+            self.watch.answered(line.tenant, line.name, answer.headers)
+        return answer
 
     def _lost(self, line: Line, changing: bool, why: str) -> Unreachable | UnknownOutcome:  # noqa: FBT001
         said = f"{line.name} was asked and did not answer in full: {why}"

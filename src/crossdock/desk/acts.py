@@ -12,6 +12,7 @@ The rules:
 
 from __future__ import annotations
 
+from crossdock import connect
 from crossdock.access import Policies, Principal
 from crossdock.access.audit import Audit
 from crossdock.access.identity import Identity
@@ -55,6 +56,7 @@ class Acts:
         quarantine: Quarantine,
         registry: Registry,
         secrets: ConnectionSecrets,
+        lines: connect.Lines,
         sealing: Sealing,
         identity: Identity,
         subjects: Subjects | None = None,
@@ -74,7 +76,7 @@ class Acts:
         self.events = Events(ground)
         self.deliveries = Deliveries(ground, quarantine)
         self.processes = Processes(ground, library, read=read, problems=problems)
-        self.connections = Lines(ground, connections, registry, secrets)
+        self.connections = Lines(ground, connections, registry, secrets, lines)
         self.settings = Settings(ground, library)
         self.roles = Roles(ground)
         self.keys = Keys(ground, identity.keys)

@@ -7,11 +7,38 @@ from typing import Any
 
 from crossdock.access.redaction import hidden
 from crossdock.connect import Connector
+from crossdock.connect.fit import misfit
 from crossdock.connect.lines import settled
+from crossdock.connect.systems import type_of
 from crossdock.errors import Refused
+from crossdock.expressions import json_schema
 from crossdock.process.problems import nearest
 
-FIELDS = ("connector", "system", "settings", "secrets", "concurrency", "rate")
+FIELDS = ("connector", "system", "environment", "settings", "secrets", "concurrency", "rate")
+ENVIRONMENTS = ("production", "sandbox")
+
+
+def settings_schema(connector: Connector) -> dict[str, Any]:
+    """The settings of a connection as a JSON Schema; decimals and times are texts in it, as elsewhere."""
+    properties = {}
+    for name, setting in connector.settings.items():
+        schema: dict[str, Any] = dict(json_schema(type_of(setting.type)))
+        if setting.doc:
+            schema["description"] = setting.doc
+        if setting.default is not None:
+            schema["default"] = setting.default
+        properties[name] = schema
+    needed = [
+        name
+        for name, setting in connector.settings.items()
+        if setting.default is None and not setting.optional
+    ]
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": needed,
+        "additionalProperties": False,
+    }
 
 
 def wanted(
@@ -39,7 +66,10 @@ def wanted(
         if not isinstance(given.get(field) or {}, Mapping):
             raise Refused(f"`{field}` are named values", where=where, mend="write `name: value` below it")
     settings, secrets = given.get("settings") or {}, given.get("secrets") or {}
-    settled(connector, settings, where=where)
+    for setting, value in settled(connector, settings, where=where).items():
+        if wrong := misfit(value, type_of(connector.settings[setting].type)):
+            mend = connector.settings[setting].doc or "see what the connector asks for"
+            raise Refused(f"the setting `{setting}` does not do: {wrong}", where=where, mend=mend)
     for setting, value in settings.items():
         if isinstance(value, str) and hidden(value) != value:
             raise Refused(
@@ -54,6 +84,11 @@ def wanted(
         if secret not in secrets and secret not in kept and not webhook:
             mend = f"{what or 'give it'}; `crossdock secrets set {name} {secret}` reads it"
             raise Refused(f"the secret `{secret}` is missing", where=where, mend=mend)
+    environment = given.get("environment", "production")
+    if environment not in ENVIRONMENTS:
+        raise Refused(
+            f"`environment` is {environment!r}", where=where, mend=f"write {' or '.join(ENVIRONMENTS)}"
+        )
     limits = {}
     for field, least in (("concurrency", 1), ("rate", 0)):
         limit = given.get(field, getattr(connector.limits, field))
@@ -64,7 +99,14 @@ def wanted(
                 f"`{field}` is {limit!r}", where=where, mend="give a number above 0, or leave it out"
             )
         limits[field] = limit
-    values = {"name": name, "system": system, "connector": connector.name, "settings": settings, **limits}
+    values = {
+        "name": name,
+        "system": system,
+        "connector": connector.name,
+        "environment": environment,
+        "settings": settings,
+        **limits,
+    }
     return values, {key: [str(one) for one in _listed(value)] for key, value in secrets.items()}
 
 

@@ -1,4 +1,4 @@
-"""Connections: set, stopped, started, and their secrets. No secret is ever given back or noted."""
+"""Connections: set, tested, stopped, started, removed, and their secrets. No secret is ever shown."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from typing import Any, LiteralString
 
 import msgspec
 
+from crossdock import connect
 from crossdock.access import Principal, Resource
-from crossdock.access.secrets import ConnectionSecrets
-from crossdock.connect import Registry
+from crossdock.access.secrets import ConnectionSecrets, Known
+from crossdock.connect import Connector, Registry
+from crossdock.connect.probe import Finding, probe
 from crossdock.desk.connection_form import wanted
 from crossdock.desk.ground import Ground
+from crossdock.desk.health import Health, health
 from crossdock.engine import Connections
 from crossdock.errors import NotFound, Refused
 from crossdock.process.problems import nearest
 from crossdock.store import Tenant
 
 _ONE: LiteralString = """
-select name, system, connector, settings, concurrency, rate, stopped is not null as stopped
+select name, system, connector, environment, settings, concurrency, rate, stopped is not null as stopped
 from crossdock.connection where tenant = crossdock.tenant() and name = $1
 """
 _NAMES: LiteralString = "select name from crossdock.connection where tenant = crossdock.tenant() order by 1"
@@ -29,13 +32,57 @@ class Lines:
     """What is done with connections."""
 
     def __init__(
-        self, ground: Ground, connections: Connections, registry: Registry, secrets: ConnectionSecrets
+        self,
+        ground: Ground,
+        connections: Connections,
+        registry: Registry,
+        secrets: ConnectionSecrets,
+        lines: connect.Lines,
     ) -> None:
         """On that ground."""
+        self._lines = lines
         self._ground = ground
         self._connections = connections
         self._registry = registry
         self._secrets = secrets
+
+    @property
+    def connectors(self) -> Mapping[str, Connector]:
+        """All that are installed, by name."""
+        return self._registry.connectors
+
+    async def health(self, by: Principal) -> dict[str, Health]:
+        """How the calls of all connections went of late, by name."""
+        async with self._ground.look(by) as transaction:
+            return await health(transaction)
+
+    async def test(self, by: Principal, name: str) -> list[Finding]:
+        """Look step by step whether a connection works; the last finding says what is wrong, where it is.
+
+        Raises `Refused` where its settings do not do, `Unreachable` where its secrets cannot be had.
+        """
+        _, resource = await self._may(by, name, "connection.test")
+        line = await self._lines.line(by.tenant, name)
+        found = await probe(line)
+        good = all(one.good for one in found)
+        noted = self._ground.noted(
+            by, "connection.test", resource, after={"good": good, "step": found[-1].step if found else ""}
+        )
+        async with self._ground.database.engine() as transaction:
+            await noted(transaction)
+        return found
+
+    async def remove(self, by: Principal, name: str) -> None:
+        """Forget a connection and its secrets. Raises `Conflict` while calls wait for it or are out."""
+        row, resource = await self._may(by, name, "connection.change")
+        last = self._ground.noted(by, "connection.change", resource, before=_said(row), after=None)
+        tenant = await self._ground.tenant(by)
+        await self._connections.remove(tenant, name, last=last)
+
+    async def known_secrets(self, by: Principal, name: str) -> list[Known]:
+        """The secrets that are set for it, without any text."""
+        await self._may(by, name, "connection.read")
+        return await self._secrets.known(await self._ground.tenant(by), name)
 
     async def put(self, by: Principal, connections: Mapping[str, Any], *, where: str = "") -> list[str]:
         """Set connections as `connections.yaml` describes them, all or none; gives those that have changed.
@@ -166,6 +213,7 @@ def _said(row: Any) -> dict[str, Any]:
     return {
         "system": row["system"],
         "connector": row["connector"],
+        "environment": row["environment"],
         "settings": msgspec.json.decode(row["settings"]),
         "concurrency": row["concurrency"],
         "rate": row["rate"],

@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 
 import msgspec
 
-from crossdock.errors import NotFound, Refused
+from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.store import Database, Last, Tenant
 
 
@@ -28,6 +28,7 @@ class Connection:
     settings: Mapping[str, Any]
     concurrency: int | None  # calls at one time, over all workers
     rate: float | None  # calls a second, over all workers
+    environment: str  # production, or sandbox: only runs in test call it
     stopped: datetime | None
     stopped_by: str
     stand_still: bool  # while it is stopped, deadlines of the runs that wait for it do not pass
@@ -40,11 +41,24 @@ class Connection:
 
 
 _PUT: LiteralString = """
-insert into crossdock.connection as c (tenant, name, system, connector, settings, concurrency, rate)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into crossdock.connection as c
+  (tenant, name, system, connector, settings, concurrency, rate, environment)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (tenant, name) do update set system = excluded.system, connector = excluded.connector,
-  settings = excluded.settings, concurrency = excluded.concurrency, rate = excluded.rate
+  settings = excluded.settings, concurrency = excluded.concurrency, rate = excluded.rate,
+  environment = excluded.environment
 """
+
+_LOCK: LiteralString = "select 1 from crossdock.connection where tenant = $1 and name = $2 for update"
+_CALLS: LiteralString = "select count(*)::int from crossdock.outbox where tenant = $1 and connection = $2"
+_REMOVE: LiteralString = "delete from crossdock.connection where tenant = $1 and name = $2"
+_OF_IT: tuple[LiteralString, ...] = (
+    "delete from crossdock.feed where tenant = $1 and connection = $2",
+    "delete from crossdock.connection_minute where tenant = $1 and connection = $2",
+    "delete from crossdock.connection_health where tenant = $1 and connection = $2",
+    "delete from crossdock.traffic where tenant = $1 and connection = $2",
+    "delete from crossdock.secret where tenant = $1 and connection = $2",  # nobody takes them up by its name
+)
 
 _STOP: LiteralString = """
 update crossdock.connection set stopped = coalesce(stopped, crossdock.now()), stopped_by = $3,
@@ -62,7 +76,8 @@ where ($1::int is null or tenant = $1) and ($2::text is null or name = $2)
 """
 
 _LIST: LiteralString = """
-select c.name, c.system, c.connector, c.settings, c.concurrency, c.rate, c.stopped, c.stopped_by,
+select c.name, c.system, c.connector, c.settings, c.concurrency, c.rate, c.environment,
+       c.stopped, c.stopped_by,
        c.stand_still, c.drain_rate,
        c.failures, c.open_until, coalesce(o.waiting, 0) as waiting, coalesce(o.out, 0) as out, o.oldest
 from crossdock.connection c
@@ -93,6 +108,7 @@ class Connections:
         settings: Mapping[str, Any] | None = None,
         concurrency: int | None = None,
         rate: float | None = None,
+        environment: str = "production",
         last: Last | None = None,
     ) -> None:
         """Set a connection, new or not. Settings hold no secrets."""
@@ -106,7 +122,28 @@ class Connections:
                 msgspec.json.encode(settings or {}),
                 concurrency,
                 rate,
+                environment,
             )
+            if last is not None:
+                await last(transaction)
+
+    async def remove(self, tenant: Tenant, name: str, *, last: Last | None = None) -> None:
+        """Forget a connection, and what is known of it. Raises `Conflict` while calls wait for it or are out.
+
+        What came in from it stays, and so does what runs have told of it.
+        """
+        async with self._database.engine() as transaction:
+            await transaction.execute(_LOCK, tenant.id, name)
+            calls = await transaction.value(_CALLS, tenant.id, name)
+            if calls:
+                raise Conflict(
+                    f"{calls} calls of {name} have not ended",
+                    mend="start it and let them leave, or cancel their runs; then remove it",
+                )
+            if not await transaction.execute(_REMOVE, tenant.id, name):
+                raise NotFound(f"there is no connection {name}", mend="see the connections")
+            for table in _OF_IT:
+                await transaction.execute(table, tenant.id, name)
             if last is not None:
                 await last(transaction)
 

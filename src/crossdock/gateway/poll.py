@@ -71,7 +71,7 @@ where tenant = $1 and connection = $2 and name = $3
 _DONE: LiteralString = """
 update crossdock.feed
 set leased_until = null, failures = $4, error = $5, due = crossdock.now() + make_interval(secs => $6),
-    read_at = case when $4 = 0 then crossdock.now() else read_at end
+    read_at = case when $7 then crossdock.now() else read_at end
 where tenant = $1 and connection = $2 and name = $3
 """
 
@@ -126,13 +126,13 @@ class Poller:
     async def _read(self, row: Any) -> None:
         tenant = Tenant(id=row["tenant"], name=row["tenant_name"])
         connection, name = row["connection"], row["name"]
-        failures, error, wait = 0, "", 60.0
+        failures, error, wait, behind = 0, "", 60.0, True
         try:
             line = await self._lines.line(tenant.id, connection)
             poll = _poll(line.connector, name)
             wait = poll.every
-            if await self._pages(tenant, line.connector, poll, connection, row["cursor"]):
-                wait = 0.0
+            behind = await self._pages(tenant, line.connector, poll, connection, row["cursor"])
+            wait = 0.0 if behind else poll.every
         except CrossdockError as problem:
             failures, error = row["failures"] + 1, str(problem)
         except Exception as problem:  # noqa: BLE001 - a connector reads what others send
@@ -145,7 +145,9 @@ class Poller:
             if error:
                 error = (await self._inbox.raw(tenant.id, error.encode())).decode()
             async with self._database.engine() as transaction:
-                await transaction.execute(_DONE, tenant.id, connection, name, failures, error, wait)
+                await transaction.execute(
+                    _DONE, tenant.id, connection, name, failures, error, wait, not behind
+                )
 
     async def _pages(
         self, tenant: Tenant, connector: Connector, poll: Poll, connection: str, cursor: str

@@ -38,6 +38,9 @@ _OFFERED = (
     "event.settle",
     "exception.close",
     "connection.stop",
+    "connection.change",
+    "connection.test",
+    "connection.record",
     "person.change",
     "key.change",
 )

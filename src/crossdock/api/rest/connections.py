@@ -14,6 +14,7 @@ from crossdock.api.ground import Asked, Call
 from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, chosen_fields, pick
 from crossdock.api.names import missing
 from crossdock.api.route import router
+from crossdock.desk.health import Health as Figures
 from crossdock.engine.connections import Connection as Known
 from crossdock.store import TenantTransaction
 
@@ -26,6 +27,34 @@ class ConnectionQuery(Paged):
     system: Text | None = Field(None, description="That serve this system")
     connector: Text | None = Field(None, description="Of this connector")
     status: Literal["running", "stopped", "failing"] | None = Field(None, description="That stand like this")
+    environment: Literal["production", "sandbox"] | None = Field(None, description="Of this environment")
+
+
+class Feed(Out):
+    """How far a feed is read."""
+
+    name: str
+    read: datetime | None = Field(None, description="When it was last read to its end")
+    lag: float | None = Field(None, description="Seconds since then")
+    failures: int = Field(description="Readings that failed, one after the other")
+
+
+class Health(Out):
+    """How calls went within the last hour; figures are some seconds old, lengths in seconds."""
+
+    last_success: datetime | None = None
+    last_failure: datetime | None = None
+    calls: int
+    refused: int = Field(description="Answered with a no")
+    failed: int = Field(description="Not answered, or nobody knows what came of it")
+    error_rate: float | None = Field(None, description="The share of calls that failed, 0 to 1")
+    p50: float | None = Field(None, description="Half of all calls took no longer")
+    p95: float | None = Field(None, description="Nor did 95 of 100")
+    lag: float | None = Field(None, description="The longest lag of its feeds, in seconds")
+    quota_left: float | None = Field(None, description="Calls, as the other side says it in its answers")
+    quota_limit: float | None = None
+    quota_resets: datetime | None = Field(None, description="When there are more again")
+    feeds: list[Feed]
 
 
 class Connection(Out):
@@ -34,6 +63,7 @@ class Connection(Out):
     name: str
     system: str = Field(description="The contract that processes call: erp, wms, carrier")
     connector: str
+    environment: Literal["production", "sandbox"] = Field(description="Who calls it: `sandbox` runs in test")
     status: Literal["running", "stopped", "failing"]
     settings: dict[str, Any] = Field(description="Without anything secret")
     concurrency: int | None = Field(None, description="Calls at one time")
@@ -47,6 +77,7 @@ class Connection(Out):
     waiting: int = Field(description="Calls that have not left")
     out: int = Field(description="Calls that are out")
     oldest: datetime | None = Field(None, description="Since when the oldest of those that wait is due")
+    health: Health
 
 
 class ConnectionPage(Out):
@@ -64,6 +95,7 @@ async def list_connections(call: Asked, query: Annotated[ConnectionQuery, Query(
     """List connections by name, with how their calls stand."""
     await call.allow_list("connection.read")
     known = await call.ground.connections.of(call.tenant)
+    healths = await health_of(call)
 
     async def fetch(_transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
         return [
@@ -74,10 +106,11 @@ async def list_connections(call: Asked, query: Annotated[ConnectionQuery, Query(
             and query.system in (None, one.system)
             and query.connector in (None, one.connector)
             and query.status in (None, _status(one))
+            and query.environment in (None, one.environment)
         ][:most]
 
     async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        return [shown(one) for one in rows]
+        return [shown(one, healths.get(one.name)) for one in rows]
 
     listing = Listing(fetch=fetch, place=lambda row: [row.name], show=show, names=NAMES)
     return await listing.answer(call, query)
@@ -88,7 +121,13 @@ async def read_connection(call: Asked, connection: str, query: Annotated[View, Q
     """Read one connection. Its ETag changes when it is changed, stopped or started."""
     chosen = chosen_fields(query.fields, NAMES)
     one = await found(call, connection)
-    return call.answer(pick(shown(one), chosen), tag=tag_of(one))
+    healths = await health_of(call)
+    return call.answer(pick(shown(one, healths.get(connection)), chosen), tag=tag_of(one))
+
+
+async def health_of(call: Call) -> dict[str, Figures]:
+    """How the calls of all connections went."""
+    return await call.ground.acts.connections.health(call.principal)
 
 
 async def found(call: Call, name: str) -> Known:
@@ -105,17 +144,17 @@ async def found(call: Call, name: str) -> Known:
 def tag_of(one: Known) -> str:
     """What changes when somebody changes it."""
     settings = sorted(one.settings.items(), key=str)
-    return (
-        f"{one.name}/{one.connector}/{settings}/{one.concurrency}/{one.rate}/{one.stopped}/{one.drain_rate}"
-    )
+    limits = f"{one.concurrency}/{one.rate}/{one.drain_rate}"
+    return f"{one.name}/{one.connector}/{one.environment}/{settings}/{limits}/{one.stopped}"
 
 
-def shown(one: Known) -> dict[str, Any]:
+def shown(one: Known, health: Figures | None) -> dict[str, Any]:
     """A connection as it is shown."""
     return {
         "name": one.name,
         "system": one.system,
         "connector": one.connector,
+        "environment": one.environment,
         "status": _status(one),
         "settings": dict(one.settings),
         "concurrency": one.concurrency,
@@ -129,6 +168,28 @@ def shown(one: Known) -> dict[str, Any]:
         "waiting": one.waiting,
         "out": one.out,
         "oldest": one.oldest,
+        "health": pick(_health(health or Figures()), ()),
+    }
+
+
+def _health(one: Figures) -> dict[str, Any]:
+    return {
+        "last_success": one.last_success,
+        "last_failure": one.last_failure,
+        "calls": one.calls,
+        "refused": one.refused,
+        "failed": one.failed,
+        "error_rate": one.error_rate,
+        "p50": one.p50,
+        "p95": one.p95,
+        "lag": one.lag,
+        "quota_left": one.quota_left,
+        "quota_limit": one.quota_limit,
+        "quota_resets": one.quota_resets,
+        "feeds": [
+            pick({"name": feed.name, "read": feed.read, "lag": feed.lag, "failures": feed.failures}, ())
+            for feed in one.feeds
+        ],
     }
 
 

@@ -1,4 +1,4 @@
-"""Processes checked, published, rolled back; connections stopped, started and set."""
+"""Processes checked, published, rolled back."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ from starlette.responses import Response
 from crossdock.api.acting import Given
 from crossdock.api.ground import Asked
 from crossdock.api.listing import Out, Text, pick
-from crossdock.api.names import missing
-from crossdock.api.rest import connections, processes
-from crossdock.api.rest.connections import Connection
+from crossdock.api.rest import processes
 from crossdock.api.rest.processes import Process
 from crossdock.api.route import router
-from crossdock.errors import NotFound
 
 routes = router("processes")
-lines = router("connections")
 
 Source = Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
 Note = Annotated[str, StringConstraints(max_length=2000)]
@@ -71,33 +67,6 @@ class Published(Out):
     items: list[Process]
 
 
-class Stop(Given):
-    """How a connection is stopped."""
-
-    stand_still: bool = Field(False, description="Deadlines of runs that wait for it stand still meanwhile")
-
-
-class Begin(Given):
-    """How a connection is started."""
-
-    drain_rate: float | None = Field(
-        None, gt=0, le=10_000, description="Calls a second, until what waited has left"
-    )
-
-
-class Line(Given):
-    """A connection, as `connections.yaml` has it."""
-
-    connector: Text
-    system: Text | None = None
-    settings: dict[str, Any] = Field(default_factory=dict)
-    secrets: dict[str, str | list[str]] = Field(
-        default_factory=dict, description="Sealed when they come; never shown"
-    )
-    concurrency: int | None = Field(None, ge=1, le=10_000)
-    rate: float | None = Field(None, gt=0, le=10_000)
-
-
 @routes.post("/processes/check", responses={200: {"model": Checked, "description": "Checked"}})
 async def check_process(call: Asked, given: Check) -> Response:
     """Say whether a text is a process that may be published, and what is wrong with it. Nothing is kept."""
@@ -144,59 +113,3 @@ async def roll_back_process(call: Asked, process: str, given: RollBack) -> Respo
     await call.ground.acts.processes.roll_back(call.principal, process, given.version, note=given.note)
     row = await processes.found(call, process)
     return call.answer(pick(processes.shown(row), ()), tag=processes.tag_of(row))
-
-
-@lines.post(
-    "/connections/{connection}/stop",
-    responses={200: {"model": Connection, "description": "Stopped"}},
-    openapi_extra={"x-changes": "maybe"},
-)
-async def stop_connection(call: Asked, connection: str, given: Stop) -> Response:
-    """Let no call of a connection leave: they wait, in their order."""
-    call.seen(connections.tag_of(await connections.found(call, connection)), must=False)
-    if call.done is None:
-        await call.ground.acts.connections.stop(
-            call.principal, connection, deadlines_run=not given.stand_still
-        )
-    one = await connections.found(call, connection)
-    return call.answer(pick(connections.shown(one), ()), tag=connections.tag_of(one))
-
-
-@lines.post(
-    "/connections/{connection}/start",
-    responses={200: {"model": Connection, "description": "Started"}},
-    openapi_extra={"x-changes": "maybe"},
-)
-async def start_connection(call: Asked, connection: str, given: Begin) -> Response:
-    """Let its calls leave again, those that waited in their order, and so many a second."""
-    call.seen(connections.tag_of(await connections.found(call, connection)), must=False)
-    if call.done is None:
-        await call.ground.acts.connections.start(call.principal, connection, drain_rate=given.drain_rate)
-    one = await connections.found(call, connection)
-    return call.answer(pick(connections.shown(one), ()), tag=connections.tag_of(one))
-
-
-@lines.put(
-    "/connections/{connection}",
-    responses={
-        200: {"model": Connection, "description": "Changed"},
-        201: {"model": Connection, "description": "Made"},
-    },
-)
-async def put_connection(call: Asked, connection: str, given: Line) -> Response:
-    """Set a connection. One that is there needs its ETag as `If-Match`; a new one `If-None-Match: *`."""
-    try:
-        before = await connections.found(call, connection)
-    except NotFound:
-        if call.request.headers.get("if-none-match", "").strip() != "*":
-            raise
-        before = None
-    if before is not None:
-        call.seen(connections.tag_of(before))
-    if not connection.replace("-", "").replace("_", "").isalnum() or not connection.isascii():
-        raise missing("connection", connection)
-    said = given.model_dump(exclude_none=True, exclude_defaults=True)
-    await call.ground.acts.connections.put(call.principal, {connection: said}, where="body")
-    one = await connections.found(call, connection)
-    status = 201 if before is None else 200
-    return call.answer(pick(connections.shown(one), ()), status, tag=connections.tag_of(one))
