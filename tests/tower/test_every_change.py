@@ -72,7 +72,7 @@ DEEDS = {
     "connections.put": lambda do, by, w: do.connections.put(by, {"tms2": {"connector": "tests"}}),
     "connections.stop": lambda do, by, w: do.connections.stop(by, "erp"),
     "connections.start": lambda do, by, w: do.connections.start(by, "wms"),
-    "connections.test": lambda do, by, w: do.connections.test(by, "tms"),
+    "connections.test": lambda do, by, w: do.connections.test(by, "erp"),
     "connections.remove": lambda do, by, w: do.connections.remove(by, "tms"),
     "connections.set_secret": lambda do, by, w: do.connections.set_secret(by, "erp", "hook", "long enough"),
     "connections.drop_secret": lambda do, by, w: do.connections.drop_secret(by, "erp", "hook"),

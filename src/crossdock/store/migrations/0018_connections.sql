@@ -10,7 +10,7 @@ create table crossdock.connection_minute (
   connection text not null,
   minute     timestamptz not null,
   ended      text not null,                  -- done | refused | unreachable | unknown
-  span       smallint not null,
+  span       integer not null,
   calls      integer not null,
   primary key (tenant, connection, minute, ended, span)
 ) with (fillfactor = 80);
