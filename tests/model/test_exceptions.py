@@ -13,6 +13,7 @@ from crossdock.model.milestones import MilestoneCode, ShipmentReason
 
 ORDER = """credit_hold stock_short price_mismatch address_invalid compliance_hold order_changed_in_flight pick_short
     pick_late cut_off_missed delivery_late short_delivered invoice_hold invoice_dispute claim_deadline_near"""
+TRANSPORT = "no_carrier carrier_withdrew appointment_unconfirmed appointment_moved appointment_missed"
 INTEGRATION = """partner_down connection_missing refused_by_partner unknown_outcome unmapped_value unmatched_event quarantined
     cancel_refused undo_failed alias_conflict call_failed child_failed decision_failed redo_limit"""
 
@@ -20,7 +21,7 @@ INTEGRATION = """partner_down connection_missing refused_by_partner unknown_outc
 @pytest.mark.parametrize(
     ("of", "names"),
     [
-        ("shipment", {reason.value for reason in ShipmentReason}),
+        ("shipment", {reason.value for reason in ShipmentReason} | set(TRANSPORT.split())),
         ("order", set(ORDER.split())),
         ("integration", set(INTEGRATION.split())),
     ],

@@ -24,6 +24,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "postal_code": "60601",
         "country": "US",
     },
+    "Appointment": {
+        "number": "A-1",
+        "shipment": "S-1",
+        "kind": "pickup",
+        "state": "moved",
+        "start": "2026-03-02T14:00:00Z",
+    },
     "Booking": {"number": "B-1", "shipment": "S-1", "rate": EUR, "cut_off": "2026-03-01T16:00:00Z"},
     "Claim": {"number": "C-1", "kind": "damage", "amount": EUR, "file_until": "2026-06-01T00:00:00Z"},
     "ComplianceCheck": {"number": "K-1", "kind": "denied_party", "result": "possible_match", "party": "C1"},
@@ -137,6 +144,13 @@ def test_data_of_every_event_type_fits_its_schema(name: str, published: dict[str
     data = (
         EXAMPLES.get(model.__name__)
         or {
+            "StockAdjustment": {
+                "number": "CC-1",
+                "item": "A",
+                "kind": "count",
+                "change": {"value": "-3", "unit": "EA"},
+                "uncovered": [{"order": "SO-1", "missing": TEN}],
+            },
             "OrderNews": {"order": "SO-1", "hold": {"code": "credit"}},
             "StockNews": {"order": "SO-1", "item": "A", "missing": TEN},
             "PackedShipment": {

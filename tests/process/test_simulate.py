@@ -21,14 +21,21 @@ PACK = resources.files("crossdock.packs").joinpath("distribution")
 SCRIPTS = {
     file.name: file.read_text() for file in PACK.joinpath("tests").iterdir() if file.name.endswith(".yaml")
 }
-NAMES = ["carrier-claim", "deliver-shipment", "late-delivery", "order-to-cash", "return-to-credit"]
+NAMES = [
+    "carrier-claim",
+    "deliver-shipment",
+    "late-delivery",
+    "order-to-cash",
+    "return-to-credit",
+    "tender-shipment",
+]
 
 
 @pytest.fixture(scope="module")
 def packaged() -> tuple[dict[str, Process], Catalogue]:
     known = catalogue()
     texts = {name: PACK.joinpath(f"{name}.yaml").read_text() for name in NAMES}
-    for name in ("deliver-shipment", "order-to-cash"):
+    for name in ("tender-shipment", "deliver-shipment", "order-to-cash"):
         process, _ = check(texts[name], known)
         assert process is not None
         known = known.including(processes={name: shape_of(process, known)})

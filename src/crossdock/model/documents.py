@@ -19,7 +19,15 @@ from crossdock.model.orders import Order, OrderLine, Quote, ScheduleLine
 from crossdock.model.parties import Address, Item, Party, Stock
 from crossdock.model.purchasing import InboundShipment, PurchaseOrder, Receipt
 from crossdock.model.returns import Refund, Replacement, Return
-from crossdock.model.shipments import Booking, Leg, Package, ProofOfDelivery, Shipment, Tender
+from crossdock.model.shipments import (
+    Appointment,
+    Booking,
+    Leg,
+    Package,
+    ProofOfDelivery,
+    Shipment,
+    Tender,
+)
 from crossdock.model.trade import ComplianceCheck, CustomsFiling
 from crossdock.model.warehouse import PickTask
 
@@ -29,6 +37,7 @@ DOCUMENTS: dict[str, type[Value]] = {
     document.__name__: document
     for document in (
         Address,
+        Appointment,
         Booking,
         Claim,
         ComplianceCheck,

@@ -17,13 +17,14 @@ from crossdock.model.news import (
     PackedShipment,
     Payment,
     ShipmentUpdate,
+    StockAdjustment,
     StockNews,
 )
 from crossdock.model.orders import Order, Quote
 from crossdock.model.parties import Item, Party, Stock
 from crossdock.model.purchasing import InboundShipment, PurchaseOrder, Receipt
 from crossdock.model.returns import Refund, Replacement, Return
-from crossdock.model.shipments import Booking, Package, ProofOfDelivery, Shipment, Tender
+from crossdock.model.shipments import Appointment, Booking, Package, ProofOfDelivery, Shipment, Tender
 from crossdock.model.trade import ComplianceCheck, CustomsFiling
 from crossdock.model.warehouse import PickTask
 
@@ -49,6 +50,7 @@ _ABOUT: dict[type[Value], dict[str, str]] = {
     OrderNews: {"order": "order"},
     StockNews: {"order": "order"},
     Stock: {"item": "item"},
+    StockAdjustment: {"adjustment": "number", "item": "item"},
     PickTask: {"pick": "number", "order": "order"},
     PackedShipment: {
         "order": "order",
@@ -67,6 +69,7 @@ _ABOUT: dict[type[Value], dict[str, str]] = {
     },
     Booking: {"booking": "number", "shipment": "shipment", "order": "order", "tracking": "tracking_number"},
     Tender: {"tender": "number", "shipment": "shipment", "order": "order"},
+    Appointment: {"appointment": "number", "shipment": "shipment", "order": "order", "tender": "tender"},
     ProofOfDelivery: {"shipment": "shipment", "order": "order", "tracking": "tracking_number"},
     CustomsFiling: {
         "customs": "number",
@@ -176,6 +179,11 @@ EVENTS: dict[str, EventType] = {
         counted="What lies at a site was counted",
     ),
     **_types(
+        StockAdjustment,
+        "stock",
+        adjusted="A count, damage or loss corrected what lies at a site",
+    ),
+    **_types(
         PickTask,
         "warehouse",
         pick_created="The warehouse took the pick",
@@ -204,6 +212,18 @@ EVENTS: dict[str, EventType] = {
         accepted="The carrier took the load",
         declined="The carrier declined the load",
         expired="The carrier did not answer in time",
+        withdrawn="The load was taken back from the carrier",
+    ),
+    **_types(
+        Appointment,
+        "appointment",
+        requested="A slot at a dock was asked for",
+        confirmed="The slot is agreed",
+        moved="The slot is at another time than was agreed or asked for",
+        refused="There is no such slot",
+        missed="The truck did not come in its slot",
+        kept="The truck came",
+        cancelled="The slot is not needed any more",
     ),
     **_types(
         Booking,

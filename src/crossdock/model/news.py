@@ -44,6 +44,29 @@ class StockNews(Part):
     available: Instant | None = maybe("When there will be enough")
 
 
+class StockAdjustment(Part):
+    """What lies at a site was found to be other than the books said (X12 947, GS1 inventory adjustment).
+
+    A cycle count that finds less than is promised leaves orders without their goods: `uncovered` names them,
+    and each is told as `stock.short` besides.
+    """
+
+    number: Key | None = maybe("Number of the count or adjustment")
+    item: Key = Field(description="Item number")
+    site: Key | None = maybe("Site where it was counted")
+    location: Key | None = maybe("Bin within the site")
+    lot: Key | None = maybe("Lot or batch")
+    owner: Key | None = maybe("Party that owns it, where not the site's")
+    kind: Literal["count", "damaged", "lost", "found", "expired", "correction", "unknown"] | None = maybe(
+        "What kind of correction it is"
+    )
+    before: Quantity | None = maybe("What the books said lay there")
+    on_hand: Quantity | None = maybe("What lies there")
+    change: Quantity | None = maybe("How much more there is than the books said; negative where it is less")
+    reason: Text | None = maybe("Why, as told")
+    uncovered: tuple[StockNews, ...] = many("What was promised to orders and is not there any more")
+
+
 class PackedShipment(Part):
     """The warehouse packed a shipment of an order, perhaps a part of it (X12 945, GS1 warehousing outbound).
 

@@ -229,6 +229,7 @@ class Tender(Document):
     shipment: Key | None = maybe("Shipment that is offered")
     order: Key | None = maybe("Order, where it is only one")
     carrier: Party | None = maybe("Whom it is offered to")
+    service: Key | None = maybe("The carrier's service")
     mode: Mode | None = maybe("Mode of transport")
     rate: Money | None = maybe("Price offered, without tax")
     state: Literal["offered", "accepted", "declined", "expired", "withdrawn", "unknown"] | None = maybe(
@@ -239,3 +240,28 @@ class Tender(Document):
     reason: Text | None = maybe("Why it was declined, as told")
     pickup_from: Instant | None = maybe("Start of the pick-up window")
     pickup_until: Instant | None = maybe("End of the pick-up window")
+
+
+class Appointment(Document):
+    """A slot at a dock, for loading or unloading (X12 163, transportation appointment schedule information).
+
+    `start` and `end` are those that hold now; `start_before` and `end_before` held before it was moved.
+    """
+
+    number: Key = Field(description="Number at whoever keeps the slots")
+    shipment: Key | None = maybe("Shipment that is loaded or unloaded")
+    order: Key | None = maybe("Order, where it is only one")
+    tender: Key | None = maybe("Tender that it goes with")
+    carrier: Key | None = maybe("Who drives to it")
+    kind: Literal["pickup", "delivery", "unknown"] | None = maybe("Whether goods are loaded or unloaded")
+    state: (
+        Literal["requested", "confirmed", "moved", "refused", "missed", "kept", "cancelled", "unknown"] | None
+    ) = maybe("Where it stands")
+    start: Instant | None = maybe("From when the truck is expected")
+    end: Instant | None = maybe("Until when it is expected")
+    start_before: Instant | None = maybe("From when it was expected before it was moved")
+    end_before: Instant | None = maybe("Until when it was expected before it was moved")
+    site: Key | None = maybe("Site whose dock it is")
+    dock: Key | None = maybe("Door or ramp")
+    changed_by: Name | None = maybe("Who moved, refused or missed it: carrier, site or customer")
+    reason: Text | None = maybe("Why, as told")
