@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 from played import chain, event, order
 
@@ -89,6 +91,39 @@ async def test_a_repair_can_supply_skip_or_cancel_and_survives_that_nobody_works
             await engine.until(passed)
     told = [r for line in (await engine.run_of("SO-1")).lines for r in line.records]
     assert {"found": True} in [r.data.get("output") for r in told if r.what == "step.succeeded"]
+    assert (await engine.run_of("SO-2")).state.steps["s0"].status == "skipped"
+
+
+async def test_a_run_that_somebody_mended_meanwhile_is_left_alone_by_the_repair_of_all(engine):
+    repairs = Repairs(engine.database, engine.library)
+    at_work = asyncio.Event()
+    async with engine.working():
+        await _refused(engine, "SO-1", "SO-2")
+    held = {one.key: one for one in await engine.history.exceptions(engine.tenant)}
+
+    async def slowly(leased):
+        await at_work.wait()
+        return engine.world.do(leased)
+
+    engine.world.answers["erp.do"] = slowly
+    again = {"step": "s0", "exception": held["SO-1"].id}
+    retried = msgspec.structs.replace(event("step.retry", again), actor=Actor(id="ada"))
+    await engine.inbox.tell(engine.tenant, held["SO-1"].run, retried)
+    begun = await repairs.begin(
+        engine.tenant, Cause(step="s0"), Action(act="skip", note="not needed"), by="bob", trial=0, rate=1000
+    )
+    async with engine.working():
+
+        async def told():
+            lines = (await engine.run_of("SO-1")).lines
+            return any(r.what == "repair.refused" for line in lines for r in line.records)
+
+        await engine.until(told)
+        assert (await engine.run_of("SO-1")).state.steps["s0"].status == "running"
+        at_work.set()
+        await engine.ended("SO-1", "completed")
+        await _progress(engine, repairs, begun.id, "done", mended=2)
+    assert (await engine.run_of("SO-1")).state.steps["s0"].status == "succeeded"
     assert (await engine.run_of("SO-2")).state.steps["s0"].status == "skipped"
 
 
@@ -235,8 +270,6 @@ async def test_an_operator_without_a_name_is_not_needed_for_a_person_s_repair_to
         await _refused(engine, "SO-1")
         detail = await engine.run_of("SO-1")
         skip = event(STEP_SKIP, {"step": "s0", "note": "agreed by phone"}, id="skip")
-        import msgspec
-
         await engine.inbox.tell(
             engine.tenant,
             detail.run.id,

@@ -603,3 +603,17 @@ def test_a_reason_is_worked_out_like_a_message():
     )
     run.event("case.ended", {"n": 7})
     assert run.state.reason == "it was 7"
+
+
+@pytest.mark.parametrize("act", ["step.skip", "step.retry", "step.supply", "step.redo"])
+def test_what_answers_an_exception_does_nothing_to_the_step_after_somebody_was_quicker(act: str):
+    run = chain().repair("step.redo", "a")
+    for name in ("c", "b"):
+        run.done(f"{name}!undo")
+    run.refused("a!undo", "it is packed")
+    (held,) = run.state.exceptions
+    run.repair("step.skip", "a", note="it stays", exception=held)
+    assert run.status("a") == "running"  # the redo has begun
+    run.repair(act, "a", by="bob", note="it stays", exception=held)
+    assert (run.status("a"), run.told("call.withdrawing")) == ("running", [])
+    assert run.told("repair.refused") == [{"reason": f"exception {held} is not open any more", "by": "bob"}]

@@ -78,16 +78,16 @@ class People:
             await self._tell(case.run, EXCEPTION_CLOSE, {"exception": case.id, "note": "noted"}, case.owner)
         elif case.type == "invoice_hold" or self._never_again(case):
             self.acts[f"went on without {case.step}"] += 1
-            await self._tell(case.run, STEP_SKIP, {"step": case.step, "note": "looked at"}, case.owner)
+            await self._repair(case, STEP_SKIP, note="looked at")
         elif case.type == "undo_failed" and case.data.get("code"):  # they said no: it is left as it is
             self.acts[f"left {case.step} standing"] += 1
             self.left_standing.add((case.key, case.step))
-            await self._tell(case.run, STEP_SKIP, {"step": case.step, "note": "looked at"}, case.owner)
+            await self._repair(case, STEP_SKIP, note="looked at")
         elif case.type == "unknown_outcome" and case.step == "mark":
             await self._look_up(case)
         else:
             self.acts[f"tried again: {case.type}"] += 1
-            await self._tell(case.run, STEP_RETRY, {"step": case.step, "note": "again"}, case.owner)
+            await self._repair(case, STEP_RETRY, note="again")
 
     def _never_again(self, case: ExceptionRow) -> bool:
         """What the partner will say no to for ever: the order was cancelled there meanwhile."""
@@ -103,11 +103,10 @@ class People:
         if self.house.lines[line]:
             self.acts["found a call that was done"] += 1
             self.supplied.add(line)
-            data = {"step": case.step, "output": {"line": line}, "note": "it stands in their book"}
-            await self._tell(case.run, STEP_SUPPLY, data, case.owner)
+            await self._repair(case, STEP_SUPPLY, output={"line": line}, note="it stands in their book")
         else:
             self.acts["found a call that was not done"] += 1
-            await self._tell(case.run, STEP_RETRY, {"step": case.step, "note": "not there"}, case.owner)
+            await self._repair(case, STEP_RETRY, note="not there")
 
     async def _release(self) -> int:
         """Runs that a decision has stopped: go on without the event that did it, then cancel the run."""
@@ -125,6 +124,10 @@ class People:
                 continue
             await self._tell(row["id"], RUN_CANCEL, {"reason": "it was fed too much"}, "")
         return len(rows)
+
+    async def _repair(self, case: ExceptionRow, type_: str, **data: Any) -> None:
+        """As the desk tells a run: for as long as what the person saw holds the step."""
+        await self._tell(case.run, type_, {"step": case.step, "exception": case.id, **data}, case.owner)
 
     async def _tell(self, run: int, type_: str, data: dict[str, Any], role: str) -> None:
         actor = Actor(id=self._chance.choice(("ann", "bob", "cy")), roles=(role,) if role else ())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from crossdock.access import Principal, Resource
 from crossdock.access.resource import Value
 from crossdock.desk.ground import Asked, Ground, Run, needs, note_of
@@ -105,7 +107,7 @@ class Runs:
     ) -> Asked:
         """Try again what failed at a step, or one item of it."""
         found = await self._may_repair(by, run, step)
-        data = _at(step, item, note_of(note))
+        data = _at(found, step, item, note_of(note))
         return await self._ground.tell(
             by, found, "run.repair", STEP_RETRY, data, once=once and f"{step}/{item}/{once}"
         )
@@ -123,7 +125,7 @@ class Runs:
     ) -> Asked:
         """Give the result of a step by hand."""
         found = await self._may_repair(by, run, step, deciding=True)
-        data = {**_at(step, item, note_of(note)), "output": output}
+        data = {**_at(found, step, item, note_of(note)), "output": output}
         return await self._ground.tell(
             by, found, "run.repair", STEP_SUPPLY, data, once=once and f"{step}/{item}/{once}"
         )
@@ -133,7 +135,7 @@ class Runs:
     ) -> Asked:
         """Go on without a step."""
         found = await self._may_repair(by, run, step, deciding=True)
-        data = _at(step, item, needs(note))
+        data = _at(found, step, item, needs(note))
         return await self._ground.tell(
             by, found, "run.repair", STEP_SKIP, data, once=once and f"{step}/{item}/{once}"
         )
@@ -141,7 +143,7 @@ class Runs:
     async def redo(self, by: Principal, run: int, step: str, *, note: str = "", once: str = "") -> Asked:
         """Take a step back, and what depends on it, and do it again."""
         found = await self._may_repair(by, run, step)
-        data = _at(step, "", note_of(note))
+        data = _at(found, step, "", note_of(note))
         return await self._ground.tell(
             by, found, "run.repair", STEP_REDO, data, once=once and f"{step}/{once}"
         )
@@ -200,10 +202,33 @@ class Runs:
         return found
 
 
-def _at(step: str, item: str, note: str) -> dict[str, Any]:
+class _Open(msgspec.Struct):
+    step: str = ""
+    holds: bool = False
+
+
+class _State(msgspec.Struct):
+    """As much of a run's state as says what holds its steps."""
+
+    exceptions: dict[str, _Open] = {}
+
+
+_state = msgspec.json.Decoder(_State)
+
+
+def _at(found: Run, step: str, item: str, note: str) -> dict[str, Any]:
+    """What a repair says: with what holds the step now, so that it counts only for as long as that does."""
     data: dict[str, Any] = {"step": step}
     if item:
         data["item"] = item
+    elif found.state is not None:
+        held = [
+            id_
+            for id_, one in _state.decode(found.state).exceptions.items()
+            if one.step == step and one.holds
+        ]
+        if held:
+            data["exception"] = held[-1]
     if note:
         data["note"] = note
     return data

@@ -466,6 +466,8 @@ def _data(action: Action, step: str, exception: str) -> dict[str, Any]:
     if action.act == "move":
         return {"version": action.version, "note": action.note}
     data: dict[str, Any] = {"step": action.step or step, "note": action.note}
+    if exception:
+        data["exception"] = exception
     if action.act == "supply":
         data["output"] = action.output
     return data

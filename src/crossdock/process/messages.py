@@ -30,6 +30,7 @@ ALIAS_REFUSED = "alias.refused"  # data: {"kind", "value", "holder"}
 EXCEPTION_CLOSE = "exception.close"  # data: {"exception": id, "action": close|retry|skip|cancel, "note"}
 CLOSINGS = ("close", "retry", "skip", "cancel")  # what an exception.close may say
 # With "item", the first three are about one child of a step with `each`, which did not succeed.
+# Repairs of a step may name the `exception` that they answer: where it is closed, somebody was quicker.
 STEP_RETRY = "step.retry"  # data: {"step", "item", "note"}: try again what failed
 STEP_SUPPLY = "step.supply"  # data: {"step", "item", "output", "note"}: the result, found out by hand
 STEP_SKIP = "step.skip"  # data: {"step", "item", "note"}

@@ -186,15 +186,21 @@ def _by(turn: Turn) -> str:
 
 
 def _of_a_step(act: Callable[[Turn, str, Mapping[str, Any], str], None]) -> Callable[[Turn], None]:
-    """A repair of one step: of a live run, and of a step that it has."""
+    """A repair of one step: of a live run, of a step that it has, and of what it was meant for.
+
+    What answers an exception that has been closed meanwhile would meet the step in another state than the
+    person saw, and perhaps call off what somebody else has just set going.
+    """
 
     def handle(turn: Turn) -> None:
         data, by = _data(turn), _by(turn)
-        name = str(data.get("step", ""))
+        name, answers = str(data.get("step", "")), str(data.get("exception", ""))
         if name not in turn.state.steps:
             turn.record("repair.refused", reason=f"there is no step {name!r}", by=by)
         elif turn.state.status in ENDED_RUN:
             turn.record("repair.refused", name, reason=f"the run is {turn.state.status}", by=by)
+        elif answers and answers not in turn.state.exceptions:
+            turn.record("repair.refused", name, reason=f"exception {answers} is not open any more", by=by)
         else:
             act(turn, name, data, by)
 
