@@ -39,6 +39,20 @@ async def test_what_the_run_does_not_take_is_a_conflict(world, held):
     assert {one["where"]: one.get("mend") for one in said["problems"]}["body.stp"] == "did you mean step?"
 
 
+async def test_a_repair_that_names_what_it_answers_is_not_done_after_somebody_was_quicker(world, held):
+    (seen,) = (await world.get("/exceptions"))["items"]
+    answer = {"step": "pick", "note": "not needed", "exception": seen["id"]}
+    world.partners.refuse.clear()
+    await world.post(f"/runs/{held}/retry", {"step": "pick"})
+    await world.steps("SO-1", packed="waiting")
+    for act, more in (("skip", {}), ("redo", {}), ("retry", {}), ("supply", {"output": {}})):
+        said = (await world.ask("POST", f"/runs/{held}/{act}", json={**answer, **more}, status=409)).json
+        assert "is not open any more" in said["detail"]
+    await world.post(f"/runs/{held}/skip", {**answer, "exception": "exception_bm9uZQ"}, 409)
+    await world.post(f"/runs/{held}/skip", {**answer, "exception": "x1"}, 404)
+    await world.steps("SO-1", pick="succeeded")
+
+
 async def test_a_run_is_supplied_skipped_redone_moved_closed_and_cancelled(world, held):
     await world.post(f"/runs/{held}/supply", {"step": "pick", "output": {"pick": "P-1"}, "note": "by phone"})
     await world.steps("SO-1", packed="waiting")

@@ -107,6 +107,17 @@ async def test_a_button_pressed_twice_decides_once(held):
     assert held.partners.calls.count("wms.pick") == 2
 
 
+async def test_a_page_that_is_old_repairs_nothing_that_somebody_else_has_mended(held):
+    page = await held.get("/runs/order/SO-1/1")
+    (seen,) = set(re.findall(r'name="exception" value="([^"]+)"', page))
+    fields = {"step": "pick", "seq": seq(page), "exception": seen, "back": "/runs/order/SO-1/1"}
+    await held.post("/runs/order/SO-1/1", act="retry", **fields)
+    await held.steps("SO-1", packed="waiting")
+    told = await held.post("/runs/order/SO-1/1", act="redo", note="once more", **fields)
+    assert f"{seen} is not open any more" in told
+    assert (await held.steps("SO-1", pick="succeeded")).state.steps["pick"].redo == 0
+
+
 async def test_a_post_without_the_pages_token_is_refused(waiting):
     page = await waiting.get("/desk")
     fields = form(page, decision="approved")

@@ -103,11 +103,23 @@ class Runs:
         return await self._ground.tell(by, found, "run.cancel", RUN_CANCEL, {"reason": reason}, once=once)
 
     async def retry(
-        self, by: Principal, run: int, step: str, *, item: str = "", note: str = "", once: str = ""
+        self,
+        by: Principal,
+        run: int,
+        step: str,
+        *,
+        item: str = "",
+        note: str = "",
+        answers: str = "",
+        once: str = "",
     ) -> Asked:
-        """Try again what failed at a step, or one item of it."""
+        """Try again what failed at a step, or one item of it.
+
+        `answers`: the exception that was seen, without which nothing is done. Else it is what holds the step
+        now; so with the other repairs of a step.
+        """
         found = await self._may_repair(by, run, step)
-        data = _at(found, step, item, note_of(note))
+        data = _at(found, step, item, note_of(note), answers)
         return await self._ground.tell(
             by, found, "run.repair", STEP_RETRY, data, once=once and f"{step}/{item}/{once}"
         )
@@ -121,29 +133,40 @@ class Runs:
         *,
         item: str = "",
         note: str = "",
+        answers: str = "",
         once: str = "",
     ) -> Asked:
         """Give the result of a step by hand."""
         found = await self._may_repair(by, run, step, deciding=True)
-        data = {**_at(found, step, item, note_of(note)), "output": output}
+        data = {**_at(found, step, item, note_of(note), answers), "output": output}
         return await self._ground.tell(
             by, found, "run.repair", STEP_SUPPLY, data, once=once and f"{step}/{item}/{once}"
         )
 
     async def skip(
-        self, by: Principal, run: int, step: str, *, note: str, item: str = "", once: str = ""
+        self,
+        by: Principal,
+        run: int,
+        step: str,
+        *,
+        note: str,
+        item: str = "",
+        answers: str = "",
+        once: str = "",
     ) -> Asked:
         """Go on without a step."""
         found = await self._may_repair(by, run, step, deciding=True)
-        data = _at(found, step, item, needs(note))
+        data = _at(found, step, item, needs(note), answers)
         return await self._ground.tell(
             by, found, "run.repair", STEP_SKIP, data, once=once and f"{step}/{item}/{once}"
         )
 
-    async def redo(self, by: Principal, run: int, step: str, *, note: str = "", once: str = "") -> Asked:
+    async def redo(
+        self, by: Principal, run: int, step: str, *, note: str = "", answers: str = "", once: str = ""
+    ) -> Asked:
         """Take a step back, and what depends on it, and do it again."""
         found = await self._may_repair(by, run, step)
-        data = _at(found, step, "", note_of(note))
+        data = _at(found, step, "", note_of(note), answers)
         return await self._ground.tell(
             by, found, "run.repair", STEP_REDO, data, once=once and f"{step}/{once}"
         )
@@ -216,19 +239,16 @@ class _State(msgspec.Struct):
 _state = msgspec.json.Decoder(_State)
 
 
-def _at(found: Run, step: str, item: str, note: str) -> dict[str, Any]:
-    """What a repair says: with what holds the step now, so that it counts only for as long as that does."""
+def _at(found: Run, step: str, item: str, note: str, answers: str) -> dict[str, Any]:
+    """What a repair says: with what holds the step, so that it counts only for as long as that does."""
     data: dict[str, Any] = {"step": step}
     if item:
         data["item"] = item
-    elif found.state is not None:
-        held = [
-            id_
-            for id_, one in _state.decode(found.state).exceptions.items()
-            if one.step == step and one.holds
-        ]
-        if held:
-            data["exception"] = held[-1]
+    elif not answers and found.state is not None:
+        open_ = _state.decode(found.state).exceptions
+        answers = next((id_ for id_, one in reversed(open_.items()) if one.step == step and one.holds), "")
+    if answers:
+        data["exception"] = answers
     if note:
         data["note"] = note
     return data

@@ -12,7 +12,7 @@ from crossdock.api.acting import ASKED, Given, Outcome, outcome
 from crossdock.api.description import PREFIX
 from crossdock.api.ground import Asked, Call
 from crossdock.api.listing import Text, pick
-from crossdock.api.names import missing
+from crossdock.api.names import missing, named_text
 from crossdock.api.rest import run as one
 from crossdock.api.rest import runs
 from crossdock.api.route import router
@@ -27,6 +27,10 @@ routes = router("runs")
 Note = Annotated[str, StringConstraints(max_length=2000)]
 Step = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Item = Annotated[str, StringConstraints(max_length=500)]
+Answers = Annotated[str, StringConstraints(max_length=1000)]
+_ANSWERS = (
+    "The exception that it answers: nothing is done where that is closed by now. Else what holds the step"
+)
 
 
 class Start(Given):
@@ -42,6 +46,7 @@ class AtStep(Given):
     step: Step = Field(description="The step by name")
     item: Item = Field("", description="Of a step with many child runs: which of them")
     note: Note = Field("", description="Why: it stays with the run")
+    exception: Answers = Field("", description=_ANSWERS)
 
 
 class Supply(AtStep):
@@ -56,6 +61,7 @@ class Skip(Given):
     step: Step = Field(description="The step by name")
     item: Item = Field("", description="Of a step with many child runs: which of them")
     note: Annotated[str, StringConstraints(min_length=1, max_length=2000)] = Field(description="Why")
+    exception: Answers = Field("", description=_ANSWERS)
 
 
 class Redo(Given):
@@ -63,6 +69,7 @@ class Redo(Given):
 
     step: Step = Field(description="The step by name")
     note: Note = Field("", description="Why: it stays with the run")
+    exception: Answers = Field("", description=_ANSWERS)
 
 
 class Cancel(Given):
@@ -145,12 +152,23 @@ async def _of(call: Call, run: str) -> int:
 _CHANGES = {"x-changes": "maybe"}
 
 
+def _seen(exception: str) -> str:
+    """The exception that somebody answers, by its name here. Raises `NotFound`."""
+    return named_text("exception", exception) if exception else ""
+
+
 @routes.post("/runs/{run}/retry", responses=ASKED, openapi_extra=_CHANGES)
 async def retry_step(call: Asked, run: str, given: AtStep) -> Response:
     """Try again what failed at a step."""
     number, acts = await _of(call, run), call.ground.acts.runs
     asked = call.asked() or await acts.retry(
-        call.principal, number, given.step, item=given.item, note=given.note, once=call.once()
+        call.principal,
+        number,
+        given.step,
+        item=given.item,
+        note=given.note,
+        answers=_seen(given.exception),
+        once=call.once(),
     )
     return await outcome(call, asked)
 
@@ -166,6 +184,7 @@ async def supply_step(call: Asked, run: str, given: Supply) -> Response:
         given.output,
         item=given.item,
         note=given.note,
+        answers=_seen(given.exception),
         once=call.once(),
     )
     return await outcome(call, asked)
@@ -176,7 +195,13 @@ async def skip_step(call: Asked, run: str, given: Skip) -> Response:
     """Go on without a step."""
     number, acts = await _of(call, run), call.ground.acts.runs
     asked = call.asked() or await acts.skip(
-        call.principal, number, given.step, item=given.item, note=given.note, once=call.once()
+        call.principal,
+        number,
+        given.step,
+        item=given.item,
+        note=given.note,
+        answers=_seen(given.exception),
+        once=call.once(),
     )
     return await outcome(call, asked)
 
@@ -186,7 +211,7 @@ async def redo_step(call: Asked, run: str, given: Redo) -> Response:
     """Take a step back, and what depends on it, and do it again."""
     number, acts = await _of(call, run), call.ground.acts.runs
     asked = call.asked() or await acts.redo(
-        call.principal, number, given.step, note=given.note, once=call.once()
+        call.principal, number, given.step, note=given.note, answers=_seen(given.exception), once=call.once()
     )
     return await outcome(call, asked)
 

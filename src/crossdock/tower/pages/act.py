@@ -112,6 +112,7 @@ async def repair(ground: Ground, request: Request, person: Person, fields: dict[
     async with ground.look() as (transaction, _):
         row = await find_run(transaction, request)
     run, step, once = row["id"], fields.get("step", ""), _seq(fields, row)
+    answers = fields.get("exception", "")
     if act == "release":
         try:
             await runs.release(by, run, again=fields.get("again") == "yes")
@@ -126,10 +127,10 @@ async def repair(ground: Ground, request: Request, person: Person, fields: dict[
         except ValueError as error:
             return back(request, fields, Notice("bad", sentence(f"the result is not taken: {error}")))
     deeds: dict[str, Callable[[], Awaitable[Asked | Progress]]] = {
-        "retry": lambda: runs.retry(by, run, step, note=note, once=once),
-        "supply": lambda: runs.supply(by, run, step, output, note=note, once=once),
-        "skip": lambda: runs.skip(by, run, step, note=note, once=once),
-        "redo": lambda: runs.redo(by, run, step, note=note, once=once),
+        "retry": lambda: runs.retry(by, run, step, note=note, answers=answers, once=once),
+        "supply": lambda: runs.supply(by, run, step, output, note=note, answers=answers, once=once),
+        "skip": lambda: runs.skip(by, run, step, note=note, answers=answers, once=once),
+        "redo": lambda: runs.redo(by, run, step, note=note, answers=answers, once=once),
         "cancel": lambda: runs.cancel(by, run, reason=note, once=once),
         "move": lambda: runs.move(by, run, version=fields.get("version", ""), note=note, once=once),
     }

@@ -36,7 +36,10 @@ _call = msgspec.json.Decoder(Call)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """One step of the run as its panel shows it; `acts` are the repairs that make sense now."""
+    """One step of the run as its panel shows it; `acts` are the repairs that make sense now.
+
+    `held_by`: the exception that they answer, where one holds it.
+    """
 
     name: str
     title: str
@@ -46,6 +49,7 @@ class Detail:
     trace: Trace
     needs: tuple[str, ...]
     acts: tuple[str, ...]
+    held_by: str
     given: str
     output: str
 
@@ -130,7 +134,7 @@ async def run(ground: Ground, request: Request) -> Response:
         facts=facts.facts(document, times),
         document=facts.pretty(document) if document is not None else "",
         steps=[
-            _detail(step, state.steps[name], told.get(name, Trace()), row)
+            _detail(step, state, told.get(name, Trace()), row)
             for name, step in process.steps.items()
             if state is not None and name in state.steps
         ]
@@ -199,7 +203,9 @@ def _chosen(request: Request, state: State | None, told: Mapping[str, Trace]) ->
     return max(ended)[1] if ended else next(iter(state.steps), "")
 
 
-def _detail(step: Step, own: StepState, trace: Trace, row: Any) -> Detail:
+def _detail(step: Step, state: State, trace: Trace, row: Any) -> Detail:
+    own = state.steps[step.name]
+    holding = [id_ for id_, one in state.exceptions.items() if one.step == step.name and one.holds]
     given, output = own.input or trace.given, own.output or trace.output
     return Detail(
         name=step.name,
@@ -210,6 +216,7 @@ def _detail(step: Step, own: StepState, trace: Trace, row: Any) -> Detail:
         trace=trace,
         needs=(*step.needs, *step.needs_any),
         acts=tuple(acts(own)) if row["status"] not in ENDED_RUN and not row["error"] else (),
+        held_by=holding[-1] if holding else "",
         given=facts.pretty(given) if given is not None else "",
         output=facts.pretty(output) if output is not None else "",
     )
