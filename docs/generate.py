@@ -36,6 +36,8 @@ from crossdock.expressions.types import SCALARS
 from crossdock.installed import Installed, pack
 from crossdock.model import DOCUMENTS, EVENTS, EXCEPTIONS
 from crossdock.settings import defaults
+from crossdock.translate import SCHEMA as MAPPING
+from crossdock.translate.grammar import FORMS
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -131,6 +133,7 @@ def pages() -> dict[str, str]:
         "reference/expressions.md": expressions(),
         "reference/connector.md": connector(),
         "reference/connectors.md": connectors(),
+        "reference/mapping.md": mapping(),
         "reference/carriers.md": carriers(),
         "reference/packs.md": packs(),
         "reference/api.md": api(),
@@ -516,6 +519,7 @@ def connector() -> str:
         "feed": "A feed, besides the fields of a request",
         "event": "A rule of `events`",
     }
+    forms = "`data`, `json` and `result` may have the [forms of a mapping](mapping.md#shapes), not `lookup`."
     asked = schema["$defs"]["request"]["properties"]
     for part, title in names.items():
         given = schema["$defs"][part]
@@ -531,6 +535,7 @@ def connector() -> str:
         ## In YAML
         """,
         *parts,
+        forms,
         "## What expressions may name",
         _table(
             ("where", "names"),
@@ -581,7 +586,8 @@ def _shape_of(shape: Mapping[str, Any]) -> str:
     if "enum" in shape:
         return ", ".join(f"`{word}`" for word in shape["enum"])
     if "$ref" in shape:
-        return shape["$ref"].rpartition("/")[2].replace("_", " ")
+        named = shape["$ref"].rpartition("/")[2].replace("_", " ")
+        return "anything" if named == "shape" else named
     if "anyOf" in shape:
         return " or ".join(_shape_of(one) for one in shape["anyOf"])
     type_ = shape.get("type")
@@ -615,6 +621,78 @@ def _classes(*names: str) -> Iterator[str]:
                 rows.append((f"`{node.target.id}`", f"`{type_}`", f"`{shown}`" if shown else "", comment))
         doc = inspect.getdoc(getattr(contract, name)) or ""
         yield f"### {name}\n\n{doc}\n\n{_table(('field', 'type', 'default', ''), rows)}"
+
+
+def mapping() -> str:
+    """What a mapping says."""
+    schema = MAPPING
+    forms = {
+        "of": "One value, translated",
+        "each": "A list, item by item",
+        "if": "One or the other",
+        "all": "Everything, with some fields otherwise",
+        "reject": "It is not taken",
+    }
+    return _page(
+        "Mapping",
+        """
+        A mapping is one YAML file: a partner's words and ours. It makes events of what a partner sends, or
+        what a partner takes of our documents and calls. `crossdock schema mapping` prints its JSON Schema.
+        """,
+        _fields("The whole file", schema["properties"], schema["required"]),
+        _fields("A rule of `events`", schema["$defs"]["event"]["properties"], []),
+        _fields("A rule of `rejects`", schema["$defs"]["rejects"]["properties"], ["if", "because"]),
+        _fields("An operation", schema["$defs"]["operation"]["properties"], []),
+        """
+        ## Shapes
+
+        What something becomes is written as it shall be, with expressions in it. Where a value has to be
+        translated, a list is gone through or a choice made, a form stands in its place. A connector in YAML
+        has the same forms in `data`, `json` and `result`, but for `lookup`.
+        """,
+        *(
+            _fields(f"`{form}`: {title}", FORMS[form]["properties"], FORMS[form]["required"])
+            for form, title in forms.items()
+        ),
+        """
+        A word that is neither in the table nor in the master data, and has no `unknown`, rejects the whole:
+        what it means is never guessed. What is missing in the input rejects it as well, unless there is a
+        `default`; `default: null` leaves the field out. To send a field of a partner's that is called like
+        a form, write it in an expression: `${ {"of": document.number} }`.
+        """,
+        "## What expressions may name",
+        _table(
+            ("where", "names"),
+            [
+                (
+                    "`events`, `rejects`",
+                    "`record`, `headers`, `settings`, `tables`; below `each` also `item`",
+                ),
+                ("`records`", "`body`, `headers`, `settings`, `tables`"),
+                ("`gives`", "`document`, `tables`"),
+                ("an operation", "`input` or `output`, `settings`, `tables`"),
+                ("inside the form `each`", "those, what `as` says, and `n`, which counts from 1"),
+            ],
+        ),
+        """
+        A `record` is a payload, one of its `records`, or a row or group of rows of CSV. With `reads: event` it
+        is an event that the connector has made: `record.type`, `record.time`, `record.id`, `record.about`,
+        `record.data`. An event that no rule knows then passes as it is.
+        """,
+        "## Formats",
+        _table(
+            ("`reads`", "what comes of it"),
+            [
+                ("`json`", "The value; numbers with a fraction are texts, so that money stays exact"),
+                ("`csv`", "Rows by the names in the first line; with `group`, its first row and all `rows`"),
+                (
+                    "`xml`",
+                    "What is in the root: attributes and elements by name, several of one name a list",
+                ),
+                ("`event`", "What the connector has made of the payload"),
+            ],
+        ),
+    )
 
 
 def connectors() -> str:

@@ -3,6 +3,7 @@
 One direction, which `make test` holds:
 
     bytes arrive            gateway      verified, translated to canonical events
+    their words, ours       translate    mappings, and rules of connectors in YAML; pure
     kept                    engine       one inbox; acknowledged after the commit
     decided                 process      a pure function: state, records, commands
     leaves                  engine       the outbox: leased, in lanes, at most one try at a time
@@ -14,6 +15,7 @@ One direction, which `make test` holds:
 Who may do what, and who did it: access. Programs elsewhere speak to a server by its API: client.
 
 Layers, low to high; each imports only those before it:
-errors, model, expressions, process, store, access, engine, connect, gateway | connectors, desk, api | tower |
-client, installed, assemble, site, demo, cli. The sandbox stands apart: it imports nothing of ours.
+errors, model, expressions, process, translate, store, access, engine, connect, gateway | connectors, desk,
+api | tower | client, installed, assemble, site, demo, cli. The sandbox stands apart: it imports nothing of
+ours.
 """

@@ -9,12 +9,14 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
+from crossdock import translate
 from crossdock.connect import Registry, catalogue, from_yaml
 from crossdock.errors import Refused
 from crossdock.process import Catalogue, Process, check
 from crossdock.process.catalogue import ProcessShape
 from crossdock.process.problems import NotAProcess, Problem
 from crossdock.process.publish import name_in, named_in, reopen, shape_of
+from crossdock.translate import PartnerMapping
 
 _MOST = 1000  # readings that are kept
 K = TypeVar("K")
@@ -43,6 +45,7 @@ class Installed:
     # What was found good stays good while the processes that it names stay the same: reading takes a while.
     _good: dict[str, _Read] = field(default_factory=dict)
     _beside: dict[frozenset[str], Installed] = field(default_factory=dict)
+    _mappings: dict[str, PartnerMapping] = field(default_factory=dict)
     _opened: dict[tuple[str, frozenset[str]], Process] = field(default_factory=dict)
 
     @classmethod
@@ -118,6 +121,16 @@ class Installed:
             good = _Read(process=process, warnings=problems, named=self._named(text, process.name))
             _keep(self._good, text, good)
         return process, problems
+
+    def mapping(self, text: str, file: str = "") -> tuple[PartnerMapping | None, list[Problem]]:
+        """The mapping, if it may be published, and every problem."""
+        known = self._mappings.get(text)
+        if known is not None:
+            return known, []
+        mapping, problems = translate.check(text, self.catalogue, file=file)
+        if mapping is not None and not problems:
+            _keep(self._mappings, text, mapping)
+        return mapping, problems
 
     def load(self, text: str, file: str = "") -> Process:
         """The process, to publish it. Raises `NotAProcess`."""

@@ -52,6 +52,8 @@ LOOKS = {
     "process versions",
     "provider list",
     "limits list",
+    "map test",
+    "map try",
     "replay",
     "runs",
     "sandbox",

@@ -36,7 +36,7 @@ _COMMANDS = {
     "check": (
         "check",
         "check",
-        "Say what is wrong with processes: file, line, step and mend. Status 1 if anything is.",
+        "Say what is wrong with processes and mappings: file, line, step and mend. Status 1 if anything is.",
     ),
     "try": ("try_", "try_", "Run a process in memory: no database, no partners, no waiting."),
     "run": ("runs", "run", "Start a run of a process by hand. Refused where a run of that key is live."),
@@ -77,6 +77,7 @@ _COMMANDS = {
         "translate",
         "Print the events that a payload of a connector's system becomes, as webhooks and feeds read it.",
     ),
+    "map": ("mappings", "map_", "Mappings: a partner's words and ours. Tried, tested and published."),
     "connector": ("connector", "connector", "Make connectors to systems that none is there for."),
     "schema": (
         "schema",

@@ -1,4 +1,4 @@
-"""`crossdock check`: what is wrong with a process, before it runs."""
+"""`crossdock check`: what is wrong with a process or a mapping, before it is used."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from crossdock.cli.output import console, say_json, tell_problems, told
 from crossdock.errors import Refused
 from crossdock.installed import Installed, neighbours_in, pack, read_text
 from crossdock.process.problems import Problem
+from crossdock.translate import name_in as mapping_in
 
 
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Processes: YAML files, or folders of them")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Processes and mappings: YAML files, or folders of them")
+    ],
     json: Annotated[bool, typer.Option("--json", help="One object with all problems")] = False,
 ) -> None:
-    """Say what is wrong with processes: file, line, step and mend. Status 1 if anything is.
+    """Say what is wrong with processes and mappings: file, line, step and mend. Status 1 if anything is.
 
     Connectors are those installed, those in `connectors/` where you are, and those beside the file.
     """
@@ -30,11 +33,15 @@ def check(
         for folder in folders:
             installed.learn(neighbours_in(folder), also_wrong=True)
         found: list[Problem] = []
-        good = 0
+        good = mappings = 0
         for path in paths:
-            process, problems = installed.check(read_text(path), str(path))
+            text = read_text(path)
+            good_one, problems = (
+                installed.mapping(text, str(path)) if mapping_in(text) else installed.check(text, str(path))
+            )
             found += problems
-            good += process is not None
+            mappings += bool(mapping_in(text))
+            good += good_one is not None
     wrong = sum(problem.severity == "error" for problem in found)
     if json:
         say_json(
@@ -45,7 +52,7 @@ def check(
             }
         )
     else:
-        _print(found, len(paths), wrong)
+        _print(found, _counted(len(paths), mappings), wrong)
     if wrong:
         raise SystemExit(1)
 
@@ -61,10 +68,16 @@ def _processes(name: Path) -> list[Path]:
     return [name]
 
 
-def _print(found: list[Problem], files: int, wrong: int) -> None:
+def _print(found: list[Problem], noun: str, wrong: int) -> None:
     tell_problems(found)
-    noun = "process" if files == 1 else "processes"
     if wrong:
-        console.print(f"[bold red]{wrong} to mend[/bold red] in {files} {noun}")
+        console.print(f"[bold red]{wrong} to mend[/bold red] in {noun}")
     else:
-        console.print(f"[bold green]{files} {noun} may be published[/bold green]")
+        console.print(f"[bold green]{noun} may be published[/bold green]")
+
+
+def _counted(files: int, mappings: int) -> str:
+    processes = files - mappings
+    said = [f"{processes} process{'es' if processes != 1 else ''}"] if processes or not mappings else []
+    said += [f"{mappings} mapping{'s' if mappings != 1 else ''}"] if mappings else []
+    return " and ".join(said)

@@ -24,6 +24,7 @@ _PIPED = 200  # columns where no terminal says how many: what is piped is not br
 console = Console(width=None if sys.stdout.isatty() else _PIPED)
 errors = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPED)
 
+_NOT_A = ("NotAProcess", "NotAConnector", "NotAMapping")
 _STATUS = {
     "active": "cyan",
     "held": "yellow",
@@ -116,7 +117,7 @@ def _end(error: CrossdockError, *, json: bool) -> NoReturn:
 def problem(error: CrossdockError) -> Mapping[str, Any]:
     """An error for scripts; of a text that is no process or connector, with each of its problems."""
     told = {"error": type(error).__name__, "message": error.message, "where": error.where, "mend": error.mend}
-    if type(error).__name__ in ("NotAProcess", "NotAConnector"):  # the classes take a while to import
+    if type(error).__name__ in _NOT_A:  # the classes take a while to import
         return {**told, "problems": [asdict(one) for one in getattr(error, "problems", ())]}
     return told
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from crossdock.translate.grammar import EVENT, SHAPES, TABLES
+
 ID = "https://schemas.crossdock.dev/connector/1"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 _TEXT = {"type": "string"}
 _ANY: dict[str, Any] = {}
+_SHAPE: dict[str, Any] = {"$ref": "#/$defs/shape"}
 _NAME = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"}
 _EXPRESSION = {"type": "string", "pattern": r"^\s*\$\{[\s\S]*\}\s*$"}
 _SECONDS = {"type": ["string", "number"], "description": "`10s`, `2m`"}
@@ -43,7 +46,7 @@ _REQUEST: dict[str, Any] = {
     },
     "query": _said(_TEXTS, "Parameters; those that come to nothing are left out"),
     "headers": _said(_TEXTS, "Headers of this request"),
-    "json": _said(_ANY, "The body, as JSON"),
+    "json": _said(_SHAPE, "The body, as JSON"),
     "form": _said(_TEXTS, "The body, as a form"),
     "accept": {
         "type": "array",
@@ -83,7 +86,7 @@ SCHEMA: dict[str, Any] = {
                 "Statuses by which the system says that nothing was done; 503 unless said otherwise",
             ),
             "refused": _ref("refused"),
-            "tables": _said(_map(_map(_TEXT)), "Words here and there: `${ tables.units[input.unit] }`"),
+            "tables": TABLES,
             "health": _ref("request"),
             "operations": _map(_ref("operation")),
             "webhook": _ref("webhook"),
@@ -134,7 +137,7 @@ SCHEMA: dict[str, Any] = {
                 **_REQUEST,
                 "doc": _TEXT,
                 "system": _said(_NAME, "Where it serves several"),
-                "result": _said(_ANY, "What the operation gives, of `reply`"),
+                "result": _said(_SHAPE, "What the operation gives, of `reply`"),
                 "idempotency": {"enum": ["key", "find", "natural", "none"]},
                 "find": _ref("find"),
                 "timeout": _SECONDS,
@@ -148,7 +151,7 @@ SCHEMA: dict[str, Any] = {
             {
                 **_REQUEST,
                 "found": _said(_EXPRESSION, "Whether it is there"),
-                "result": _said(_ANY, "What the operation would have given"),
+                "result": _said(_SHAPE, "What the operation would have given"),
             },
             "found",
             "result",
@@ -196,18 +199,8 @@ SCHEMA: dict[str, Any] = {
             "records",
             "cursor",
         ),
-        "event": _object(
-            {
-                "if": _said(_EXPRESSION, "Which records it is about, by `record` and `headers`"),
-                "type": _said(_TEXT, "The event that it is"),
-                "each": _said(_EXPRESSION, "One event for each `item` of this list"),
-                "time": _said(_TEXT, "When it happened: an instant with its zone"),
-                "id": _said(_TEXT, "What tells it from all others, in webhook and feed alike"),
-                "about": _said(_TEXTS, "Business keys beyond those in the data"),
-                "data": _said(_ANY, "The event's data"),
-                "ignore": _said(_TEXT, "Of no concern to us, for this reason"),
-            }
-        ),
+        "event": EVENT,
+        **SHAPES,
     },
 }
 

@@ -8,14 +8,16 @@ from typing import Any
 from crossdock.connect.contract import OwnEvent, Poll, Webhook
 from crossdock.connect.declarative import play
 from crossdock.connect.declarative.grammar import choices_of
-from crossdock.connect.declarative.questions import ANY_LIST, REPLY, WORDS, Questions
+from crossdock.connect.declarative.questions import REPLY, Questions
 from crossdock.connect.signatures import Scheme
 from crossdock.connect.systems import data_of, type_of
 from crossdock.errors import Refused
-from crossdock.expressions import DYN, STRING, Environment, Expression, Type
+from crossdock.expressions import DYN, STRING, Environment, Type
 from crossdock.model import EVENTS
 from crossdock.process.problems import nearest
 from crossdock.process.source import Path
+from crossdock.translate import Rule
+from crossdock.translate.shapes import ANY_LIST, WORDS
 
 _TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z")
 
@@ -37,42 +39,17 @@ class Happened(Questions):
             doc=str(given.get("doc", "")),
         )
 
-    def rule(self, path: Path, value: Any) -> play.Rule:
-        """What a record means."""
-        given = self.part(path, value, "event")
+    def events(self, value: Any) -> tuple[Rule, ...]:
+        """What records mean."""
         known: dict[str, Type] = {**self.known, "record": DYN, "headers": WORDS}
-        condition = self.condition((*path, "if"), given.get("if"), Environment(known))
-        if "ignore" in given:
-            if condition is None:
-                self.problem(path, "this would ignore everything", "say `if:` what is of no concern")
-            return play.Rule(condition=condition)
-        type_ = str(given.get("type", ""))
-        if type_ not in EVENTS and type_ not in self.own:
-            self.problem(
-                (*path, "type"), f"there is no event `{type_}`", nearest(type_, {*EVENTS, *self.own})
-            )
-            return play.Rule(condition=condition)
-        each = given.get("each")
-        items: Expression | None = None
-        if each is not None:
-            items = self.expression((*path, "each"), each, Environment(known), want=ANY_LIST)
-            known = {**known, "item": DYN}
-        environment = Environment(known)
-        if "time" not in given:
-            self.problem(path, f"when did {type_} happen?", "write `time: ${ ... }`")
-        own = self.own.get(type_)
-        data = type_of(own.data, name=type_) if own else data_of(type_)
-        return play.Rule(
-            condition=condition,
-            type=type_,
-            each=items,
-            time=self.maybe((*path, "time"), given.get("time"), environment),
-            id=self.maybe((*path, "id"), given.get("id"), environment),
-            about=self.maybe((*path, "about"), given.get("about"), environment),
-            data=self.maybe((*path, "data"), given.get("data"), environment, data),
+        carried = {type_: data_of(type_) for type_ in EVENTS}
+        carried |= {type_: type_of(own.data, name=type_) for type_, own in self.own.items()}
+        return tuple(
+            self.rule(("events", n), self.part(("events", n), given, "event"), known, carried)
+            for n, given in enumerate(self.sequence(("events",), value))
         )
 
-    def webhook(self, value: Any, rules: tuple[play.Rule, ...]) -> Webhook | None:
+    def webhook(self, value: Any, rules: tuple[Rule, ...]) -> Webhook | None:
         """The webhook, or None and a problem."""
         path: Path = ("webhook",)
         given = self.part(path, value, "webhook")
@@ -106,7 +83,7 @@ class Happened(Questions):
             secret=secret,
         )
 
-    def feed(self, path: Path, name: str, value: Any, rules: tuple[play.Rule, ...]) -> Poll | None:
+    def feed(self, path: Path, name: str, value: Any, rules: tuple[Rule, ...]) -> Poll | None:
         """A feed, or None and a problem."""
         given = self.part(path, value, "feed")
         known = {**self.known, "cursor": STRING}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -26,8 +25,11 @@ from crossdock.connect.contract import (
 )
 from crossdock.errors import Refused, UnknownOutcome, Unreachable
 from crossdock.expressions import EvaluationError, Expression, Template
+from crossdock.translate import Rule
+from crossdock.translate.rules import meaning
+from crossdock.translate.shape import Shape
+from crossdock.translate.values import Values, holds, text, texts
 
-Values = Mapping[str, object]
 # Numbers with a fraction are read as text: exact, and what `money` and `decimal` take.
 _exact = msgspec.json.Decoder(float_hook=str).decode
 _PLACE = re.compile(r"\$\{([^{}]*)\}")
@@ -40,19 +42,19 @@ class Path:
     parts: tuple[str | Template, ...]
 
     @classmethod
-    def of(cls, text: str, compile_: Callable[[str], Template]) -> Path:
+    def of(cls, written: str, compile_: Callable[[str], Template]) -> Path:
         """Read a path; `compile_` makes a template of each expression."""
         parts: list[str | Template] = []
         at = 0
-        for place in _PLACE.finditer(text):
-            parts += [text[at : place.start()], compile_(place.group())]
+        for place in _PLACE.finditer(written):
+            parts += [written[at : place.start()], compile_(place.group())]
             at = place.end()
-        return cls(parts=(*parts, text[at:]))
+        return cls(parts=(*parts, written[at:]))
 
     def fill(self, values: Values) -> str:
         """The path for these values. Raises `EvaluationError` where one of them is nothing."""
         return "".join(
-            part if isinstance(part, str) else quote(_text(part.evaluate(values)), safe="")
+            part if isinstance(part, str) else quote(text(part.evaluate(values)), safe="")
             for part in self.parts
         )
 
@@ -79,7 +81,7 @@ class Ask:
     path: Path
     query: Template | None = None
     headers: Template | None = None
-    json: Template | None = None
+    json: Shape | None = None
     form: Template | None = None
     accept: tuple[int, ...] = ()
     refused: Refusal | None = None
@@ -90,10 +92,10 @@ class Ask:
         return Request(
             self.method,
             self.path.fill(values),
-            query=_texts(self.query, values),
-            headers=_texts(self.headers, values),
+            query=texts(self.query, values),
+            headers=texts(self.headers, values),
             json=None if self.json is None else self.json.evaluate(values),
-            form=None if self.form is None else _texts(self.form, values),
+            form=None if self.form is None else texts(self.form, values),
             accept=self.accept,
             changes=changes,
         )
@@ -101,10 +103,10 @@ class Ask:
     def answered(self, response: Response, values: Values) -> dict[str, object]:
         """The values with the reply among them. Raises `RefusedByPartner` and `Unreachable` as it says."""
         known = {**values, **reply_values(response)}
-        if self.busy is not None and _holds(self.busy, known):
+        if self.busy is not None and holds(self.busy, known):
             raise Unreachable("the system is busy")
         refused = self.refused
-        if refused is not None and refused.condition is not None and _holds(refused.condition, known):
+        if refused is not None and refused.condition is not None and holds(refused.condition, known):
             code, message = refused.words(response, known)
             raise RefusedByPartner(message, code=code)
         return known
@@ -119,7 +121,7 @@ def reply_values(response: Response) -> dict[str, object]:
     return {"reply": reply, "status": response.status, "headers": dict(response.headers)}
 
 
-def operation(ask: Ask, result: Template | None, tables: Values) -> Talk:
+def operation(ask: Ask, result: Shape | None, tables: Values) -> Talk:
     """The talk of an operation: one question, and what it gives."""
 
     def talk(data: Any, context: Context) -> Generator[Request, Response, Any]:
@@ -130,7 +132,7 @@ def operation(ask: Ask, result: Template | None, tables: Values) -> Talk:
     return talk
 
 
-def find(ask: Ask, found: Expression, result: Template, tables: Values) -> Talk:
+def find(ask: Ask, found: Expression, result: Shape, tables: Values) -> Talk:
     """The talk that looks for what an operation may have done."""
 
     def talk(data: Any, context: Context) -> Generator[Request, Response, Any]:
@@ -165,7 +167,7 @@ def login(
         known = ask.answered((yield ask.request(values, changes=False)), values)
         try:
             length = None if seconds is None else float(seconds.evaluate(known))
-            return Session(headers=_texts(session, known), seconds=length)
+            return Session(headers=texts(session, known), seconds=length)
         except (EvaluationError, ValueError) as error:
             raise Refused(f"the answer holds no session: {error}") from None
 
@@ -177,7 +179,7 @@ def signed_headers(headers: Template) -> Callable[[Access], Generator[Request, R
 
     def sign_in(access: Access) -> Generator[Request, Response, Session]:
         yield from ()  # asks nothing
-        return Session(headers=_texts(headers, access_values(access)))
+        return Session(headers=texts(headers, access_values(access)))
 
     return sign_in
 
@@ -190,43 +192,12 @@ def access_values(access: Access) -> dict[str, object]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What a record means, when the condition holds."""
-
-    condition: Expression | None
-    type: str = ""  # '' where it is ignored
-    each: Expression | None = None
-    time: Template | None = None
-    id: Template | None = None
-    about: Template | None = None
-    data: Template | None = None
-
-    def happenings(self, values: Values) -> Iterable[Happening]:
-        """The events of one record. Raises `Refused`."""
-        items = [None] if self.each is None else self.each.evaluate(values)
-        for item in items if self.type else ():
-            known = values if self.each is None else {**values, "item": item}
-            yield Happening(
-                type=self.type,
-                time=_instant(self.time.evaluate(known) if self.time else None),
-                data={} if self.data is None else self.data.evaluate(known),
-                about=_texts(self.about, known),
-                id="" if self.id is None else _text(self.id.evaluate(known)),
-            )
-
-
-def meaning(rules: tuple[Rule, ...], values: Values) -> list[Happening]:
+def happenings(rules: tuple[Rule, ...], values: Values) -> list[Happening]:
     """Every event that a record is. Raises `Refused` for a record that no rule knows."""
-    found: list[Happening] = []
-    known = False
-    for rule in rules:
-        if rule.condition is None or _holds(rule.condition, values):
-            known = True
-            found += rule.happenings(values)
-    if not known:
-        raise Refused("no rule of `events` knows this record", mend="add a rule, or one with `ignore`")
-    return found
+    return [
+        Happening(type=one.type, time=one.time, data=one.data, about=one.about, id=one.id)
+        for one in meaning(rules, values)
+    ]
 
 
 def webhook(
@@ -246,7 +217,7 @@ def webhook(
             "tables": tables,
         }
         for record in [body] if records is None else records.evaluate(values):
-            yield from meaning(rules, {**values, "record": record})
+            yield from happenings(rules, {**values, "record": record})
 
     return translate
 
@@ -263,7 +234,7 @@ def delivery_id(expression: Expression | None, tables: Values) -> Callable[[Noti
             "settings": notice.settings,
             "tables": tables,
         }
-        return _text(expression.evaluate(values))
+        return text(expression.evaluate(values))
 
     return name
 
@@ -278,8 +249,8 @@ def feed(
         known = ask.answered((yield ask.request(values, changes=False)), values)
         return Page(
             records=list(records.evaluate(known)),
-            cursor=_text(cursor.evaluate(known)),
-            more=more is not None and _holds(more, known),
+            cursor=text(cursor.evaluate(known)),
+            more=more is not None and holds(more, known),
         )
 
     return talk
@@ -291,12 +262,12 @@ def record_reader(
     """The translator of a feed's records."""
 
     def translate(record: Any, settings: Mapping[str, Any]) -> Iterable[Happening]:
-        return meaning(rules, {"record": record, "headers": {}, "settings": settings, "tables": tables})
+        return happenings(rules, {"record": record, "headers": {}, "settings": settings, "tables": tables})
 
     return translate
 
 
-def _result(result: Template | None, values: Values) -> Any:
+def _result(result: Shape | None, values: Values) -> Any:
     """What an operation gives. A reply that does not hold it is no refusal: nobody knows what was done."""
     try:
         return {} if result is None else result.evaluate(values)
@@ -304,43 +275,8 @@ def _result(result: Template | None, values: Values) -> Any:
         raise UnknownOutcome(f"the answer is not as expected: {error}") from None
 
 
-def _holds(condition: Expression, values: Values) -> bool:
-    try:
-        return condition.evaluate(values) is True
-    except EvaluationError:
-        return False  # what it speaks of is not there
-
-
 def _worked_out(template: Template | None, values: Values) -> str:
     try:
-        return "" if template is None else _text(template.evaluate(values))
+        return "" if template is None else text(template.evaluate(values))
     except EvaluationError:
         return ""
-
-
-def _texts(template: Template | None, values: Values) -> dict[str, str]:
-    if template is None:
-        return {}
-    return {name: _text(value) for name, value in template.evaluate(values).items() if value is not None}
-
-
-def _text(value: object) -> str:
-    if value is None:
-        raise EvaluationError(
-            "nothing stands where a text is needed", mend="give a fallback: default(..., ...)"
-        )
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise EvaluationError("a list or map cannot stand where a text is needed", mend="name one of its parts")
-
-
-def _instant(value: object) -> datetime:
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise Refused(f"{value!r} is not an instant", where="time", mend="write it with its zone") from None
-    if found.tzinfo is None:
-        raise Refused(f"{value!r} has no zone", where="time", mend="say in which zone the sender writes")
-    return found

@@ -9,24 +9,21 @@ from crossdock.connect.declarative import play
 from crossdock.connect.declarative.grammar import METHODS, fields_of
 from crossdock.connect.systems import type_of
 from crossdock.errors import Refused
-from crossdock.expressions import DYN, INT, STRING, Environment, ListOf, MapOf, Template, Type
-from crossdock.process.places import Places
-from crossdock.process.problems import nearest
+from crossdock.expressions import DYN, INT, Environment, Template, Type
 from crossdock.process.source import Path, Source
+from crossdock.translate import Shapes
+from crossdock.translate.shapes import WORDS
 
-ANY_LIST = ListOf(DYN)
-WORDS = MapOf(STRING)
 REPLY: dict[str, Type] = {"reply": DYN, "status": INT, "headers": WORDS}
 
 
-class Questions(Places):
+class Questions(Shapes):
     """Reads requests; what all expressions may name is in `known` once settings and tables are read."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self.settings: dict[str, Setting] = {}
         self.secrets: dict[str, str] = {}
-        self.tables: dict[str, dict[str, str]] = {}
         self.refused: play.Refusal | None = None
         self.headers: dict[str, Any] = {}
         self.known: dict[str, Type] = {}
@@ -34,12 +31,7 @@ class Questions(Places):
 
     def part(self, path: Path, value: Any, part: str) -> dict[str, Any]:
         """A map of the grammar's fields for `part`, with a problem for each other one."""
-        found = self.mapping(path, value, "") or {}
-        known = fields_of(part)
-        for key in found:
-            if key not in known:
-                self.problem((*path, key), f"unknown field `{key}`", nearest(key, known))
-        return found
+        return self.fields_in(path, value, fields_of(part))
 
     def fields(self, path: Path, top: dict[str, Any], name: str) -> dict[str, Any]:
         """The map that stands under `name`; an empty one where nothing does."""
@@ -87,7 +79,7 @@ class Questions(Places):
             path=asked,
             query=self.maybe((*path, "query"), value.get("query"), environment),
             headers=self.maybe((*path, "headers"), headers or None, environment),
-            json=self.maybe((*path, "json"), value.get("json"), environment),
+            json=self.maybe_shape((*path, "json"), value.get("json"), environment),
             form=self.maybe((*path, "form"), value.get("form"), environment),
             accept=tuple(value.get("accept", ())),
             refused=self.refusal((*path, "refused"), value["refused"], answered)

@@ -29,7 +29,7 @@ from crossdock.connect.contract import (
 )
 from crossdock.connect.declarative import play
 from crossdock.connect.declarative.happened import Happened
-from crossdock.connect.declarative.questions import REPLY, WORDS
+from crossdock.connect.declarative.questions import REPLY
 from crossdock.connect.registry import declared
 from crossdock.connect.sign_in import basic, client_credentials
 from crossdock.connect.systems import contracts, shape_of
@@ -45,6 +45,7 @@ from crossdock.expressions import (
 from crossdock.model import EVENTS
 from crossdock.process.problems import Problem, nearest
 from crossdock.process.source import Path, Source
+from crossdock.translate.shapes import WORDS
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _NAMED = re.compile(r"\s*\$\{\s*(settings|secrets)\.([a-z][a-z0-9_]*)\s*\}\s*\Z")
@@ -91,10 +92,7 @@ class _Reader(Happened):
         systems = tuple(map(str, serves if isinstance(serves, list) else [serves]))
         for type_, data in self.fields(("own_events",), top, "own_events").items():
             self.own_event(("own_events", type_), type_, data)
-        rules = tuple(
-            self.rule(("events", n), rule)
-            for n, rule in enumerate(self.sequence(("events",), top.get("events", [])))
-        )
+        rules = self.events(top.get("events", []))
         limits = top.get("limits") or {}
         operations = [
             self._operation(("operations", name), name, value, systems)
@@ -203,7 +201,7 @@ class _Reader(Happened):
         known = {**self.known, "input": shape.input, "key": STRING}
         asked = self.ask(path, given, known)
         answered = {**known, **REPLY}
-        result = self.maybe((*path, "result"), given.get("result"), Environment(answered), shape.output)
+        result = self.maybe_shape((*path, "result"), given.get("result"), Environment(answered), shape.output)
         if result is None and isinstance(shape.output, Record) and _needs(shape.output):
             self.problem(path, f"{shape.name} gives {shape.output}, and there is no `result`", "write it")
         do = play.operation(asked, result, self.tables) if asked else _never
@@ -215,7 +213,7 @@ class _Reader(Happened):
         asked = self.ask(path, given, known)
         environment = Environment({**known, **REPLY})
         found = self.expression((*path, "found"), given.get("found"), environment, want=BOOL)
-        result = self.template((*path, "result"), given.get("result", {}), environment, want=output)
+        result = self.shape((*path, "result"), given.get("result", {}), environment, want=output)
         if asked is None or found is None or result is None:
             return None
         return play.find(asked, found, result, self.tables)
