@@ -675,8 +675,8 @@ def mapping() -> str:
             ],
         ),
         """
-        A `record` is a payload, one of its `records`, or a row or group of rows of CSV. With `reads: event` it
-        is an event that the connector has made: `record.type`, `record.time`, `record.id`, `record.about`,
+        A `record` is a payload, one of its `records`, or a row or group of rows of CSV. With `reads: event`
+        it is an event that the connector has made: `record.type`, `record.time`, `record.id`, `record.about`,
         `record.data`. An event that no rule knows then passes as it is.
         """,
         "## Formats",
