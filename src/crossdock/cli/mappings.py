@@ -87,7 +87,7 @@ def run_examples(
         if not results:
             raise Refused(
                 "there is no example",
-                where=", ".join(map(str, files or ["mappings"])),
+                where=", ".join(map(str, files or [Path("mappings")])),
                 mend="write NAME.in.json and NAME.out.json into the folder NAME-OF-THE-MAPPING.examples",
             )
     wrong = [one for one in results if one["differences"]]
