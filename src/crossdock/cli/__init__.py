@@ -77,7 +77,7 @@ _COMMANDS = {
         "translate",
         "Print the events that a payload of a connector's system becomes, as webhooks and feeds read it.",
     ),
-    "map": ("mappings", "map_", "Mappings: a partner's words and ours. Tried, tested and published."),
+    "map": ("mappings", "map_", "Mappings: a partner's words and ours."),
     "connector": ("connector", "connector", "Make connectors to systems that none is there for."),
     "schema": (
         "schema",
