@@ -21,7 +21,7 @@ from typing import Any
 
 import asyncpg
 
-from crossdock.engine import Arrival, Connections, Inbox, LeasedCall, Library, Pace, Worker
+from crossdock.engine import Arrival, Caller, Connections, Inbox, LeasedCall, Library, Pace, Worker
 from crossdock.process import Process, canonical, load
 from crossdock.process.catalogue import OperationShape
 from crossdock.process.messages import CallEnded
@@ -141,6 +141,7 @@ class Station:
     inbox: Inbox
     partner: Partner
     tenants: list[Tenant] = field(default_factory=list)
+    calls: Caller | None = None  # what stands before the partner
     _open: dict[tuple[int, int], asyncio.Future[None]] = field(default_factory=dict)
 
     @property
@@ -160,7 +161,7 @@ class Station:
     @contextlib.asynccontextmanager
     async def working(self, pace: Pace | None = None) -> AsyncIterator[Worker]:
         """A worker is at work meanwhile; faults of ours are raised at its end."""
-        worker = Worker(self.database, self.library, self.partner, pace)
+        worker = Worker(self.database, self.library, self.calls or self.partner, pace)
         self.inbox.hear = worker.hear
         tasks = [asyncio.create_task(worker.run()), asyncio.create_task(self._ask_for_ends())]
         try:
@@ -195,10 +196,10 @@ class Station:
                 self.partner.last.discard(name)
                 self._open.pop(name).set_result(None)
 
-    async def deliver(self, number: str, tenant: Tenant | None = None) -> None:
+    async def deliver(self, number: str, tenant: Tenant | None = None, **more: Any) -> None:
         """Carry one order from its release to its end; its delivery comes as soon as it is released."""
         tenant = tenant or self.tenant
-        (receipt,) = await self.inbox.put(tenant, [released(number)])
+        (receipt,) = await self.inbox.put(tenant, [released(number, **more)])
         await self.inbox.put(tenant, [delivered(number)])
         await self.end_of(receipt.runs[0], tenant)
 

@@ -17,6 +17,7 @@ FIRST_FIGURES = {
     "growth": "orders_per_s_0",
     "idle": "p50_ms",
     "ingest": "acknowledged_per_s",
+    "personal": "orders_per_s",
     "timers": "lag_p50_ms",
     "waiting": "orders_per_s",
     "workers": "orders_per_s",

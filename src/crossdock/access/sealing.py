@@ -116,10 +116,18 @@ class Sealing:
 
     async def seal(self, tenant: int, bound: Sequence[str], data: bytes) -> bytes:
         """Seal a value. Raises as `begin` does."""
+        return (await self.seal_all(tenant, [(bound, data)]))[0]
+
+    async def seal_all(self, tenant: int, values: Sequence[tuple[Sequence[str], bytes]]) -> list[bytes]:
+        """Seal values, each with what it is bound to, at the cost of one. Raises as `begin` does."""
         number = await self._newest(tenant)
-        nonce = secrets.token_bytes(_NONCE)
         cipher = await self._key(tenant, number)
-        return _HEAD.pack(_FORM, number) + nonce + cipher.encrypt(nonce, data, _bound(tenant, bound))
+        sealed = []
+        for bound, data in values:
+            nonce = secrets.token_bytes(_NONCE)
+            text = cipher.encrypt(nonce, data, _bound(tenant, bound))
+            sealed.append(_HEAD.pack(_FORM, number) + nonce + text)
+        return sealed
 
     async def open(self, tenant: int, bound: Sequence[str], sealed: bytes) -> bytes:
         """Open a value. Raises `Broken` where it was changed or stood elsewhere, and as `begin` does."""

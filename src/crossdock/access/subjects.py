@@ -14,17 +14,22 @@ have an edge open what is another subject's.
 The handle is a keyed hash of the subject's name; who holds a token alone does not learn whose it is. A
 subject that was erased, and comes again with something new, has another handle and another key. Keys of
 subjects are sealed by `Sealing`.
+
+A process opens with a key for `fresh` seconds after it asked for it, and keys are asked for many at once.
+Erasing answers that long after the key is gone: whoever reads after the answer finds it in no process.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import re
 import secrets
 import time
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
@@ -39,35 +44,49 @@ from crossdock.access.sealing import Sealing, number_of
 from crossdock.access.who import Principal
 from crossdock.errors import NotFound, Refused
 from crossdock.model.personal import transformed
-from crossdock.store import Database, Tenant
+from crossdock.store import Database, Tenant, Together
 
 ERASED = "[erased]"
 HIDDEN = "[hidden]"  # from whoever may not read it
 CUT = "[…]"  # a token that somebody has shortened
-FRESH = 2.0  # seconds that another process may still open what was erased
+FRESH = 1.0  # seconds that a process opens with a key without asking for it again
 RAW = "raw/"  # subjects of bodies as they came, one a day
 RAW_DAYS = 30  # after which what came raw opens no more
 
 TOKEN = re.compile(r"⟦p:([\w-]{16}):([\w-]+)⟧")
+_MARK = "⟦p:".encode()
 _BROKEN = re.compile(r"⟦p:[\w:-]*⟧?")
 _KEY = 64  # bytes: AES-256-SIV
 _WORD = re.compile(r"[^\W_]{2,}")
 _MOST_WORDS = 32  # of one value
 _MOST_KEPT = 20_000  # keys in memory
+_MOST_INDEXED = 5_000  # subjects whose words are known
 _MOST_LIVES = 1000  # of one subject: each time that it was erased, it begins another
 _GONE = b""
 _NUMBER = b"\0"  # before what is no text, as JSON has it
 
-_GET: LiteralString = "select sealed from crossdock.subject where tenant = $1 and handle = $2"
+_GET: LiteralString = """
+select s.tenant, s.handle, s.sealed from unnest($1::int[], $2::text[]) as k(tenant, handle)
+join crossdock.subject s on s.tenant = any(array[k.tenant]) and s.handle = any(array[k.handle])
+"""
 _MAKE: LiteralString = """
-insert into crossdock.subject (tenant, handle, subject, key, sealed) values ($1, $2, $3, $4, $5)
-on conflict do nothing
+insert into crossdock.subject (tenant, handle, subject, key, sealed)
+select $1::int, k.* from unnest($2::text[], $3::text[], $4::int[], $5::bytea[])
+  as k(handle, subject, key, sealed)
+order by k.handle
+on conflict do nothing returning handle
 """
 _INDEX: LiteralString = """
-insert into crossdock.subject_word (tenant, word, handle)
-select distinct $1::int, k.word, k.handle from unnest($2::bytea[], $3::text[]) as k(word, handle)
-order by 2, 3
-on conflict do nothing
+with w as (
+  insert into crossdock.subject_word (tenant, word, handle)
+  select $1::int, k.word, k.handle from unnest($2::bytea[], $3::text[]) as k(word, handle)
+  order by 2, 3
+  on conflict do nothing
+)
+insert into crossdock.subject_key (tenant, kind, value, handle)
+select distinct on (k.kind, k.value) $1::int, k.* from unnest($4::text[], $5::text[], $6::text[])
+  as k(kind, value, handle) order by k.kind, k.value
+on conflict do nothing returning kind, value, handle
 """
 _FIND: LiteralString = """
 select s.handle, s.subject, s.made from crossdock.subject_word w
@@ -89,9 +108,15 @@ _ERASE: LiteralString = """
 update crossdock.subject set sealed = null, subject = '', erased = statement_timestamp()
 where tenant = $1 and handle = $2 and erased is null returning erased
 """
+_FORGET: LiteralString = "delete from crossdock.subject_word where tenant = $1 and handle = $2"
 _SHRED: LiteralString = """
 update crossdock.subject set sealed = null, erased = statement_timestamp()
 where subject like 'raw/%' and erased is null and made < statement_timestamp() - $1::interval
+"""
+# What a process sealed while the key went, it may have indexed after that.
+_FORGET_LATE: LiteralString = """
+delete from crossdock.subject_word w using crossdock.subject s
+where s.erased > statement_timestamp() - interval '1 day' and w.tenant = s.tenant and w.handle = s.handle
 """
 
 
@@ -111,6 +136,17 @@ class Erased:
     handle: str
     at: datetime
     words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A value without tokens. `said`: what those said that it had, None where it had none; `gone`: whether
+    one opened no more.
+    """
+
+    data: Any
+    said: set[str] | None
+    gone: bool
 
 
 @dataclass(slots=True)
@@ -156,48 +192,90 @@ class Seal:
 class Subjects:
     """The subjects of all tenants."""
 
-    def __init__(self, database: Database, sealing: Sealing, audit: Audit) -> None:
-        """In that database."""
+    def __init__(self, database: Database, sealing: Sealing, audit: Audit, *, fresh: float = FRESH) -> None:
+        """In that database; all processes of an installation have the same `fresh`, in seconds."""
         self._database = database
         self._sealing = sealing
         self._audit = audit
+        self._fresh = fresh
         self._keys: dict[tuple[int, str], tuple[float, bytes]] = {}
+        self._indexed: dict[tuple[int, str], set[bytes]] = {}  # words by which subjects are found already
+        self._asking: Together[set[tuple[int, str]], dict[tuple[int, str], bytes]] = Together(
+            self._ask, weigh=len
+        )
 
     async def named(self, tenant: int, subject: str) -> Seal:
         """The seal of a subject, made where it is new; one that was erased begins again, as another."""
-        index = await self._index_key(tenant)
-        for life in range(_MOST_LIVES):
-            handle = _handle(index, subject, life)
-            key = await self._made(tenant, handle, subject)
-            if key != _GONE:
-                return self._seal(tenant, handle, index, key)
-        raise Refused("this subject was erased too often", where=subject, mend="name another subject")
+        return (await self.all_named(tenant, [subject]))[subject]
 
-    async def held(self, tenant: int, handle: str) -> Seal:
-        """The seal with that handle; where it was erased, or is not there, one that keeps nothing."""
-        key = await self._key(tenant, handle)
-        return self._seal(tenant, handle, await self._index_key(tenant), key or _GONE)
+    async def all_named(self, tenant: int, subjects: Iterable[str]) -> dict[str, Seal]:
+        """The seals of subjects, as `named` gives one."""
+        index = await self._index_key(tenant)
+        left, found = set(subjects), dict[str, Seal]()
+        for life in range(_MOST_LIVES):
+            handles = {subject: _handle(index, subject, life) for subject in left}
+            keys = await self._made(tenant, {handle: subject for subject, handle in handles.items()})
+            for subject, handle in handles.items():
+                if keys[handle] != _GONE:
+                    found[subject] = self._seal(tenant, handle, index, keys[handle])
+            left -= found.keys()
+            if not left:
+                return found
+        raise Refused("this subject was erased too often", where=min(left), mend="name another subject")
+
+    async def held(self, tenant: int, handles: Collection[str]) -> dict[str, Seal]:
+        """The seals with those handles; where one was erased, or is not there, one that keeps nothing."""
+        keys = await self._read(tenant, handles)
+        index = await self._index_key(tenant)
+        return {handle: self._seal(tenant, handle, index, keys.get(handle, _GONE)) for handle in handles}
 
     def _seal(self, tenant: int, handle: str, index: bytes, key: bytes) -> Seal:
         cipher = AESSIV(key) if key else None
         return Seal(handle, index, cipher, _about(tenant, handle))
 
-    async def keep(self, tenant: int, seals: Iterable[Seal]) -> None:
-        """Let their subjects be found by what they have sealed."""
-        rows = {(word, seal.handle) for seal in seals for word in seal.words}
-        if rows:
-            words, handles = zip(*sorted(rows), strict=True)
-            await self._database.at_once(_INDEX, tenant, words, handles)
+    async def keep(
+        self, tenant: int, seals: Iterable[Seal], named: Iterable[tuple[str, str, str]] = ()
+    ) -> list[tuple[str, str, str]]:
+        """Let subjects be found by what their seals have sealed, and by business keys: (kind, value, handle).
+
+        A key that has a subject already keeps that one. Gives those that had none.
+        """
+        words_of: defaultdict[str, set[bytes]] = defaultdict(set)
+        for seal in seals:
+            words_of[seal.handle] |= seal.words
+        rows = sorted(
+            (word, handle)
+            for handle, words in words_of.items()
+            for word in words - self._indexed.get((tenant, handle), set())
+        )
+        keys = sorted(set(named))
+        if not rows and not keys:
+            return []
+        index = list(zip(*rows, strict=True)) if rows else [(), ()]
+        columns = list(zip(*keys, strict=True)) if keys else [(), (), ()]
+        added = await self._database.at_once(_INDEX, tenant, *index, *columns)
+        if len(self._indexed) > _MOST_INDEXED:
+            self._indexed.clear()
+        for handle, found in words_of.items():
+            self._indexed.setdefault((tenant, handle), set()).update(found)
+        return [(row["kind"], row["value"], row["handle"]) for row in added]
 
     async def reveal(self, tenant: int, data: Any) -> Any:
         """A value with all its tokens opened; `[erased]` for those whose key is gone or that are none."""
-        handles: set[str] = set()
-        _handles(data, handles)
-        return _opened(data, await self._ciphers(tenant, handles))
+        return (await self.opened(tenant, data)).data
+
+    async def opened(self, tenant: int, data: Any) -> Opened:
+        """A value with all its tokens opened, and what they said."""
+        encoded = msgspec.json.encode(data)
+        if _MARK not in encoded:
+            return Opened(data, None, gone=False)
+        handles = {match.group(1) for match in TOKEN.finditer(encoded.decode())}
+        opening = _Opening(await self._ciphers(tenant, handles))
+        return Opened(opening.value(data), opening.said, gone=opening.gone)
 
     async def reveal_bytes(self, tenant: int, data: bytes) -> bytes:
         """Bytes that were sealed as a whole, as they came; others as they are."""
-        match = TOKEN.fullmatch(data.decode()) if data.startswith("⟦p:".encode()) else None
+        match = TOKEN.fullmatch(data.decode()) if data.startswith(_MARK) else None
         if match is None:
             return data
         found = _open(match, await self._ciphers(tenant, {match.group(1)}))
@@ -216,12 +294,8 @@ class Subjects:
         return found.sub(one, text)
 
     async def _ciphers(self, tenant: int, handles: Collection[str]) -> _Ciphers:
-        ciphers = {}
-        for handle in handles:
-            key = await self._key(tenant, handle)
-            if key:
-                ciphers[handle] = (AESSIV(key), _about(tenant, handle))
-        return ciphers
+        keys = await self._read(tenant, handles)
+        return {handle: (AESSIV(key), _about(tenant, handle)) for handle, key in keys.items() if key}
 
     async def find(self, tenant: int, text: str, *, most: int = 100) -> list[Subject]:
         """Subjects that have all words of the text in names, e-mail or telephone numbers."""
@@ -238,12 +312,15 @@ class Subjects:
             (row,) = await self._database.at_once(_ONE, tenant, handle) or (None,)
             if row is not None:
                 return Subject(handle=row["handle"], subject=row["subject"], made=row["made"])
-            if handle != subject and await self._key(tenant, handle) is None:
+            if handle != subject and not await self._read(tenant, [handle]):
                 break
         raise NotFound(f"nothing is held of {subject}", mend="find whose data it is by a name")
 
     async def erase(self, tenant: int, subject: str, *, by: Principal, why: str) -> Erased:
-        """Destroy the key: nothing of it opens again. Raises `NotFound`, and `Refused` where no why is."""
+        """Destroy the key: when this has answered, nothing of it opens again, in any process.
+
+        Raises `NotFound`, and `Refused` where no why is.
+        """
         if not why.strip():
             raise Refused("erasing needs a reason", mend="say who asked for it, and when")
         handle = (await self.known(tenant, subject)).handle
@@ -251,14 +328,15 @@ class Subjects:
             at: datetime | None = await transaction.value(_ERASE, tenant, handle)
             if at is None:
                 raise NotFound(f"nothing is held of {subject}", mend="somebody was quicker")
-            words = await transaction.execute(
-                "delete from crossdock.subject_word where tenant = $1 and handle = $2", tenant, handle
-            )
+            words = await transaction.execute(_FORGET, tenant, handle)
             resource = Resource(kind="subject", id=handle)
             await self._audit.record(
                 transaction, by, "personal.erase", resource, why=why, after={"words": words}, tenant=tenant
             )
         self._keys[tenant, handle] = (time.monotonic(), _GONE)
+        self._indexed.pop((tenant, handle), None)
+        await asyncio.sleep(self._fresh)
+        await self._database.at_once(_FORGET, tenant, handle)  # what others have sealed until now
         return Erased(handle=handle, at=at, words=words)
 
     async def erased(self, tenant: Tenant, *, most: int = 1000) -> list[tuple[str, datetime, datetime]]:
@@ -268,35 +346,71 @@ class Subjects:
         return [(row["handle"], row["made"], row["erased"]) for row in rows]
 
     async def shred(self) -> None:
-        """Destroy the keys of what came raw, and is older than it may be."""
+        """Destroy the keys of what came raw, and is older than it may be; and what is left of an index."""
         await self._database.at_once(_SHRED, timedelta(days=RAW_DAYS))
+        await self._database.at_once(_FORGET_LATE)
 
-    async def _made(self, tenant: int, handle: str, subject: str) -> bytes:
-        key = await self._key(tenant, handle)
-        if key is None:
-            sealed = await self._sealing.seal(tenant, ("subject", handle), secrets.token_bytes(_KEY))
-            await self._database.at_once(_MAKE, tenant, handle, subject, number_of(sealed), sealed)
-            key = await self._key(tenant, handle)  # of whoever was first
-        return key or _GONE
+    async def _made(self, tenant: int, subjects: Mapping[str, str]) -> dict[str, bytes]:
+        """The keys of subjects by their handles, made where there never was one; empty where destroyed."""
+        keys = await self._read(tenant, subjects)
+        new = [handle for handle in subjects if handle not in keys]
+        if not new:
+            return keys
+        made = {handle: secrets.token_bytes(_KEY) for handle in new}
+        sealed = await self._sealing.seal_all(
+            tenant, [(("subject", handle), key) for handle, key in made.items()]
+        )
+        began = time.monotonic()
+        rows = await self._database.at_once(
+            _MAKE, tenant, new, [subjects[handle] for handle in new], list(map(number_of, sealed)), sealed
+        )
+        for row in rows:
+            keys[row["handle"]] = made[row["handle"]]
+            self._remember((tenant, row["handle"]), began, made[row["handle"]])
+        others = [handle for handle in new if handle not in keys]  # somebody else was first
+        return keys | (await self._read(tenant, others) if others else {})
 
-    async def _key(self, tenant: int, handle: str) -> bytes | None:
-        """The key; empty where it is destroyed, None where there never was one."""
+    async def _read(self, tenant: int, handles: Collection[str]) -> dict[str, bytes]:
+        """The keys; empty for one that is destroyed, none for one that never was."""
         now = time.monotonic()
-        kept = self._keys.get((tenant, handle))
-        if kept is not None and (now - kept[0] < FRESH or (handle == "" and kept[1])):
-            return kept[1]
-        rows = await self._database.at_once(_GET, tenant, handle)
-        if not rows:
-            return None
-        sealed: bytes | None = rows[0]["sealed"]
-        key = _GONE if sealed is None else await self._sealing.open(tenant, ("subject", handle), sealed)
+        found: dict[str, bytes] = {}
+        stale: set[tuple[int, str]] = set()
+        for handle in handles:
+            kept = self._keys.get((tenant, handle))
+            if kept is not None and self._is_fresh(handle, kept[0], now):
+                found[handle] = kept[1]
+            else:
+                stale.add((tenant, handle))
+        if stale:
+            asked = await self._asking.put(tenant, stale)
+            found.update((name[1], asked[name]) for name in stale if name in asked)
+        return found
+
+    def _is_fresh(self, handle: str, asked: float, now: float) -> bool:
+        return now - asked < self._fresh or handle == ""
+
+    async def _ask(self, batch: Sequence[set[tuple[int, str]]]) -> list[dict[tuple[int, str], bytes]]:
+        names = sorted(set[tuple[int, str]]().union(*batch))
+        now = time.monotonic()  # what is found is at least as new as this
+        rows = await self._database.at_once(_GET, *zip(*names, strict=True))
+        found: dict[tuple[int, str], bytes] = {}
+        for row in rows:
+            name, sealed = (row["tenant"], row["handle"]), row["sealed"]
+            key = _GONE if sealed is None else await self._sealing.open(name[0], ("subject", name[1]), sealed)
+            found[name] = key
+            self._remember(name, now, key)
+        return [found] * len(batch)
+
+    def _remember(self, name: tuple[int, str], asked: float, key: bytes) -> None:
         if len(self._keys) > _MOST_KEPT:
-            self._keys = {name: one for name, one in self._keys.items() if now - one[0] < FRESH}
-        self._keys[tenant, handle] = (now, key)
-        return key
+            now = time.monotonic()
+            self._keys = {
+                one: kept for one, kept in self._keys.items() if self._is_fresh(one[1], kept[0], now)
+            }
+        self._keys[name] = (asked, key)
 
     async def _index_key(self, tenant: int) -> bytes:
-        return await self._made(tenant, "", "")
+        return (await self._made(tenant, {"": ""}))[""]
 
 
 _Ciphers = Mapping[str, tuple[AESSIV, list[bytes]]]
@@ -314,13 +428,6 @@ def masked(data: Any) -> Any:
     if isinstance(data, Mapping):
         return {masked(name): masked(value) for name, value in data.items()}
     return [masked(value) for value in data] if isinstance(data, list | tuple) else data
-
-
-def has_tokens(data: Any) -> bool:
-    """Whether tokens stand in a value."""
-    found: set[str] = set()
-    _handles(data, found)
-    return bool(found)
 
 
 def shortened(text: str, most: int, end: str = "…") -> str:
@@ -351,6 +458,8 @@ def _about(tenant: int, handle: str) -> list[bytes]:
 
 def _plain(text: str) -> str:
     """As it is compared: without accents, in lower case."""
+    if text.isascii():
+        return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(one for one in apart if not unicodedata.combining(one))
 
@@ -374,19 +483,6 @@ def _words(index: bytes, text: str) -> set[bytes]:
     return {_blind(index, term) for term in _terms(text)}
 
 
-def _handles(data: Any, found: set[str]) -> None:
-    if isinstance(data, str):
-        if "⟦" in data:
-            found.update(match.group(1) for match in TOKEN.finditer(data))
-    elif isinstance(data, Mapping):
-        for name, value in data.items():
-            _handles(name, found)
-            _handles(value, found)
-    elif isinstance(data, list | tuple):
-        for value in data:
-            _handles(value, found)
-
-
 def _open(match: re.Match[str], ciphers: _Ciphers) -> bytes | None:
     handle, text = match.groups()
     try:
@@ -402,22 +498,33 @@ def _plain_value(data: bytes) -> Any:
     return data.decode(errors="replace")
 
 
-def _opened(data: Any, ciphers: _Ciphers) -> Any:
-    if isinstance(data, str):
-        if "⟦" not in data:
-            return data
-        whole = TOKEN.fullmatch(data)
-        if whole is not None:
-            found = _open(whole, ciphers)
-            return ERASED if found is None else _plain_value(found)
+@dataclass(slots=True)
+class _Opening:
+    """Opens the tokens in a value, and gathers what they say."""
 
-        def one(match: re.Match[str]) -> str:
-            found = _open(match, ciphers)
-            return ERASED if found is None else str(_plain_value(found))
+    ciphers: _Ciphers
+    said: set[str] = field(default_factory=set)
+    gone: bool = False
 
-        return _BROKEN.sub(CUT, TOKEN.sub(one, data))
-    if isinstance(data, Mapping):
-        return {_opened(name, ciphers): _opened(value, ciphers) for name, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_opened(value, ciphers) for value in data]
-    return data
+    def value(self, data: Any) -> Any:
+        if isinstance(data, str):
+            if "⟦" not in data:
+                return data
+            whole = TOKEN.fullmatch(data)
+            if whole is not None:
+                return self._one(whole)
+            return _BROKEN.sub(CUT, TOKEN.sub(lambda match: str(self._one(match)), data))
+        if isinstance(data, list | tuple):
+            return [self.value(value) for value in data]
+        if isinstance(data, dict | Mapping):  # to ask for the class itself is the faster
+            return {self.value(name): self.value(value) for name, value in data.items()}
+        return data
+
+    def _one(self, match: re.Match[str]) -> Any:
+        found = _open(match, self.ciphers)
+        if found is None:
+            self.gone = True
+            return ERASED
+        plain = _plain_value(found)
+        self.said.add(str(plain))
+        return plain

@@ -18,26 +18,28 @@ What a call answers, and what people say to a run, is the run's.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, LiteralString
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 import msgspec
 
-from crossdock.access.subjects import ERASED, RAW, TOKEN, Seal, Subjects, has_tokens, safe
+from crossdock.access.subjects import RAW, TOKEN, Seal, Subjects, safe
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Caller, LeasedCall
 from crossdock.errors import CrossdockError, Unreachable
 from crossdock.model.personal import transformed
 from crossdock.process.messages import RUN_START, CallEnded
-from crossdock.store import Database
+from crossdock.store import Database, Together
 
 if TYPE_CHECKING:
     from crossdock.engine.inbox import Arrival
 
 _LEAST_ECHO = 3  # letters of a value that is looked for in what a partner says; less would hide words
-_MOST_RUNS = 50_000  # whose subject is kept in memory
+_MOST_KEPT = 50_000  # runs, and keys, whose subject is kept in memory
 
 # `up`: the runs that keys find, and their parents. The subjects, nearest first; then the runs that have none.
 _BY_KEYS: LiteralString = """
@@ -45,45 +47,52 @@ with recursive k as (
   select * from unnest($2::int[], $3::text[], $4::text[]) as k(n, kind, value)
 ), up(n, id, parent, far) as (
   select k.n, r.id, r.parent, 1 from k
-  join crossdock.alias a on a.tenant = $1 and a.kind = k.kind and a.value = k.value
-  join crossdock.run r on r.tenant = $1 and r.id = a.run
+  join crossdock.alias a on a.tenant = $1 and a.kind = any(array[k.kind]) and a.value = any(array[k.value])
+  join crossdock.run r on r.tenant = $1 and r.id = any(array[a.run])
   union all
   select up.n, r.id, r.parent, up.far + 1 from up
-  join crossdock.run r on r.tenant = $1 and r.id = up.parent where up.far < 10
+  join crossdock.run r on r.tenant = $1 and r.id = any(array[up.parent]) where up.far < 10
 )
-select k.n, s.handle, 0 as far, null::bigint as run from k
-join crossdock.subject_key s on s.tenant = $1 and s.kind = k.kind and s.value = k.value
+select k.n, s.handle, 0 as far, null::bigint as run, k.kind, k.value from k
+join crossdock.subject_key s
+  on s.tenant = $1 and s.kind = any(array[k.kind]) and s.value = any(array[k.value])
 union all
-select up.n, s.handle, up.far, null from up
-join crossdock.alias a on a.tenant = $1 and a.run = up.id
-join crossdock.subject_key s on s.tenant = $1 and s.kind = a.kind and s.value = a.value
+select up.n, s.handle, up.far, null, null, null from up
+join crossdock.alias a on a.tenant = $1 and a.run = any(array[up.id])
+join crossdock.subject_key s
+  on s.tenant = $1 and s.kind = any(array[a.kind]) and s.value = any(array[a.value])
 union all
-select up.n, null, 100, up.id from up where up.far = 1
+select up.n, null, 100, up.id, null, null from up where up.far = 1
 order by 1, 3, 2, 4
 """
 _BY_RUN: LiteralString = """
-with recursive up(id, parent, far) as (
-  select r.id, r.parent, 0 from crossdock.run r where r.tenant = $1 and r.id = $2
+with recursive up(run, id, parent, far) as (
+  select r.id, r.id, r.parent, 0 from crossdock.run r where r.tenant = $1 and r.id = any($2::bigint[])
   union all
-  select r.id, r.parent, up.far + 1 from up
-  join crossdock.run r on r.tenant = $1 and r.id = up.parent where up.far < 10
+  select up.run, r.id, r.parent, up.far + 1 from up
+  join crossdock.run r on r.tenant = $1 and r.id = any(array[up.parent]) where up.far < 10
 )
-select s.handle from up
-join crossdock.alias a on a.tenant = $1 and a.run = up.id
-join crossdock.subject_key s on s.tenant = $1 and s.kind = a.kind and s.value = a.value
-order by up.far, s.handle limit 1
+select distinct on (up.run) up.run, s.handle from up
+join crossdock.alias a on a.tenant = $1 and a.run = any(array[up.id])
+join crossdock.subject_key s
+  on s.tenant = $1 and s.kind = any(array[a.kind]) and s.value = any(array[a.value])
+order by up.run, up.far, s.handle
 """
 _OWN: LiteralString = """
 select a.kind, a.value, r.state from crossdock.run r
 left join crossdock.alias a on a.tenant = r.tenant and a.run = r.id
 where r.tenant = $1 and r.id = $2 order by a.value <> r.key, a.kind limit 1
 """
-_KEEP: LiteralString = """
-insert into crossdock.subject_key (tenant, kind, value, handle)
-select distinct on (k.kind, k.value) $1::int, k.* from unnest($2::text[], $3::text[], $4::text[])
-  as k(kind, value, handle) order by k.kind, k.value
-on conflict do nothing
-"""
+
+
+@dataclass(slots=True, eq=False)
+class _Sealing:
+    """What is to be sealed: events, each for whose it is, or what belongs to one run."""
+
+    put: Callable[[Sequence[Seal]], Any]  # given the seal of each, or that of the run
+    arrivals: Sequence[Arrival] = ()
+    run: int | None = None
+    keys: Sequence[Sequence[tuple[str, str]]] = ()  # of each arrival
 
 
 class Personal:
@@ -95,6 +104,8 @@ class Personal:
         self._database = database
         self._library = library
         self._runs: dict[tuple[int, int], str] = {}
+        self._first: dict[tuple[int, str, str], str] = {}  # the subjects of business keys
+        self._together: dict[int, Together[_Sealing, Any]] = {}
 
     async def seals(self, tenant: int) -> bool | None:
         """Whether what comes in is sealed now; None where it never was, so that nothing is to be opened."""
@@ -118,25 +129,31 @@ class Personal:
                 else msgspec.structs.replace(one, data=transformed(one.data, _as_it_is, safe), sealed=True)
                 for one in arrivals
             ]
-        try:
-            if run is not None:
-                found = [await self.of_run(tenant, run)] * len(arrivals)
-            else:
-                found = await self._of_keys(tenant, arrivals)
-            hidden = [
+
+        def put(seals: Sequence[Seal]) -> Sequence[Arrival]:
+            of = seals if run is None else [*seals] * len(arrivals)
+            return [
                 one
                 if one.sealed
                 else msgspec.structs.replace(
                     one, data=seal.hide(one.data, event=one.type), about=_safe_keys(one.about), sealed=True
                 )
-                for one, seal in zip(arrivals, found, strict=True)
+                for one, seal in zip(arrivals, of, strict=True)
             ]
-            await self.subjects.keep(tenant, {id(seal): seal for seal in found}.values())
+
+        try:
+            if run is not None:
+                return cast("Sequence[Arrival]", await self._sealed(tenant, _Sealing(put, run=run)))
+            keys = [self._keys(tenant, one) for one in arrivals]
+            return cast("Sequence[Arrival]", await self._sealed(tenant, _Sealing(put, arrivals, keys=keys)))
         except Unreachable:
             raise
         except CrossdockError as error:
             raise Unreachable(f"personal data cannot be sealed now: {error}", retry_after=30) from error
-        return hidden
+
+    async def of_run(self, tenant: int, run: int, put: Callable[[Seal], Any]) -> Any:
+        """What `put` makes with the seal of a run's subject, who is found by it from now on."""
+        return await self._sealed(tenant, _Sealing(lambda seals: put(seals[0]), run=run))
 
     async def hide_by_hand(self, tenant: int, data: Any) -> Any:
         """What somebody gives for many runs at once: it is of nobody that is known."""
@@ -154,19 +171,87 @@ class Personal:
         seal = await self.subjects.named(tenant, f"{RAW}{datetime.now(UTC):%Y-%m-%d}")
         return seal.of_bytes(data).encode()
 
-    async def of_run(self, tenant: int, run: int) -> Seal:
-        """The seal of a run's subject."""
-        handle = self._runs.get((tenant, run))
-        if handle is None:
-            rows = await self._database.at_once(_BY_RUN, tenant, run)
-            if rows:
-                handle = rows[0]["handle"]
+    async def _sealed(self, tenant: int, what: _Sealing) -> Any:
+        """What its `put` gives. All that comes at the same time is done in a few statements."""
+        together = self._together.get(tenant)
+        if together is None:
+            together = Together(partial(self._seal, tenant), weigh=lambda one: len(one.arrivals) or 1)
+            self._together[tenant] = together
+        return await together.put(tenant, what)
+
+    async def _seal(self, tenant: int, batch: Sequence[_Sealing]) -> list[Any]:
+        arrivals = [pair for one in batch for pair in zip(one.arrivals, one.keys, strict=True)]
+        known = await self._of_keys(tenant, [keys for _, keys in arrivals])
+        by_run = await self._of_runs(tenant, {one.run for one in batch if one.run is not None})
+        held = await self.subjects.held(tenant, {handle for handle in known if handle} | {*by_run.values()})
+        names = _names(arrivals, [held[handle] if handle else None for handle in known])
+        named = await self.subjects.all_named(tenant, {name for name in names if name})
+        seals = [
+            named[name] if name else held[handle or ""] for name, handle in zip(names, known, strict=True)
+        ]
+        new = [
+            (*key, seal.handle)
+            for (_, keys), seal in zip(arrivals, seals, strict=True)
+            for key in keys
+            if (tenant, *key) not in self._first
+        ]
+        used = iter(seals)
+        mine = [
+            list(islice(used, len(one.arrivals))) if one.run is None else [held[by_run[one.run]]]
+            for one in batch
+        ]
+        done = [one.put(its) for one, its in zip(batch, mine, strict=True)]
+        for kind, value, handle in await self.subjects.keep(tenant, chain(*mine), new):
+            self._remember(tenant, kind, value, handle)
+        return done
+
+    async def _of_keys(self, tenant: int, events: Sequence[Sequence[tuple[str, str]]]) -> list[str | None]:
+        """The subjects that events with those keys have already."""
+        found: list[str | None] = [None] * len(events)
+        numbered: list[tuple[int, str, str]] = []
+        for n, keys in enumerate(events):
+            first = [self._first.get((tenant, *key)) for key in keys]
+            if first and None not in first:
+                found[n] = min(handle for handle in first if handle)
             else:
-                handle = await self._begun(tenant, run)
-            if len(self._runs) >= _MOST_RUNS:
+                numbered += [(n, *key) for key in keys]
+        if not numbered:
+            return found
+        rows = await self._database.at_once(_BY_KEYS, tenant, *zip(*numbered, strict=True))
+        without: dict[int, int] = {}
+        for row in rows:  # the nearest first
+            n, handle = row["n"], row["handle"]
+            if row["far"] == 0:
+                self._remember(tenant, row["kind"], row["value"], handle)
+            if found[n] is None and handle is not None:
+                found[n] = handle
+            elif found[n] is None:
+                without.setdefault(n, row["run"])
+        if without:
+            by_run = await self._of_runs(tenant, set(without.values()))
+            for n, run in without.items():
+                found[n] = by_run[run]
+        return found
+
+    async def _of_runs(self, tenant: int, runs: set[int]) -> dict[int, str]:
+        """The subjects of runs."""
+        found = {run: self._runs[tenant, run] for run in runs if (tenant, run) in self._runs}
+        left = runs - found.keys()
+        if left:
+            rows = await self._database.at_once(_BY_RUN, tenant, sorted(left))
+            found |= {row["run"]: row["handle"] for row in rows}
+            for run in sorted(left - found.keys()):
+                found[run] = await self._begun(tenant, run)
+            if len(self._runs) + len(left) > _MOST_KEPT:
                 self._runs.clear()
-            self._runs[tenant, run] = handle
-        return await self.subjects.held(tenant, handle)
+            self._runs.update(((tenant, run), found[run]) for run in left)
+        return found
+
+    def _remember(self, tenant: int, kind: str, value: str, handle: str) -> None:
+        """The first subject of a key stays, erased or not: this is true for ever."""
+        if len(self._first) >= _MOST_KEPT:
+            self._first.clear()
+        self._first[tenant, kind, value] = handle
 
     async def _begun(self, tenant: int, run: int) -> str:
         """The subject of a run whose keys have none: whoever stands in its state, else its own key's."""
@@ -176,34 +261,8 @@ class Personal:
             kind, value = own["kind"], own["value"]
         held = TOKEN.search((own["state"] or b"").decode()) if own is not None else None
         handle = held.group(1) if held else (await self.subjects.named(tenant, f"{kind}/{value}")).handle
-        await self._database.at_once(_KEEP, tenant, [kind], [value], [handle])
+        await self.subjects.keep(tenant, [], [(kind, value, handle)])
         return handle
-
-    async def _of_keys(self, tenant: int, arrivals: Sequence[Arrival]) -> list[Seal]:
-        keys = [self._keys(tenant, one) for one in arrivals]
-        numbered = [(n, kind, value) for n, own in enumerate(keys) for kind, value in own]
-        known: dict[int, str] = {}
-        if numbered:
-            for row in await self._database.at_once(_BY_KEYS, tenant, *zip(*numbered, strict=True)):
-                if row["n"] not in known:
-                    known[row["n"]] = row["handle"] or (await self.of_run(tenant, row["run"])).handle
-        by_name: dict[str, Seal] = {}
-        found: list[Seal] = []
-        new: list[tuple[str, str, str]] = []
-        for n, one in enumerate(arrivals):
-            seal = await self.subjects.held(tenant, known[n]) if n in known else None
-            name = "" if seal is not None and seal.erased else customer_of(one.type, one.data)
-            if name or seal is None:
-                name = name or next(
-                    (f"{kind}/{value}" for kind, value in keys[n]), f"event/{one.source}/{one.id}"
-                )
-                seal = by_name.get(name) or await self.subjects.named(tenant, name)
-                by_name[name] = seal
-            found.append(seal)
-            new += [(kind, value, seal.handle) for kind, value in keys[n]]
-        if new:
-            await self._database.at_once(_KEEP, tenant, *zip(*sorted(set(new)), strict=True))
-        return found
 
     def _keys(self, tenant: int, arrival: Arrival) -> list[tuple[str, str]]:
         """The business keys that an event names, an order's first; a customer or party is no case."""
@@ -241,13 +300,9 @@ class SealedCalls:
             seals = await self._personal.seals(leased.tenant)
             if seals is None:
                 return await self._calls.call(leased)
-            sealed = has_tokens(leased.call.input)
-            if not seals and not sealed:
+            opened = await self._personal.subjects.opened(leased.tenant, leased.call.input)
+            if not seals and opened.said is None:
                 return await self._calls.call(leased)
-            opened = leased.call.input
-            if sealed:
-                opened = await self._personal.subjects.reveal(leased.tenant, opened)
-            seal = await self._personal.of_run(leased.tenant, leased.run)
         except CrossdockError as error:
             return CallEnded(
                 command=leased.command,
@@ -255,22 +310,56 @@ class SealedCalls:
                 reason=f"personal data cannot be opened now: {error}",
                 retry_after=error.retry_after if isinstance(error, Unreachable) else 30,
             )
-        said: set[str] = set()
-        if sealed:
-            if not _spoken(leased.call.input, opened, said):
-                return CallEnded(
-                    command=leased.command,
-                    outcome="refused",
-                    reason="the personal data that it would send was erased",
-                    code="erased",
-                )
-            call = msgspec.structs.replace(leased.call, input=opened)
-            leased = replace(leased, call=call)
+        if opened.gone:
+            return CallEnded(
+                command=leased.command,
+                outcome="refused",
+                reason="the personal data that it would send was erased",
+                code="erased",
+            )
+        said = opened.said or set()
+        if opened.said is not None:
+            leased = replace(leased, call=msgspec.structs.replace(leased.call, input=opened.data))
         ended = await self._calls.call(leased)
-        hidden = _hidden(ended, seal, said)
-        if seal.words:
-            await self._personal.subjects.keep(leased.tenant, [seal])
-        return hidden
+        found: list[str | float] = []
+
+        def find(value: str | float) -> str:
+            found.append(value)
+            return ""
+
+        hidden = _hidden(ended, find, said)
+        if not found:
+            return hidden
+        try:
+            return cast(
+                "CallEnded",
+                await self._personal.of_run(
+                    leased.tenant, leased.run, lambda seal: _hidden(ended, seal.token, said)
+                ),
+            )
+        except CrossdockError as error:
+            return CallEnded(
+                command=leased.command,
+                outcome="unknown",
+                reason=f"what the call gave cannot be sealed now: {error}",
+            )
+
+
+def _names(
+    arrivals: Sequence[tuple[Arrival, Sequence[tuple[str, str]]]], known: Sequence[Seal | None]
+) -> list[str]:
+    """The subjects that events name, or that are made for them; "" for one that is the known one's."""
+    names = [
+        "" if seal is not None and seal.erased else customer_of(one.type, one.data)
+        for (one, _), seal in zip(arrivals, known, strict=True)
+    ]
+    beside = {key: name for (_, keys), name in zip(arrivals, names, strict=True) if name for key in keys}
+    for n, ((one, keys), seal) in enumerate(zip(arrivals, known, strict=True)):
+        if not names[n] and seal is None:
+            first = [beside[key] for key in keys if key in beside]
+            first += [f"{kind}/{value}" for kind, value in keys]
+            names[n] = first[0] if first else f"event/{one.source}/{one.id}"
+    return names
 
 
 def customer_of(type_: str, data: Any) -> str:
@@ -298,39 +387,34 @@ def _safe_keys(about: Mapping[str, str]) -> dict[str, str]:
     return {safe(kind): safe(value) for kind, value in about.items()}
 
 
-def _spoken(tokens: Any, opened: Any, said: set[str]) -> bool:
-    """Gather the values that a call says; False where one of them was erased."""
-    if isinstance(tokens, str):
-        if tokens == opened:
-            return True
-        text = str(opened)
-        if ERASED in text:
-            return False
-        if tokens.startswith("⟦p:") and tokens.endswith("⟧"):
-            said.add(text)
-        return True
-    if isinstance(tokens, Mapping):
-        pairs = zip(tokens.values(), opened.values(), strict=True)
-    elif isinstance(tokens, list | tuple):
-        pairs = zip(tokens, opened, strict=True)
-    else:
-        return True
-    return all(_spoken(one, other, said) for one, other in pairs)
-
-
-def _hidden(ended: CallEnded, seal: Seal, said: set[str]) -> CallEnded:
+def _hidden(ended: CallEnded, token: Callable[[str | float], str], said: set[str]) -> CallEnded:
     """An outcome with tokens: for personal values, and for what the call has said where it comes back."""
     longest = sorted((one for one in said if len(one) >= _LEAST_ECHO), key=len, reverse=True)
-    words = "|".join(re.escape(one) for one in longest)
-    echo = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if longest else None
+    folded = [_folded(one) for one in longest]
+    echo: re.Pattern[str] | None = None
 
     def unsaid(text: str) -> str:
-        text = safe(text)
-        return echo.sub(lambda match: seal.token(match.group()), text) if echo is not None else text
+        nonlocal echo
+        text, plain = safe(text), _folded(text)
+        if not any(one in plain for one in folded):  # mostly so, and an expression for each call is dear
+            return text
+        if echo is None:
+            words = "|".join(re.escape(one) for one in longest)
+            echo = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+        return echo.sub(lambda match: token(match.group()), text)
 
     return msgspec.structs.replace(
         ended,
-        output=transformed(ended.output, seal.token, unsaid),
+        output=transformed(ended.output, token, unsaid),
         reason=unsaid(ended.reason),
         code=unsaid(ended.code),
+    )
+
+
+def _folded(text: str) -> str:
+    """Alike for all texts that are alike to `re.IGNORECASE`, which takes the Turkish letters for an i."""
+    return (
+        text.casefold()
+        .replace("\N{LATIN SMALL LETTER DOTLESS I}", "i")
+        .replace("\N{COMBINING DOT ABOVE}", "")
     )

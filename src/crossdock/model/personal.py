@@ -60,7 +60,7 @@ def transformed(data: Any, put: Put, safe: Callable[[str], str], *, event: str =
 def _walk(value: Any, context: _Context, put: Put, safe: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return safe(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         found = {}
         personal, inner = context.personal, context.inner
         for name, part in value.items():
@@ -80,7 +80,7 @@ def _walk(value: Any, context: _Context, put: Put, safe: Callable[[str], str]) -
 def _all(value: Any, put: Put) -> Any:
     if isinstance(value, str):
         return put(value) if value else value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {name: _all(part, put) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_all(part, put) for part in value]
