@@ -185,6 +185,8 @@ def _milestone(words: Words, parcel: Parcel, scan: Scan) -> tuple[str, dict[str,
     row = _row(words, scan.asks)
     cause = _row(words, scan.why)
     code, event = (row["milestone"], row["event"]) if row else ("unknown", _OTHER)
+    if cause is not None and not code:
+        code, event = cause["milestone"], event or cause["event"]
     reason = cause["reason"] if cause else row["reason"] if row else "unknown"
     if scan.reason and cause is None and row is not None and not row["milestone"]:
         reason = row["reason"] if row["reason"] not in ("", "other_exception") else "unknown"

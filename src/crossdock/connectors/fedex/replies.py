@@ -121,14 +121,15 @@ def _result(result: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
 
 def _scan(event: Part, zone: str, signed: str, proof: dict[str, str]) -> Scan:
     address = event["scanLocation"]
-    kind, cause = event.text("eventType"), event.text("exceptionCode")
+    kind, cause = event.text("eventType").upper(), event.text("exceptionCode")
+    derived = event.text("derivedStatusCode").upper()
     delay = event["delayDetail"]
     late = delay.text("type") if delay.text("status") == "DELAYED" else ""
     when = _when(event, "date", address.text("countryCode"), address.text("stateOrProvinceCode"), zone)
     return Scan(
-        asks=[("status", kind)] if kind else [("derived", event.text("derivedStatusCode"))],
+        asks=[("status", kind)] if kind else [("derived", derived), ("status", derived)],
         when=when,
-        code=kind or event.text("derivedStatusCode"),
+        code=kind or derived,
         text=_joined(event.text("eventDescription"), event.text("exceptionDescription")),
         why=[("reason", cause), ("delay", late)],
         reason=cause or late,

@@ -1,13 +1,15 @@
 """What UPS answers and tells, in our words: tracking (Track API v1) and pushes (Track Alert).
 
 Track writes the clock of the place, newer answers with `gmtOffset`; Track Alert writes both clocks. UPS names
-a scan by type and code (`I`/`DP`) and, more simply, by a package status of three digits: the table is asked
-in that order, and the type alone counts only where no code was told.
+a scan by a type and a code (`I`/`DP`) and, more simply, by a package status of three digits. The same code
+means another thing in each of UPS's tables (`UA` is an arrival among movements, a return among exceptions):
+the type says which one is asked, freight and Mail Innovations have their own. What that table does not have
+is asked by the status, and only then by the type, unless that is as wide as `I` and `X` are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +24,16 @@ from crossdock.errors import Refused, UnknownOutcome
 _WORDS = "crossdock.connectors.ups"
 _DUE = ("RDD", "SDD")  # rescheduled before scheduled
 _CLOCKS = frozenset(("CMT", "EDW", "CDW", "IDW"))
+_TABLES: Mapping[str, Sequence[str]] = {
+    "M": ("manifest",),
+    "MV": ("manifest",),
+    "D": ("delivery", "exception"),
+    "X": ("exception", "delivery"),
+    "U": ("update",),
+}
+_MOVES = ("movement", "exception", "delivery")
+_FREIGHT = ("freight", "freight exception")
+_WIDE = frozenset(("I", "X"))  # too wide to say what a code means that is not known
 Seen = Iterator[tuple[Parcel, Sequence[Scan]]]
 
 
@@ -92,6 +104,7 @@ def _package(shipment: Part, package: Part, among: int, zone: str) -> tuple[Parc
     several = pieces > 1
     delivery = package["deliveryInformation"]
     signed, left = delivery.text("receivedBy"), delivery.text("location")
+    tables = _own_tables(package)
     scans = []
     for activity in package.each("activity"):
         address = activity["location"]["address"]
@@ -109,7 +122,7 @@ def _package(shipment: Part, package: Part, among: int, zone: str) -> tuple[Parc
         )
         status = activity["status"]
         code = status.text("code")
-        scan = _scan(status.text("type"), code, status.text("statusCode"), when)
+        scan = _scan(status.text("type"), code, status.text("statusCode"), when, tables)
         scans.append(
             Scan(
                 **scan,
@@ -155,13 +168,26 @@ def _pushed(body: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
     return parcel, [scan]
 
 
-def _scan(kind: str, code: str, number: str, when: Moment) -> dict[str, Any]:
-    asks = [("activity", f"{kind} {code}"), ("status", number)] if code or number else [("type", kind)]
-    id_ = f"{kind or '-'}/{code or number}/{when.local[:19]}"
+def _own_tables(package: Part) -> Sequence[str]:
+    """The tables of freight and of Mail Innovations; none for a package, whose types say which."""
+    service = package.text("service", "description").lower()
+    if "mail innovations" in service:
+        return ("mail",)
+    freight = "freight" in service and "express freight" not in service  # pallets among packages
+    return _FREIGHT if freight else ()
+
+
+def _scan(kind: str, code: str, number: str, when: Moment, tables: Sequence[str] = ()) -> dict[str, Any]:
+    if not tables:
+        tables = _FREIGHT if len(code) == 3 and code.isdigit() else _TABLES.get(kind, _MOVES)
+    asks = [(table, form) for table in tables if code for form in (code, code.lstrip("0"))]
+    asks += [("status", number.zfill(3))] if number else []
+    if not (code or number) or kind not in _WIDE:
+        asks.append(("type", kind))
     return {
         "asks": asks,
         "code": " ".join(word for word in (kind, code, number) if word),
-        "id": id_,
+        "id": f"{kind or '-'}/{code or number}/{when.local[:19]}",
         "when": when,
     }
 
