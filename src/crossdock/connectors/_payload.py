@@ -107,7 +107,7 @@ def payload(notice: Notice) -> Part:
     if not start:
         raise Refused("the body is empty", mend="see what was sent")
     if start == b"<":
-        root = _markup.read(notice.body)
+        root = _markup.read(notice.body.lstrip(b" \t\r\n"))
         return Part({root.tag: root})
     return Part(notice.json())
 

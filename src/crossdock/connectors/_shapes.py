@@ -35,7 +35,7 @@ _ABBREVIATED: Mapping[str, str] = dict(
     (
         *(("NST", "-03:30"), ("NDT", "-02:30"), ("AST", "-04:00"), ("ADT", "-03:00"), ("EST", "-05:00")),
         *(("EDT", "-04:00"), ("CST", "-06:00"), ("CDT", "-05:00"), ("MST", "-07:00"), ("MDT", "-06:00")),
-        *(("PST", "-08:00"), ("PDT", "-07:00")),
+        *(("PST", "-08:00"), ("PDT", "-07:00"), ("CSTNO", "-06:00")),  # Saskatchewan: no summer time
     )
 )
 """Zones as North America's carriers abbreviate them (ISO 8601 has none of them)."""
@@ -69,6 +69,7 @@ class Shape:
     region: Paths = ()
     postal_code: Paths = ()
     country: Paths = ()
+    home: str = ""  # the country of an event that names one of its states or provinces alone
     located: Paths = ()  # town, perhaps region, and perhaps country, in one text
     always_country: bool = False  # that text ends with a country where it ends with two letters
     signed: Paths = ()
@@ -129,7 +130,7 @@ def _parcel(shape: Shape, parcel: Part) -> Parcel:
 
 
 def _scan(shape: Shape, parcel: Part, event: Part, zone: str, received: datetime) -> Scan:
-    code, text = _first(event, shape.code), ": ".join(_every(event, shape.text))
+    code, text = _first(event, shape.code), " ".join(": ".join(_every(event, shape.text)).split())
     when = _when(shape, event, zone, received)
     country, region = _country_and_region(shape, event)
     return Scan(
@@ -162,6 +163,8 @@ def _when(shape: Shape, event: Part, zone: str, received: datetime) -> Moment:
         where=event.where,
     )
     clock, abbreviated = _first(event, shape.clock), _first(event, shape.abbreviated).upper()
+    if shape.abbreviated and clock == "00:00:00" and not abbreviated:
+        clock = ""  # of an archive, which keeps days alone
     if clock:
         return moment(text, clock, offset=_ABBREVIATED.get(abbreviated, ""), **known)
     for format_ in shape.formats:
@@ -180,6 +183,8 @@ def _country_and_region(shape: Shape, event: Part) -> tuple[str, str]:
     a region stands before them or the carrier always ends with a country.
     """
     country, region = alpha2(_first(event, shape.country)), _first(event, shape.region)
+    if shape.home and not country and is_state(region, shape.home):
+        country = shape.home
     words_ = [word.strip() for word in _first(event, shape.located).split(",")]
     last = "GB" if words_[-1] == "UK" else words_[-1]
     if country or last not in COUNTRIES:

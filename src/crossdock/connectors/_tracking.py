@@ -3,7 +3,8 @@
 A connector's `replies.py` reads its payload into a `Parcel` and its `Scan`s; its `statuses.csv` says what the
 codes mean, each row with its source. What happened (`milestone`) and why (`reason`) are told apart. A code
 without a row is `unknown`: it keeps its text, and its reason `unknown` is the type of the exception that it
-asks for. No row is guessed, and nothing is read out of the words.
+asks for. No row is guessed, and nothing is read out of the words. A row with neither is a note that tells
+nothing of the journey (a claim was paid): it is no event. `estimated_delivery` is when it is expected now.
 
 A parcel of several pieces: what happened to one is about that `package`; the shipment is delivered when the
 last of its pieces is, which is told where the payload has all of them.
@@ -135,7 +136,8 @@ def happenings(words: Words, seen: Iterable[tuple[Parcel, Sequence[Scan]]]) -> l
     found: dict[str, Happening] = {}
     delivered: dict[str, list[tuple[Parcel, Scan]]] = {}
     for parcel, scans in seen:
-        ordered = sorted(scans, key=lambda scan: scan.when.bound)
+        once = {scan.id: scan for scan in reversed(scans) if not _note(words, scan)}
+        ordered = sorted(once.values(), key=lambda scan: scan.when.bound)
         for n, scan in enumerate(ordered):
             latest = n == len(ordered) - 1
             happening = _happening(words, parcel if latest else replace(parcel, estimate=None), scan)
@@ -190,17 +192,19 @@ def _milestone(words: Words, parcel: Parcel, scan: Scan) -> tuple[str, dict[str,
     reason = cause["reason"] if cause else row["reason"] if row else "unknown"
     if scan.reason and cause is None and row is not None and not row["milestone"]:
         reason = row["reason"] if row["reason"] not in ("", "other_exception") else "unknown"
-    if scan.kind not in ("", "actual"):
+    when, kind = scan.when, scan.kind
+    if code == "estimated_delivery":
+        when, kind = parcel.estimate or scan.when, "estimated"
+    if kind not in ("", "actual"):
         event = "shipment.estimated"  # nothing has happened yet
     elif not event:
         event = _event(code, reason)
     if parcel.several:
         event = _OF_PACKAGE.get(event, event)
-    when = scan.when
     return event, told(
         code=code,
         reason=reason,
-        kind=scan.kind,
+        kind=kind,
         of=scan.of or ("package" if parcel.several else "shipment"),
         of_number=scan.of_number or (parcel.package if parcel.several else ""),
         time=instant_text(when.time) if when.time else None,
@@ -226,6 +230,11 @@ def _event(code: str, reason: str) -> str:
 
 def _row(words: Words, asks: Sequence[tuple[str, str]]) -> Row | None:
     return next((words[ask] for ask in asks if ask in words), None)
+
+
+def _note(words: Words, scan: Scan) -> bool:
+    row = _row(words, scan.asks)
+    return row is not None and not (row["milestone"] or row["reason"])
 
 
 def _code(words: Words, scan: Scan) -> str:

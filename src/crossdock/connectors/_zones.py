@@ -94,6 +94,9 @@ _BY_ZIP: Mapping[str, tuple[str, frozenset[str]]] = {
     "MI": (_EASTERN, frozenset(("498", "499"))),
     "OR": (_PACIFIC, frozenset(("979",))),
     "KS": (_CENTRAL, frozenset(("677", "678", "679"))),
+    "IN": (_EASTERN, frozenset(("463", "464", "465", "475", "476", "477", "479"))),
+    "KY": (_EASTERN, frozenset(("401", "420", "421", "422", "423", "424", "425", "426", "427"))),
+    "TN": (_CENTRAL, frozenset(("373", "374", "376", "377", "378", "379", "385"))),
 }
 
 
@@ -205,9 +208,9 @@ def _zones_at(country: str, region: str, postal_code: str) -> Sequence[str]:
     return _STATES.get((country, region)) or _ONE.get(country) or zones_of(country)
 
 
-def is_state(code: str) -> bool:
-    """Whether two letters are a state, province or territory of the United States, Canada or Australia."""
-    return any((country, code) in _STATES for country in ("US", "CA", "AU"))
+def is_state(code: str, *countries: str) -> bool:
+    """Whether letters are a state, province or territory of these: the United States, Canada, Australia."""
+    return any((country, code) in _STATES for country in countries or ("US", "CA", "AU"))
 
 
 @functools.cache

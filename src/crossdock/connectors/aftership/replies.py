@@ -18,6 +18,7 @@ from crossdock.connectors._zones import Moment, told_moment
 from crossdock.errors import Refused
 
 _WORDS = "crossdock.connectors.aftership"
+_OF_THE_WHOLE = ("Expired", "Exception_013")  # said of the tracking without a checkpoint: silence, loss
 Seen = list[tuple[Parcel, Sequence[Scan]]]
 
 
@@ -80,7 +81,13 @@ def _tracking(tracking: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
         pieces=int(count) if count.isdigit() else 1,
         estimate=_due(tracking),
     )
-    return parcel, [_scan(point, zone, signed) for point in tracking.each("checkpoints")]
+    scans = [_scan(point, zone, signed) for point in tracking.each("checkpoints")]
+    told_last, at = tracking.text("subtag"), tracking.text("updated_at")
+    if told_last.startswith(_OF_THE_WHOLE) and at and not any(told_last in scan.code for scan in scans):
+        fields = {"tag": tracking.text("tag"), "subtag": told_last, "checkpoint_time": at}
+        fields["message"] = tracking.text("subtag_message")
+        scans.append(_scan(Part(fields, tracking.path), zone, ""))
+    return parcel, scans
 
 
 def _scan(point: Part, zone: str, signed: str) -> Scan:

@@ -19,6 +19,7 @@ told_by_webhook = reader(
         name=("event-retail-name",),
         city=("event-site",),
         region=("event-province",),
+        home="CA",
         signed=("signatory-name",),
         due=("changed-expected-date", "expected-delivery-date"),
         errors=(

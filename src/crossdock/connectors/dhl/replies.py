@@ -131,7 +131,7 @@ def _scan(code: str, when: Moment, text: str, area: str, signed: str) -> Scan:
 def _state(area: str) -> str:
     """The state in `SPRINGFIELD GARDENS,NY-USA`."""
     town, dash, country = area.strip().rpartition("-")
-    return town.rpartition(",")[2].strip() if dash and len(country) == 3 else ""
+    return town.rpartition(",")[2].strip() if dash and len(country.strip()) == 3 else ""
 
 
 # -- XML services ----------------------------------------------------------------------------------------
@@ -197,10 +197,12 @@ def _unified(shipment: Part, zone: str) -> Seen:
     pieces = int(total) if total.isdigit() else 1
     proof = details["proofOfDelivery"]
     signed = proof["signed"].text("name") or proof["signed"].text("familyName")
+    latest = shipment["status"]
     events = list(shipment.each("events")) or list(shipment.each("status"))
     of: dict[str, list[Scan]] = {"": []}
     for event in events:
-        scan = _unified_scan(event, zone, signed)
+        same = event.text("timestamp") == latest.text("timestamp")
+        scan = _unified_scan(event, zone, signed, latest.text("statusCode") if same else "")
         for piece in [one.text() for one in event.each("pieceIds")] if pieces > 1 else [""]:
             of.setdefault(piece, []).append(scan)
         if pieces > 1 and not event["pieceIds"]:
@@ -225,20 +227,26 @@ def _unified(shipment: Part, zone: str) -> Seen:
     return found
 
 
-def _unified_scan(event: Part, zone: str, signed: str) -> Scan:
+def _unified_scan(event: Part, zone: str, signed: str, of_shipment: str) -> Scan:
+    """`of_shipment` is the status of the shipment at that time, for an event that says none itself."""
     address = event["location"]["address"]
-    country = alpha2(address.text("countryCode"))
-    code = event.text("statusCode")
-    when = told_moment(event.needed("timestamp"), country=country, zone=zone, where=event["timestamp"].path)
+    town = address.text("addressLocality")
+    country = alpha2(address.text("countryCode")) or country_in(town)
+    code = event.text("statusCode") or of_shipment
+    when = told_moment(
+        event.needed("timestamp"),
+        country=country,
+        region=_state(town),
+        zone=zone,
+        where=event["timestamp"].path,
+    )
     said = [event.text("status"), event.text("description"), event.text("remark")]
     return Scan(
         asks=[("unified", code.lower())],
         when=when,
         code=code or event.text("status"),
         text=": ".join(dict.fromkeys(word for word in said if word)),
-        place=place(
-            city=address.text("addressLocality"), postal_code=address.text("postalCode"), country=country
-        ),
+        place=place(city=town, postal_code=address.text("postalCode"), country=country),
         id=f"{code}/{event.text('status')[:60]}/{when.local[:19]}",
         signed_by=signed,
     )

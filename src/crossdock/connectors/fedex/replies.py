@@ -7,6 +7,7 @@ results, of one parcel that was shipped anew or of one from long ago: all are to
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from crossdock.connect.contract import Happening, Notice, Response
@@ -19,6 +20,8 @@ from crossdock.errors import Refused
 _WORDS = "crossdock.connectors.fedex"
 _BAD = ("ERROR", "FAILURE")
 _MASTERS = ("STANDARD_MPS", "GROUP_MPS")
+_LONG_AGO = timedelta(days=90)
+_DONE = {"DL": "ACTUAL_DELIVERY", "PU": "ACTUAL_PICKUP"}
 Seen = list[tuple[Parcel, Sequence[Scan]]]
 
 
@@ -42,7 +45,7 @@ def seen(body: Part, zone: str) -> Seen:
     else:
         output = body["output"] or body
         results = [r for done in output.each("completeTrackResults") for r in done.each("trackResults")]
-        if not results and not body["errors"]:
+        if not output["completeTrackResults"] and not body["errors"]:
             raise Refused(
                 "it is no tracking of FedEx: there is neither `completeTrackResults` nor `TrackReply`",
                 where=body.where,
@@ -51,7 +54,19 @@ def seen(body: Part, zone: str) -> Seen:
         no = no or next((_no(e, e.text("code"), e.text("message")) for e in body.each("errors")), None)
     if not found and no is not None:
         raise no
-    return found
+    return _current(found)
+
+
+def _current(found: Seen) -> Seen:
+    """Without parcels of long ago: FedEx gives a number again and tells of all that had it."""
+    last = {
+        n: (parcel.number, max(scan.when.bound for scan in scans))
+        for n, (parcel, scans) in enumerate(found)
+        if scans
+    }
+    newest = {number: max(b for of, b in last.values() if of == number) for number, _ in last.values()}
+    old = {n for n, (number, bound) in last.items() if newest[number] - bound > _LONG_AGO}
+    return [one for n, one in enumerate(found) if n not in old]
 
 
 def _each(parts: list[Part], zone: str, read: Any, refuse: Any) -> tuple[Seen, Refused | None]:
@@ -107,7 +122,8 @@ def _result(result: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
     delivery = result["deliveryDetails"]
     signed = delivery.text("receivedByName") or delivery.text("signedByName")
     proof = told(left_at=delivery.text("locationDescription")[:500])
-    scans = [_scan(event, zone, signed, proof) for event in result.each("scanEvents")]
+    events = list(result.each("scanEvents")) or _latest(result)
+    scans = [_scan(event, zone, signed, proof) for event in events]
     parcel = Parcel(
         carrier="fedex",
         number=_master(result) or number if pieces > 1 else number,
@@ -117,6 +133,23 @@ def _result(result: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
         estimate=_due(result),
     )
     return parcel, scans
+
+
+def _latest(result: Part) -> list[Part]:
+    """Delivery or pickup as an event, of an answer without scans that says when it was."""
+    latest = result["latestStatusDetail"]
+    times = {one.text("type"): one.text("dateTime") for one in result.each("dateAndTimes")}
+    code = latest.text("code")
+    date = times.get(_DONE.get(code, ""), "")
+    if not date:
+        return []
+    fields = {
+        "eventType": code,
+        "date": date,
+        "eventDescription": latest.text("statusByLocale"),
+        "scanLocation": latest["scanLocation"].value,
+    }
+    return [Part(fields, latest.path)]
 
 
 def _scan(event: Part, zone: str, signed: str, proof: dict[str, str]) -> Scan:
@@ -165,13 +198,16 @@ def _due(result: Part) -> Moment | None:
     if not text or times.get("ACTUAL_DELIVERY"):
         return None
     address = result["recipientInformation"]["address"]
+    return _expected(text, address.text("countryCode"), address.text("stateOrProvinceCode"))
+
+
+def _expected(text: str, country: str, region: str) -> Moment | None:
+    """An estimate; where it is a day, the end of that day where it is going, whatever offset was told."""
     try:
-        return told_moment(
-            text,
-            country=address.text("countryCode"),
-            region=address.text("stateOrProvinceCode"),
-            day_only="T00:00:00" in text,
-        )
+        if "T00:00:00" in text:
+            day = told_moment(text[:10], country=country, region=region)
+            return day if day.time else told_moment(text, day_only=True)
+        return told_moment(text, country=country, region=region)
     except Refused:
         return None  # the scans stand whether or not the estimate can be read
 
@@ -199,9 +235,18 @@ def _detail(detail: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
         number=_master_of(detail) or number if pieces > 1 else number,
         package=number if pieces > 1 else "",
         pieces=pieces,
-        service=detail.text("Service", "Description") if detail["Service"] else "",
+        service=detail.text("Service", "Description") if detail["Service"] else detail.text("ServiceInfo"),
+        estimate=_due_of(detail),
     )
     return parcel, scans
+
+
+def _due_of(detail: Part) -> Moment | None:
+    text = detail.text("EstimatedDeliveryTimestamp")
+    if not text or detail["ActualDeliveryTimestamp"]:
+        return None
+    to = detail["DestinationAddress"]
+    return _expected(text, to.text("CountryCode"), to.text("StateOrProvinceCode"))
 
 
 def _event(event: Part, zone: str, signed: str, proof: dict[str, str]) -> Scan:

@@ -3,8 +3,9 @@
 Track writes the clock of the place, newer answers with `gmtOffset`; Track Alert writes both clocks. UPS names
 a scan by a type and a code (`I`/`DP`) and, more simply, by a package status of three digits. The same code
 means another thing in each of UPS's tables (`UA` is an arrival among movements, a return among exceptions):
-the type says which one is asked, freight and Mail Innovations have their own. What that table does not have
-is asked by the status, and only then by the type, unless that is as wide as `I` and `X` are.
+the type says which one is asked, freight and Mail Innovations have their own. What moves (`I`) is asked
+among exceptions and deliveries too, but only where they tell of a movement as well. What no table has is
+asked by the status, and only then by the type, unless that is as wide as `I` and `X` are.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ _TABLES: Mapping[str, Sequence[str]] = {
     "MV": ("manifest",),
     "D": ("delivery", "exception"),
     "X": ("exception", "delivery"),
+    "RS": ("exception", "delivery"),
     "U": ("update",),
 }
-_MOVES = ("movement", "exception", "delivery")
 _FREIGHT = ("freight", "freight exception")
 _WIDE = frozenset(("I", "X"))  # too wide to say what a code means that is not known
 Seen = Iterator[tuple[Parcel, Sequence[Scan]]]
@@ -179,8 +180,12 @@ def _own_tables(package: Part) -> Sequence[str]:
 
 def _scan(kind: str, code: str, number: str, when: Moment, tables: Sequence[str] = ()) -> dict[str, Any]:
     if not tables:
-        tables = _FREIGHT if len(code) == 3 and code.isdigit() else _TABLES.get(kind, _MOVES)
-    asks = [(table, form) for table in tables if code for form in (code, code.lstrip("0"))]
+        tables = _FREIGHT if len(code) == 3 and code.isdigit() else _TABLES.get(kind, ("movement",))
+    forms = (code, code.lstrip("0")) if code else ()
+    asks = [(table, form) for table in tables for form in forms]
+    if tables == ("movement",):
+        others = [(table, form) for table in ("exception", "delivery") for form in forms]
+        asks += [ask for ask in others if not words(_WORDS).get(ask, {"reason": "?"})["reason"]]
     asks += [("status", number.zfill(3))] if number else []
     if not (code or number) or kind not in _WIDE:
         asks.append(("type", kind))
@@ -226,7 +231,8 @@ def _due(package: Part, zone: str) -> Moment | None:
     )
     end = clock.text("endTime") if clock.text("type") in _CLOCKS else ""
     country = address.text("countryCode") or address.text("country")
-    return _estimate(day, end, country=country, region=address.text("stateProvince"), zone=zone)
+    region, postal_code = address.text("stateProvince"), address.text("postalCode")
+    return _estimate(day, end, country=country, region=region, postal_code=postal_code, zone=zone)
 
 
 def _estimate(day: str, clock: str, **known: str) -> Moment | None:

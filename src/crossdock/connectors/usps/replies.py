@@ -14,7 +14,7 @@ from crossdock.connect.contract import Happening, Notice, Response
 from crossdock.connectors._payload import Part, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, milestones, place
 from crossdock.connectors._words import words
-from crossdock.connectors._zones import Moment, moment, told_moment
+from crossdock.connectors._zones import Moment, moment, no_moment, told_moment
 from crossdock.errors import Refused
 
 _WORDS = "crossdock.connectors.usps"
@@ -121,12 +121,17 @@ def _scan(event: Part, zone: str) -> Scan:
 
 def _due(piece: Part) -> Moment | None:
     expected = piece["deliveryDateExpectation"]
-    text = expected.text("predictedDeliveryDate") or expected.text("expectedDeliveryDate")
+    text = (
+        expected.text("predictedDeliveryDate")
+        or expected.text("expectedDeliveryDate")
+        or piece.text("expectedDeliveryTimeStamp")
+    )
     region = piece.text("destinationState")
     if not text or piece.text("statusCategory").startswith("Delivered"):
         return None
     try:
-        return told_moment(text[:10], country="US" if region else "", region=region)
+        country, postal_code = "US" if region else "", piece.text("destinationZIP")
+        return told_moment(text[:10], country=country, region=region, postal_code=postal_code)
     except Refused:
         return None  # the scans stand whether or not the estimate can be read
 
@@ -158,13 +163,18 @@ def _web_tools(answered: Part, zone: str) -> Seen:
         parcel = Parcel(
             carrier="usps", number=number, service=_plain(info.text("Class")), estimate=_day(info)
         )
-        found.append((parcel, [_event(event, zone) for event in events]))
+        scans = [_event(event, zone) for event in events if event["EventDate"] or not event["Event"]]
+        first = min((scan.when.bound for scan in scans), default=None)
+        undated = [event for event in events if event["Event"] and not event["EventDate"]]
+        scans += [_event(event, zone, no_moment(first)) for event in undated if first]
+        found.append((parcel, scans))
     if not found and no is not None:
         raise no
     return found
 
 
-def _event(event: Part, zone: str) -> Scan:
+def _event(event: Part, zone: str, undated: Moment | None = None) -> Scan:
+    """`undated` stands for what has no date, such as news of the post in another country."""
     if isinstance(event.value, str):
         raise Refused(
             "the event is a sentence, without its code and time apart",
@@ -172,7 +182,7 @@ def _event(event: Part, zone: str) -> Scan:
             mend="ask with TrackFieldRequest",
         )
     code, region, country = event.text("EventCode"), event.text("EventState"), event.text("EventCountry")
-    when = moment(
+    when = undated or moment(
         event.needed("EventDate"),
         event.text("EventTime"),
         country="US" if region and not country else "",
@@ -198,6 +208,7 @@ def _day(info: Part) -> Moment | None:
     if not text or info.text("StatusCategory").startswith("Delivered"):
         return None
     try:
-        return moment(text, country="US" if region else "", region=region)
+        country, postal_code = "US" if region else "", info.text("DestinationZip")
+        return moment(text, country=country, region=region, postal_code=postal_code)
     except Refused:
         return None
