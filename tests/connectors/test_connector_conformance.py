@@ -238,7 +238,7 @@ class TestQuayline(Conformance):
             operation="track",
             data={"tracking_number": "QX1"},
             answers=[reply({"trk": "QX1", "scans": []})],
-            output={"milestones": []},
+            output={"milestones": [], "events": []},
         ),
     ]
     notices: ClassVar = [
@@ -293,8 +293,8 @@ class TestFarrow(_Referenced):
         Example(
             operation="track",
             data={"tracking_number": "FP-000001"},
-            answers=[reply({"tracking": {"events": []}})],
-            output={"milestones": []},
+            answers=[reply({"tracking": {"consignmentId": "FP-000001", "events": []}})],
+            output={"milestones": [], "events": []},
         ),
     ]
     pages: ClassVar = [
@@ -348,7 +348,7 @@ class TestOldbridge(_Referenced):
             operation="track",
             data={"tracking_number": "OB0000001"},
             answers=[Response(200, {}, b"<TrackReply><Consignment/></TrackReply>")],
-            output={"milestones": []},
+            output={"milestones": [], "events": []},
         ),
     ]
     notices: ClassVar = [told("oldbridge", "webhook_delivered.xml", "shipment.delivered")]

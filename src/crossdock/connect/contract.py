@@ -251,6 +251,16 @@ class Setting:
     optional: bool = False
 
 
+def track_every(minutes: float) -> Setting:
+    """The setting of a carrier's connection that says how often its open numbers are asked for."""
+    return Setting(
+        type="double",
+        doc="Minutes between two questions about a number that is on its way, also where the carrier pushes; "
+        "0 asks about none",
+        default=minutes,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one connection stands over all workers, unless its owner says otherwise; None is no limit."""

@@ -7,7 +7,7 @@ that to the row of the reason ("exception, customs"). A code without a row is `u
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -116,20 +116,44 @@ def milestone(words: Words, scan: Scan, *, by: str) -> tuple[str, dict[str, Any]
 def reported(words: Words, consignment: Consignment, scan: Scan, proof: Proof | None = None) -> Happening:
     """What a scan tells as an event, with the proof of delivery where it came along."""
     type_, content = milestone(words, scan, by=consignment.carrier)
-    named = told(shipment=consignment.shipment, order=consignment.order, tracking_number=consignment.number)
     estimated = told(
         estimated_delivery=consignment.estimated_delivery,
         estimated_delivery_precision=consignment.estimated_precision,
     )
     data = {
-        **named,
+        **named(consignment),
         "booking": consignment.number,
         "carrier": consignment.carrier,
         "milestone": content,
         **(estimated | {"estimated_by": consignment.carrier} if estimated else {}),
-        **({"proof": named | _proof(proof)} if proof is not None else {}),
+        **({"proof": named(consignment) | _proof(proof)} if proof is not None else {}),
     }
     return Happening(type=type_, time=scan.time, data=data, id=scan.id)
+
+
+def tracking(
+    words: Words, consignment: Consignment, scans: Iterable[Scan], proof: Proof | None = None
+) -> dict[str, Any]:
+    """What `carrier.track` gives: the milestones, and the same as the events that a push of each would be."""
+    told_ = [reported(words, consignment, scan) for scan in scans]
+    proved = [
+        {**one.data, "proof": named(consignment) | _proof(proof)}
+        if proof is not None and one.type == "shipment.delivered"
+        else one.data
+        for one in told_
+    ]
+    return {
+        "milestones": [one.data["milestone"] for one in told_],
+        "events": [
+            {"id": one.id, "type": one.type, "time": instant_text(one.time), "data": data}
+            for one, data in zip(told_, proved, strict=True)
+        ],
+    }
+
+
+def named(consignment: Consignment) -> dict[str, str]:
+    """Our numbers of it, and its own."""
+    return told(shipment=consignment.shipment, order=consignment.order, tracking_number=consignment.number)
 
 
 def _proof(proof: Proof) -> dict[str, Any]:

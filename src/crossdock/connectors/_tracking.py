@@ -152,10 +152,17 @@ def happenings(words: Words, seen: Iterable[tuple[Parcel, Sequence[Scan]]]) -> l
     return sorted(found.values(), key=lambda happening: happening.time)
 
 
-def milestones(words: Words, seen: Iterable[tuple[Parcel, Sequence[Scan]]]) -> list[dict[str, Any]]:
-    """The milestones of a payload in the order in which they happened, as `carrier.track` gives them."""
-    told_ = [happening.data["milestone"] for happening in happenings(words, seen)]
-    return [dict(step.milestone) for step in journey(told_)]
+def tracking(found: Iterable[Happening]) -> dict[str, Any]:
+    """What `carrier.track` gives: the milestones as one story, and all that was told as events."""
+    told_ = list(found)
+    story = journey([happening.data["milestone"] for happening in told_])
+    return {
+        "milestones": [dict(step.milestone) for step in story],
+        "events": [
+            {"id": one.id, "type": one.type, "time": instant_text(one.time), "data": one.data}
+            for one in told_
+        ],
+    }
 
 
 def day_end(when: Moment | None) -> dict[str, str]:

@@ -5,6 +5,7 @@ from crossdock.gateway.programs import Taken, arrival_of, take_events
 from crossdock.gateway.quarantine import Quarantine, SetAside
 from crossdock.gateway.receive import Receipt, Receiver, Unverified, Verified
 from crossdock.gateway.senders import Senders
+from crossdock.gateway.tracking import Tracker
 from crossdock.gateway.translation import translate
 from crossdock.gateway.webhooks import webhooks
 
@@ -16,6 +17,7 @@ __all__ = [
     "Senders",
     "SetAside",
     "Taken",
+    "Tracker",
     "Unverified",
     "Verified",
     "arrival_of",

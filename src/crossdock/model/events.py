@@ -273,6 +273,7 @@ EVENTS: dict[str, EventType] = {
         cancelled="The carrier does not carry it",
         temperature_exceeded="It was too warm or too cold",
         estimated="Somebody says when it will be there",
+        silent="Nothing was heard of it when the next milestone was due; `silence` says why",
         milestone="Something else happened to it, perhaps something that we do not know",
     ),
     **_types(ProofOfDelivery, "proof", received="Proof of delivery arrived"),

@@ -17,6 +17,10 @@ from crossdock.model.money import Money
 from crossdock.model.quantity import Quantity
 from crossdock.model.shipments import ProofOfDelivery, Shipment, ShipmentLine
 
+Silence = Literal["wrong_number", "duplicate_number", "carrier_down", "not_yet_scanned", "no_scan", "unknown"]
+"""Why nothing is heard: the carrier does not know the number, or reports what another shipment had under it;
+it does not answer; it knows the label alone; it answers, and has no new scan."""
+
 
 class OrderNews(Part):
     """Something happened to an order as a whole or to one line of it (X12 870, EDIFACT ORDRSP)."""
@@ -116,6 +120,8 @@ class ShipmentUpdate(Part):
     quantity: Quantity | None = maybe("How much it concerns, such as delivered or damaged")
     proof: ProofOfDelivery | None = maybe("Proof of delivery, where it came along")
     returned_by: Key | None = maybe("The carrier's number of the way back")
+    silence: Silence | None = maybe("Why there is no news of it, where none came when it was due")
+    silence_told: Name | None = maybe("The same in a sentence, with what is known last")
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:

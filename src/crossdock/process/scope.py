@@ -58,6 +58,7 @@ RUN = Record(
         "status": Field(STRING),
         "started": Field(TIMESTAMP, optional=True),
         "started_by": Field(STRING, doc="who started it: a person's id, or empty"),
+        "exceptions": Field(ListOf(STRING), doc="the types of its open exceptions"),
     },
 )
 TENANT = Record("Tenant", {"id": Field(STRING), "name": Field(STRING), "settings": Field(DYN)})

@@ -351,6 +351,7 @@ class Turn:
         """Open an exception, or count it once more where one of this step and type is open. Gives its id."""
         exceptions = dict(self.state.exceptions)
         self.state.exceptions = exceptions
+        self._names = None
         for id_, open_ in exceptions.items():
             if open_.type == type_ and open_.step == step:
                 repeat = _copied(open_)
@@ -402,6 +403,7 @@ class Turn:
         exceptions = dict(self.state.exceptions)
         open_ = exceptions.pop(id_)
         self.state.exceptions = exceptions
+        self._names = None
         self.record("exception.closed", open_.step, exception=id_, type=open_.type, note=note, by=by)
         closed = {"status": "closed", "closed": text_of(self.now), "closed_by": by, "resolution": note}
         self._announce("exception.closed", id_, open_, **closed)

@@ -99,6 +99,7 @@ def run_view(state: State) -> dict[str, Any]:
         "version": state.version,
         "status": state.status,
         "started_by": state.started_by,
+        "exceptions": sorted({one.type for one in state.exceptions.values()}),
     }
     if state.started is not None:
         view["started"] = text_of(state.started)

@@ -16,7 +16,7 @@ def track(data: Mapping[str, Any], context: Context) -> Generator[Request, Respo
         path("/tracking/{version}/trackings", version=context.settings["version"]),
         query={"tracking_numbers": data["tracking_number"]},
     )
-    return {"milestones": replies.tracked(response, context.settings.get("zone", ""))}
+    return replies.tracked(response, context.settings.get("zone", ""))
 
 
 def health(_: Any, context: Context) -> Generator[Request, Response, None]:

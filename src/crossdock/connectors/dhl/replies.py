@@ -15,7 +15,7 @@ from typing import Any
 from crossdock.connect.contract import Happening, Notice, Response
 from crossdock.connectors._countries import alpha2, country_in
 from crossdock.connectors._payload import Part, below, payload
-from crossdock.connectors._tracking import Parcel, Scan, happenings, milestones, place
+from crossdock.connectors._tracking import Parcel, Scan, happenings, place, tracking
 from crossdock.connectors._words import told, words
 from crossdock.connectors._zones import Moment, moment, told_moment
 from crossdock.errors import Refused
@@ -29,9 +29,9 @@ def told_by_webhook(notice: Notice) -> list[Happening]:
     return happenings(words(_WORDS), seen(payload(notice), notice.settings.get("zone", "")))
 
 
-def tracked(response: Response, zone: str) -> list[dict[str, Any]]:
+def tracked(response: Response, zone: str) -> dict[str, Any]:
     """The milestones in an answer."""
-    return milestones(words(_WORDS), seen(Part(response.json()), zone))
+    return tracking(happenings(words(_WORDS), seen(Part(response.json()), zone)))
 
 
 def seen(body: Part, zone: str) -> Seen:

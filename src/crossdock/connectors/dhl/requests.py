@@ -49,7 +49,7 @@ def track(data: Json, context: Context) -> Talking:
                 "requestGMTOffsetPerEvent": "true",
             },
         )
-    return {"milestones": replies.tracked((yield request), context.settings.get("zone", ""))}
+    return replies.tracked((yield request), context.settings.get("zone", ""))
 
 
 def rate(data: Json, context: Context) -> Talking:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossdock.connect.contract import Setting
+from crossdock.connect.contract import Setting, track_every
 from crossdock.connectors._labels import SHIP_FROM
 from crossdock.connectors._zones import ZONE
 
@@ -20,6 +20,7 @@ SETTINGS = {
     "account": Setting(doc="Express account that is billed; needed for rates and booking", optional=True),
     "service": Setting(doc="Express product code, where the call names none: P is Worldwide", default="P"),
     "ship_from": SHIP_FROM,
+    "track_every": track_every(720.0),
 }
 
 SECRETS = {

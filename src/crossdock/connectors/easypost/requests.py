@@ -31,7 +31,7 @@ _REFUNDED = ("submitted", "refunded")
 def track(data: Json, context: Context) -> Talking:
     """All that was seen of a number so far, where it has a tracker."""
     response = yield Request("GET", "/v2/trackers", query={"tracking_code": data["tracking_number"]})
-    return {"milestones": replies.tracked(response, context.settings.get("zone", ""))}
+    return replies.tracked(response, context.settings.get("zone", ""))
 
 
 def sign_in(access: Access) -> Generator[Request, Response, Session]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from crossdock.connect.contract import Context, Happening, Notice, Page, RefusedByPartner, Request, Response
 from crossdock.connect.contract import said as _said
-from crossdock.connectors._carriers import Consignment, Proof, Scan, milestone, reported
+from crossdock.connectors._carriers import Consignment, Proof, Scan, reported, tracking
 from crossdock.connectors._words import estimate, instant, money, reading, told, unknown_event, words
 from crossdock.connectors.farrow import requests
 
@@ -58,10 +58,12 @@ def void(data: Json, _: Context) -> Generator[Request, Response, Json]:
     return {}
 
 
-def tracked(response: Response, _: Context) -> Json:
+def tracked(response: Response, context: Context) -> Json:
     """What has happened so far."""
-    events, known = response.json()["tracking"]["events"], words(_WORDS)
-    return {"milestones": [milestone(known, _scan(event), by="farrow")[1] for event in events]}
+    found = response.json()["tracking"]
+    proof, scans = found.get("proofOfDelivery"), [_scan(event) for event in found["events"]]
+    consignment = _consignment(found, context.settings)
+    return tracking(words(_WORDS), consignment, scans, _proof(proof) if proof else None)
 
 
 def read_events(cursor: str, _: Context) -> Generator[Request, Response, Page]:
@@ -93,9 +95,14 @@ def told_by_feed(event: Json, settings: Json) -> Iterator[Happening]:
 
 
 def _reported(data: Json, settings: Json) -> Happening:
-    day, proof = data.get("estimatedDelivery"), data.get("proofOfDelivery")
-    due = estimate(day, settings.get("zone", "UTC")).get("estimated_delivery", "")
-    consignment = Consignment(
+    proof, scan = data.get("proofOfDelivery"), _scan(data["event"])
+    return reported(words(_WORDS), _consignment(data, settings), scan, _proof(proof) if proof else None)
+
+
+def _consignment(data: Json, settings: Json) -> Consignment:
+    day, zone = data.get("estimatedDelivery"), settings.get("zone", "UTC")
+    due = estimate(day, zone).get("estimated_delivery", "")
+    return Consignment(
         carrier="farrow",
         number=data["consignmentId"],
         shipment=data.get("clientReference") or "",
@@ -103,7 +110,6 @@ def _reported(data: Json, settings: Json) -> Happening:
         estimated_delivery=due,
         estimated_precision="day" if due else "",
     )
-    return reported(words(_WORDS), consignment, _scan(data["event"]), _proof(proof) if proof else None)
 
 
 def _scan(event: Json) -> Scan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossdock.connect.contract import Setting
+from crossdock.connect.contract import Setting, track_every
 
 SETTINGS = {
     "url": Setting(doc="Where it answers, such as https://api.farrow.example"),
@@ -11,6 +11,7 @@ SETTINGS = {
         default="UTC",
     ),
     "service": Setting(doc="Its product, where the call names none", default="STD48"),
+    "track_every": track_every(720.0),
 }
 
 SECRETS = {

@@ -38,7 +38,7 @@ def track(data: Json, context: Context) -> Talking:
         headers={"X-locale": "en_US"},
         changes=False,
     )
-    return {"milestones": replies.tracked(response, context.settings.get("zone", ""))}
+    return replies.tracked(response, context.settings.get("zone", ""))
 
 
 def rate(data: Json, context: Context) -> Talking:

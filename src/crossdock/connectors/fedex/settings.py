@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossdock.connect.contract import Setting
+from crossdock.connect.contract import Setting, track_every
 from crossdock.connectors._labels import SHIP_FROM
 from crossdock.connectors._zones import ZONE
 
@@ -15,6 +15,7 @@ SETTINGS = {
     "account": Setting(doc="Account that is billed; needed for rates and booking", optional=True),
     "service": Setting(doc="FedEx service type, where the call names none", default="FEDEX_GROUND"),
     "ship_from": SHIP_FROM,
+    "track_every": track_every(720.0),
 }
 
 SECRETS = {

@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from crossdock.connect.contract import Context, Happening, Notice, RefusedByPartner, Request, Response
-from crossdock.connectors._carriers import Consignment, Proof, Scan, milestone, reported
+from crossdock.connectors._carriers import Consignment, Proof, Scan, reported, tracking
 from crossdock.connectors._markup import needed, read, text
 from crossdock.connectors._words import estimate, local_instant, money, reading, told, words
 from crossdock.connectors.oldbridge import requests
@@ -64,10 +64,13 @@ def void(data: Json, _: Context) -> Generator[Request, Response, Json]:
 
 def track(data: Json, _: Context) -> Generator[Request, Response, Json]:
     """What has happened so far."""
-    number, known = data["tracking_number"], words(_WORDS)
+    number = data["tracking_number"]
     reply = _answer((yield requests.track(number)), "TrackReply")
     scans = [_scan(scan, number) for scan in reply.iterfind("Scan")]
-    return {"milestones": [milestone(known, scan, by="oldbridge")[1] for scan in scans]}
+    about, proof = reply.find("Consignment"), reply.find("Proof")
+    zone = text(about, "Collection/Zone") if about is not None else ""
+    consignment = _named(about if about is not None else reply, number, zone or "UTC")
+    return tracking(words(_WORDS), consignment, scans, _proof(proof) if proof is not None else None)
 
 
 def health(_: Any, __: Context) -> Generator[Request, Response, None]:
@@ -82,16 +85,8 @@ def told_by_webhook(notice: Notice) -> Iterator[Happening]:
         scan, proof = root.find("Scan"), root.find("Proof")
         if scan is None:
             raise KeyError("Scan")
-        due = estimate(text(root, "DueDate"), text(scan, "Zone")).get("estimated_delivery", "")
         number = needed(root, "ConsignmentNo")
-        consignment = Consignment(
-            carrier="oldbridge",
-            number=number,
-            shipment=text(root, "CustomerRef"),
-            order=text(root, "OrderRef"),
-            estimated_delivery=due,
-            estimated_precision="day" if due else "",
-        )
+        consignment = _named(root, number, text(scan, "Zone"))
         yield reported(
             words(_WORDS), consignment, _scan(scan, number), _proof(proof) if proof is not None else None
         )
@@ -132,6 +127,18 @@ def _booked(consignment: Element) -> dict[str, Any]:
         ),
         **estimate(text(consignment, "DueDate"), text(consignment, "Collection/Zone") or "UTC"),
     }
+
+
+def _named(element: Element, number: str, zone: str) -> Consignment:
+    due = estimate(text(element, "DueDate"), zone).get("estimated_delivery", "")
+    return Consignment(
+        carrier="oldbridge",
+        number=number,
+        shipment=text(element, "CustomerRef"),
+        order=text(element, "OrderRef"),
+        estimated_delivery=due,
+        estimated_precision="day" if due else "",
+    )
 
 
 def _scan(scan: Element, number: str) -> Scan:

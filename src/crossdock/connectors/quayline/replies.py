@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crossdock.connect.contract import Context, Happening, Notice, Response
-from crossdock.connectors._carriers import Consignment, Proof, Scan, milestone, reported
+from crossdock.connectors._carriers import Consignment, Proof, Scan, reported, tracking
 from crossdock.connectors._words import minor, reading, told, words
 from crossdock.model.codes import instant_text
 
@@ -40,30 +40,34 @@ def nothing(_: Response, __: Context) -> Json:
 def tracked(response: Response, _: Context) -> Json:
     """What has happened so far."""
     body = response.json()
-    known, number = words(_WORDS), body["trk"]
-    return {"milestones": [milestone(known, _scan(scan, number), by="quayline")[1] for scan in body["scans"]]}
+    proof = body.get("pod")
+    scans = [_scan(scan, body["trk"]) for scan in body["scans"]]
+    return tracking(words(_WORDS), _consignment(body), scans, _proof(proof) if proof else None)
 
 
 def told_by_webhook(notice: Notice) -> Iterator[Happening]:
     """One scan that was pushed. Raises `Refused` for one that cannot be read."""
     body = notice.json()
     with reading("the webhook"):
-        due, proof = body.get("eta"), body.get("pod")
-        consignment = Consignment(
-            carrier="quayline",
-            number=body["trk"],
-            shipment=body.get("ref1") or "",
-            order=body.get("ref2") or "",
-            estimated_delivery=instant_text(_at(due)) if due else "",
-        )
-        scan = _scan(body["scan"], body["trk"])
-        yield reported(words(_WORDS), consignment, scan, _proof(proof) if proof else None)
+        proof, scan = body.get("pod"), _scan(body["scan"], body["trk"])
+        yield reported(words(_WORDS), _consignment(body), scan, _proof(proof) if proof else None)
 
 
 def delivery_id(notice: Notice) -> str:
     """The carrier's own id of the message, the same when it is sent again."""
     body = notice.json()
     return str(body.get("id", "")) if isinstance(body, dict) else ""
+
+
+def _consignment(body: Json) -> Consignment:
+    due = body.get("eta")
+    return Consignment(
+        carrier="quayline",
+        number=body["trk"],
+        shipment=body.get("ref1") or "",
+        order=body.get("ref2") or "",
+        estimated_delivery=instant_text(_at(due)) if due else "",
+    )
 
 
 def _scan(scan: Json, number: str) -> Scan:

@@ -26,7 +26,7 @@ def track(data: Json, context: Context) -> Talking:
             "/tracks/{carrier}/{number}", carrier=context.settings["carrier"], number=data["tracking_number"]
         ),
     )
-    return {"milestones": replies.tracked(response, context.settings.get("zone", ""))}
+    return replies.tracked(response, context.settings.get("zone", ""))
 
 
 def rate(data: Json, context: Context) -> Talking:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossdock.connect.contract import Setting
+from crossdock.connect.contract import Setting, track_every
 from crossdock.connectors._labels import SHIP_FROM
 from crossdock.connectors._zones import ZONE
 
@@ -17,6 +17,7 @@ SETTINGS = {
         doc="The service's token, such as usps_priority; the cheapest where none is named", optional=True
     ),
     "ship_from": SHIP_FROM,
+    "track_every": track_every(720.0),
 }
 
 SECRETS = {

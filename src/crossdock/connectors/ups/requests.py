@@ -25,7 +25,7 @@ def track(data: Json, context: Context) -> Talking:
         query={"locale": "en_US", "returnSignature": "false"},
         headers={"transId": context.key or "crossdock", "transactionSrc": "crossdock"},
     )
-    return {"milestones": replies.tracked(response, context.settings.get("zone", ""))}
+    return replies.tracked(response, context.settings.get("zone", ""))
 
 
 def rate(data: Json, context: Context) -> Talking:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossdock.connect.contract import Setting
+from crossdock.connect.contract import Setting, track_every
 from crossdock.connectors._labels import SHIP_FROM
 from crossdock.connectors._zones import ZONE
 
@@ -15,6 +15,7 @@ SETTINGS = {
     "account": Setting(doc="Shipper number that is billed; needed for rates and booking", optional=True),
     "service": Setting(doc="UPS service code, where the call names none: 03 is Ground", default="03"),
     "ship_from": SHIP_FROM,
+    "track_every": track_every(720.0),
 }
 
 SECRETS = {

@@ -32,7 +32,7 @@ def track(data: Json, context: Context) -> Talking:
         path("/tracking/v3/tracking/{number}", number=data["tracking_number"]),
         query={"expand": "DETAIL"},
     )
-    return {"milestones": replies.tracked(response, context.settings.get("zone", ""))}
+    return replies.tracked(response, context.settings.get("zone", ""))
 
 
 def rate(data: Json, context: Context) -> Talking:

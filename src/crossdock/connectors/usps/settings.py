@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossdock.connect.contract import Setting
+from crossdock.connect.contract import Setting, track_every
 from crossdock.connectors._labels import SHIP_FROM
 from crossdock.connectors._zones import ZONE
 
@@ -16,6 +16,7 @@ SETTINGS = {
     "mid": Setting(doc="Mailer id; needed for labels", optional=True),
     "service": Setting(doc="Mail class, where the call names none", default="USPS_GROUND_ADVANTAGE"),
     "ship_from": SHIP_FROM,
+    "track_every": track_every(720.0),
 }
 
 SECRETS = {
