@@ -69,13 +69,15 @@ async def test_an_event_received_after_the_deadline_comes_late_even_if_both_are_
     await engine.assert_sound()
 
 
+PICKED = WAITS.replace(
+    "    undo: none\n    alias",
+    "    undo: none\n    within: 1 h\n    late: { raise: pick_late }\n    alias",
+)
+
+
 async def test_deadlines_stand_still_while_a_system_is_stopped_if_that_was_chosen(engine):
-    text = WAITS.replace(
-        "    undo: none\n    alias",
-        "    undo: none\n    within: 1 h\n    late: { raise: pick_late }\n    alias",
-    )
     await engine.clock.set(NOON, rate=0)
-    await engine.publish(text)
+    await engine.publish(PICKED)
     books(engine)
     connections = Connections(engine.database)
     await connections.stop(engine.tenant, "tms", deadlines_run=False)
@@ -93,7 +95,79 @@ async def test_deadlines_stand_still_while_a_system_is_stopped_if_that_was_chose
             return detail.state.steps["delivered"].status == "waiting"
 
         await engine.until(delivered_waits)
+        assert await engine.history.exceptions(engine.tenant, closed=True) == []
     await engine.assert_sound()
+
+
+async def test_what_stood_still_is_put_off_by_as_long_and_no_moment_counts_twice(engine):
+    await engine.clock.set(NOON, rate=0)
+    await engine.publish(PICKED)
+    connections = Connections(engine.database)
+    await connections.stop(engine.tenant, "tms", deadlines_run=False)
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [order("SO-1")])
+        await engine.until(lambda: _has_calls(engine, "SO-1"))
+        await engine.clock.step(timedelta(hours=5))
+        await engine.inbox.put(engine.tenant, [order("SO-2")])  # waits for two hours of them
+        await engine.until(lambda: _has_calls(engine, "SO-2"))
+        await engine.clock.step(timedelta(hours=2))
+        await connections.start(engine.tenant, "tms", drain_rate=1e-9)
+        for key, due in (("SO-1", NOON + timedelta(hours=8)), ("SO-2", NOON + timedelta(hours=8))):
+            await engine.until(lambda key=key, due=due: _due_at(engine, key, due))
+        (first, *_), (second, *_) = [await _stood(engine, key) for key in ("SO-1", "SO-2")]
+        assert (first["since"], second["since"]) == ("2026-05-04T12:00:00Z", "2026-05-04T17:00:00Z")
+        await connections.stop(engine.tenant, "tms", deadlines_run=False)
+        await engine.clock.step(timedelta(minutes=30))
+        await connections.start(engine.tenant, "tms", drain_rate=1e-9)
+        await engine.until(lambda: _due_at(engine, "SO-1", NOON + timedelta(hours=8, minutes=30)))
+        await engine.clock.step(timedelta(hours=1))
+
+        async def late():
+            return len(await engine.history.exceptions(engine.tenant)) == 2
+
+        await engine.until(late)  # the deadlines run again
+    await engine.assert_sound()
+
+
+async def test_deadlines_run_on_while_a_system_is_stopped_unless_that_was_chosen(
+    engine,
+):
+    await engine.clock.set(NOON, rate=0)
+    await engine.publish(PICKED)
+    connections = Connections(engine.database)
+    await connections.stop(engine.tenant, "tms")
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [order("SO-1")])
+        await engine.until(lambda: _has_calls(engine, "SO-1"))
+        await engine.clock.step(timedelta(hours=2))
+
+        async def late():
+            return await engine.history.exceptions(engine.tenant)
+
+        (one,) = await engine.until(late)
+        assert one.type == "pick_late"
+        await connections.start(engine.tenant, "tms")
+        books(engine)
+
+        async def booked():
+            detail = await engine.run_of("SO-1")
+            return detail.state.steps["book"].status == "succeeded"
+
+        await engine.until(booked)
+        assert await _stood(engine, "SO-1") == []
+    await engine.assert_sound()
+
+
+async def _due_at(engine, key, due):
+    detail = await engine.run_of(key)
+    return detail.state.steps["book"].due == due
+
+
+async def _stood(engine, key):
+    detail = await engine.run_of(key)
+    return [
+        record.data for line in detail.lines for record in line.records if record.what == "run.stood_still"
+    ]
 
 
 async def _has_calls(engine, key):

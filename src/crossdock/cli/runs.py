@@ -27,6 +27,9 @@ def run(
     document: Annotated[
         Path, typer.Option("--document", "-d", help="Its document: a JSON file, - for standard input")
     ],
+    test: Annotated[
+        bool, typer.Option("--test", help="Call only connections of a sandbox; its key begins with test/")
+    ] = False,
     directory: Directory = HERE,
     url: Url = None,
     key: Key = None,
@@ -36,7 +39,7 @@ def run(
 
     async def act(operator: Operator) -> None:
         try:
-            begun = await operator.start(process, await _document(operator, process, document))
+            begun = await operator.start(process, await _document(operator, process, document), test=test)
         except NotFound:
             await _known(operator, process)
             raise

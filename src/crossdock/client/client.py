@@ -74,9 +74,15 @@ class Client(Asking):
         async for one in self.each(f"runs/{named(run)}/history", Page[Decision], most, {}):
             yield one
 
-    async def start(self, process: str, document: Mapping[str, Any], *, once: str | None = None) -> Run:
-        """Start a run of a process by hand. Raises `Refused` where the document does not start it."""
-        return await self.post("runs", {"process": process, "document": document}, Run, once=once)
+    async def start(
+        self, process: str, document: Mapping[str, Any], *, test: bool = False, once: str | None = None
+    ) -> Run:
+        """Start a run of a process by hand; in `test`, it calls only connections of a sandbox.
+
+        Raises `Refused` where the document does not start it.
+        """
+        told = {"process": process, "document": document} | ({"test": True} if test else {})
+        return await self.post("runs", told, Run, once=once)
 
     async def retry(
         self,

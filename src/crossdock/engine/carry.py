@@ -110,9 +110,10 @@ class Carrier:
                 self._emits.append((tenant, state, command))
 
     def _call(self, tenant: int, run: int, state: State, call: Call) -> None:
-        connection = self.routing.library.shelf_of(tenant).connection(call.system, call.via)
+        connection = self.routing.library.shelf_of(tenant).connection(call.system, call.via, test=state.test)
         if connection is None:
             wanted = f"{call.via} for {call.system}" if call.via else call.system
+            wanted += " of a sandbox, and the run is in test" if state.test else ""
             reason = (
                 f"there is no connection {wanted}: make one, of a connector that can do "
                 f"{call.system}.{call.operation}, and try again"
@@ -152,6 +153,7 @@ class Carrier:
                 now=now,
                 data=emit.data,
                 about=emit.about,
+                test=state.test,
             )
             await self.routing.add(
                 tenant,
@@ -168,6 +170,7 @@ class Carrier:
                 received=now,
                 now=now,
                 data={"document": child.document},
+                test=state.test,
             )
             parent = ParentRef(run=run, step=child.step, item=child.item, redo=child.redo)
             await self.routing.add_child(tenant, child.process, event, parent)

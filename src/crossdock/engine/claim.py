@@ -79,6 +79,10 @@ from unnest($1::int[], $2::bigint[]) as k(tenant, run)
 join crossdock.outbox o on o.tenant = k.tenant and o.run = k.run
 join crossdock.connection n on n.tenant = o.tenant and n.name = o.connection
 where n.stopped is not null and n.stand_still
+union
+-- It has started again since, and how long they stood still is not decided yet.
+select k.tenant, k.run from unnest($1::int[], $2::bigint[]) as k(tenant, run)
+where exists (select from crossdock.inbox i where i.tenant = k.tenant and i.run = k.run and i.id < 0)
 """
 
 _PARENTS: LiteralString = """

@@ -14,7 +14,10 @@ from typing import Any, LiteralString
 
 import msgspec
 
+from crossdock.engine.correlate import encode_event
 from crossdock.errors import Conflict, NotFound, Refused
+from crossdock.process.messages import RUN_STOOD_STILL, Event
+from crossdock.process.turn import text_of
 from crossdock.store import Database, Last, Tenant
 
 
@@ -65,6 +68,24 @@ update crossdock.connection set stopped = coalesce(stopped, crossdock.now()), st
   stand_still = $4
 where ($1::int is null or tenant = $1) and ($2::text is null or name = $2)
   and ($5::text is null or system = $5)
+"""
+
+# Runs that had a call waiting for a connection stopped so that deadlines stand still, and since when.
+_STOOD: LiteralString = """
+select o.tenant, o.run, c.name, min(greatest(c.stopped, o.due)) as since, crossdock.now() as until
+from crossdock.connection c
+join crossdock.outbox o on o.tenant = c.tenant and o.connection = c.name and o.status in ('ready', 'queued')
+where ($1::int is null or c.tenant = $1) and ($2::text is null or c.name = $2)
+  and ($3::text is null or c.system = $3) and c.stopped is not null and c.stand_still
+group by o.tenant, o.run, c.name
+having min(greatest(c.stopped, o.due)) < crossdock.now()
+order by o.tenant, o.run
+"""
+# Before all that waits in the inbox: what came meanwhile is decided by the deadlines as they are then.
+_TELL: LiteralString = """
+insert into crossdock.inbox (tenant, run, id, event)
+select k.tenant, k.run, nextval('crossdock.inbox_id') - (1::bigint << 62), k.event
+from unnest($1::int[], $2::bigint[], $3::bytea[]) as k(tenant, run, event)
 """
 
 _START: LiteralString = """
@@ -153,7 +174,7 @@ class Connections:
     ) -> int:  # fmt: skip
         """Let no call leave: of one connection, of a system, of one tenant or (None) of all. Gives how many.
 
-        With `deadlines_run` false, deadlines of the runs that wait for it do not fire before it starts again.
+        With `deadlines_run` false, deadlines of the runs that wait for it stand still until it starts again.
         """
         async with self._database.engine() as transaction:
             done = await transaction.execute(
@@ -176,11 +197,19 @@ class Connections:
     ) -> int:
         """Let calls leave again, those that waited in their order, `drain_rate` a second. Gives how many.
 
+        Runs that stood still meanwhile are told for how long; their deadlines are put off by that.
         Raises `Refused` for a rate that is none.
         """
         if drain_rate is not None and not 0 < drain_rate < inf:
             raise Refused(f"{drain_rate} is no rate", mend="give calls a second, such as 5")
         async with self._database.engine() as transaction:
+            stood = await transaction.fetch(_STOOD, tenant.id if tenant else None, name, system)
+            await transaction.execute(
+                _TELL,
+                [row["tenant"] for row in stood],
+                [row["run"] for row in stood],
+                [encode_event(_stood(row)) for row in stood],
+            )
             done = await transaction.execute(_START, tenant.id if tenant else None, name, drain_rate, system)
             if done and last is not None:
                 await last(transaction)
@@ -191,3 +220,17 @@ class Connections:
         async with self._database.of(tenant) as transaction:
             rows = await transaction.fetch(_LIST)
         return [Connection(**{**dict(row), "settings": msgspec.json.decode(row["settings"])}) for row in rows]
+
+
+def _stood(row: Any) -> Event:
+    """Tells a run how long it stood still. It came when that began: what was due before is late."""
+    since, until = row["since"], row["until"]
+    return Event(
+        id=f"{row['run']}/{row['name']}/{until.timestamp():.6f}",
+        source="engine",
+        type=RUN_STOOD_STILL,
+        time=until,
+        received=since,
+        now=until,
+        data={"connection": row["name"], "since": text_of(since), "until": text_of(until)},
+    )

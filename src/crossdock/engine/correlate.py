@@ -13,7 +13,7 @@ moment later (`aliases.missed`); nothing is lost meanwhile, since the parked row
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, LiteralString
@@ -24,7 +24,7 @@ from crossdock.engine.aliases import Wanted, claim, columns, unpark
 from crossdock.engine.library import Library, Published, Shelf
 from crossdock.errors import CrossdockError
 from crossdock.process import Process, starts
-from crossdock.process.messages import ALIAS_REFUSED, RUN_START, Event
+from crossdock.process.messages import ALIAS_REFUSED, RUN_START, Event, apart
 from crossdock.process.state import ENDED_RUN
 from crossdock.store import EngineTransaction
 
@@ -239,7 +239,7 @@ class Routing:
         numbers: list[int] = []
         about: list[tuple[int, str, str]] = []
         for n, item in enumerate(self.items):
-            for kind, value in item.event.about.items():
+            for kind, value in _names(item):
                 numbers.append(n)
                 about.append((item.tenant, kind, value))
         starts_ = self._starts
@@ -347,7 +347,7 @@ class Routing:
     def _name_in_batch(self, names: dict[tuple[int, str, str], tuple[int, Process]]) -> None:
         """Events of this batch that name a run which this batch has started."""
         for item in self.items:
-            for kind, value in item.event.about.items():
+            for kind, value in _names(item):
                 found = names.get((item.tenant, kind, value))
                 if found is not None and found[1].wants(item.event.type):
                     self._give(item, found[0])
@@ -384,7 +384,7 @@ class Routing:
             keys = [
                 (item.tenant, kind, value, row["id"])
                 for item, row in zip(kept, rows, strict=True)
-                for kind, value in item.event.about.items()
+                for kind, value in _names(item)
                 if item.fate == "parked"
             ]
             await self.transaction.execute(_PARK_KEYS, *columns(keys, 4))
@@ -397,6 +397,12 @@ class Routing:
                 [item.reason for item in refused],
                 [item.bytes for item in refused],
             )
+
+
+def _names(item: Item) -> Iterator[tuple[str, str]]:
+    """What the event names, as runs bear it."""
+    for kind, value in item.event.about.items():
+        yield kind, apart(value, test=item.event.test)
 
 
 def _starting(item: Item, shelf: Shelf) -> tuple[Published, ...]:

@@ -56,6 +56,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     actor: Actor | None = None
     trusted: bool = True
     sealed: bool = False
+    test: bool = False  # what it starts is in test; what a connection of a sandbox sends is so anyway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +214,7 @@ class Inbox:
             actor=arrival.actor,
             trusted=arrival.trusted,
             reference=shelf.reference,
+            test=arrival.test or arrival.source in shelf.sandboxes or shelf.in_test,
         )
 
     async def dismiss(self, tenant: Tenant, parked: int, *, last: Last | None = None) -> None:

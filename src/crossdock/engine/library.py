@@ -31,7 +31,8 @@ select t.tenant, t.name, t.suspended is not null as suspended, t.suspended_why,
   (select max(r.version) from crossdock.reference r where r.tenant = t.tenant) as reference,
   (select coalesce(json_agg(json_build_array(c.name, c.id, c.next_id, c.share) order by c.name), '[]')::text
    from crossdock.process_current c where c.tenant = t.tenant) as published,
-  (select coalesce(json_agg(json_build_array(n.system, n.name) order by n.name <> n.system, n.name), '[]')
+  (select coalesce(json_agg(json_build_array(n.system, n.name, n.environment)
+     order by n.name <> n.system, n.name), '[]')
    ::text from crossdock.connection n where n.tenant = t.tenant) as connections
 from unnest($1::int[]) as k(tenant)
 join crossdock.tenant t on t.tenant = any(array[k.tenant])
@@ -96,13 +97,24 @@ class Shelf:
     starting: dict[str, tuple[Published, ...]] = field(default_factory=dict)  # by event type
     processes: dict[int, Process] = field(default_factory=dict)
     by_content: dict[tuple[str, str], Process] = field(default_factory=dict)  # by name and hash
-    connections: dict[str, tuple[str, ...]] = field(default_factory=dict)  # names by system, in order
+    # Names in order, by system and whether they are of a sandbox.
+    connections: dict[tuple[str, bool], tuple[str, ...]] = field(default_factory=dict)
+    sandboxes: frozenset[str] = frozenset()  # sources of events that are connections of a sandbox
     reference: int = 0
     references: dict[int, Reference] = field(default_factory=dict)
 
-    def connection(self, system: str, via: str) -> str | None:
-        """The connection that a call of `system` takes: the one it names, else the one for the system."""
-        names = self.connections.get(system, ())
+    @property
+    def in_test(self) -> bool:
+        """Whether all that the tenant does is in test: its settings say `environment: sandbox`."""
+        reference = self.references.get(self.reference)
+        return reference is not None and reference.tenant["settings"].get("environment") == "sandbox"
+
+    def connection(self, system: str, via: str, *, test: bool) -> str | None:
+        """The connection that a call of `system` takes: the one it names, else the one for the system.
+
+        A run that is in test takes those of a sandbox and no others, and no other run takes them.
+        """
+        names = self.connections.get((system, test or self.in_test), ())
         if via:
             return via if via in names else None
         return names[0] if names else None
@@ -282,10 +294,14 @@ class Library:
                         starting[start.on].append(one)
             shelf.published = published
             shelf.starting = {type_: tuple(found) for type_, found in starting.items()}
-        systems: dict[str, tuple[str, ...]] = {}
-        for system, name in msgspec.json.decode(row["connections"]):
-            systems[system] = (*systems.get(system, ()), name)
-        shelf.connections = systems
+        systems: dict[tuple[str, bool], tuple[str, ...]] = {}
+        sandboxes = set()
+        for system, name, environment in msgspec.json.decode(row["connections"]):
+            place = (system, environment == "sandbox")
+            systems[place] = (*systems.get(place, ()), name)
+            if environment == "sandbox":
+                sandboxes.add(f"connection/{name}")
+        shelf.connections, shelf.sandboxes = systems, frozenset(sandboxes)
         shelf.read_at = now
 
     async def process(self, transaction: EngineTransaction, tenant: int, number: int) -> Process:

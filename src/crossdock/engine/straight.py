@@ -211,7 +211,7 @@ class Straight:
             if not isinstance(command, Call) or command.doubt or command.only_find:
                 return None
             call = command
-            connection = shelf.connection(call.system, call.via) or ""
+            connection = shelf.connection(call.system, call.via, test=state.test) or ""
             if not connection:
                 return None
             key = f"{state.tenant}/{state.process}/{state.key}/{state.generation}/{call.id}"

@@ -48,11 +48,13 @@ from crossdock.process.messages import (
     RUN_CANCEL,
     RUN_MOVE,
     RUN_START,
+    RUN_STOOD_STILL,
     TASK_DECIDED,
     TIMER_DUE,
     Command,
     Event,
     Record,
+    apart,
 )
 from crossdock.process.state import ENDED_RUN, ENDED_STEP, MET, Parent, State, StepState
 from crossdock.process.turn import FAILURES, NOT_CALLED_FOR, DecisionError, Plain, Reference, Turn
@@ -86,7 +88,11 @@ def starts(process: Process, event: Event, reference: Reference | None = None) -
         ) from None
     if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
         raise DecisionError(f"the key of {process.name} is {key!r}: it must be a text", where=event.id)
-    return str(key)
+    return apart(str(key), test=_in_test(process, event))
+
+
+def _in_test(process: Process, event: Event) -> bool:
+    return event.test or process.environment == "sandbox"
 
 
 def new_state(
@@ -190,6 +196,7 @@ def _start(turn: Turn) -> None:
     state.document_time = turn.happened()
     state.document_received = event.received
     state.started = event.now
+    state.test = _in_test(process, event)
     state.at = turn.happened() if turn.happened() != event.now else None
     state.started_by = event.actor.person if event.actor else ""
     if process.calendar is not None:
@@ -239,13 +246,14 @@ def _alias_refused(turn: Turn) -> None:
 _HANDLERS: Mapping[str, Callable[[Turn], None]] = {
     CALL_ENDED: calls.ended,
     TIMER_DUE: _timer,
+    RUN_STOOD_STILL: deadlines.stood_still,
     TASK_DECIDED: people.decided,
     CHILD_ENDED: children.ended,
     ALIAS_REFUSED: _alias_refused,
     RUN_MOVE: lambda turn: turn.record("run.move_refused", reason="its history is not at hand"),
     **repairs.HANDLERS,
 }
-_HARMLESS = frozenset({CALL_ENDED, TIMER_DUE, TASK_DECIDED, ALIAS_REFUSED})
+_HARMLESS = frozenset({CALL_ENDED, TIMER_DUE, TASK_DECIDED, ALIAS_REFUSED, RUN_STOOD_STILL})
 
 
 # -- letting everything go on that can ----------------------------------------------------------------------

@@ -5,12 +5,16 @@ A deadline counts from the step's start (`within`), is a time (`by`), or the nex
 unless an event that was received in time may still be on its way: then the timer, which comes after it,
 decides. Passing does not end the wait, unless the ladder says so. Each rung is climbed once in a life of the
 step. A held step's deadline runs on: the customer's clock does not stop because somebody has to look at it.
+
+Where a system was stopped so that deadlines stand still, each run that had a call waiting for it is told from
+when until when, once the system starts again: its deadlines are put off by as long, each counted from its own
+start. An end of a `wait` is no deadline, and stays.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crossdock.errors import CrossdockError
@@ -62,6 +66,31 @@ def refresh(turn: Turn, name: str) -> None:
     due = _due(turn, step, deadline)
     if due != step.due:
         _set_due(turn, name, deadline, due)
+
+
+def stood_still(turn: Turn) -> None:
+    """Put off the deadlines that run by as long as the run stood still; no moment of it counts twice."""
+    data = turn.event.data if isinstance(turn.event.data, dict) else {}
+    since, until = instant(data.get("since"), "since"), instant(data.get("until"), "until")
+    if turn.state.stood is not None:
+        since = max(since, turn.state.stood)
+    if until <= since:
+        return
+    turn.state.stood = until
+    turn.record(
+        "run.stood_still", connection=data.get("connection", ""), since=text_of(since), until=text_of(until)
+    )
+    for name, definition in turn.process.steps.items():
+        found = turn.look(name)
+        if definition.deadline is None or found.status not in OPEN or found.due is None:
+            continue
+        length = until - max(since, found.started or since)
+        if length > timedelta(0):
+            step = turn.step(name)
+            step.stood += length.total_seconds()
+            step.due = _later(found.due, length)
+            step.next = None if found.next is None else _later(found.next, length)
+            turn.record("deadline.moved", name, due=text_of(step.due))
 
 
 def climb_overdue(turn: Turn) -> bool:
@@ -147,7 +176,7 @@ def _due(turn: Turn, step: StepState, deadline: Deadline) -> datetime | None:
     if due is None and deadline.within is not None:
         length = Duration.parse(turn.text(deadline.within))
         due = turn.after(start, length, turn.calendar(deadline.calendar))
-    return due
+    return _later(due, timedelta(seconds=step.stood)) if due is not None and step.stood else due
 
 
 def wait_until(turn: Turn, name: str, work: WaitWork) -> datetime:
@@ -177,6 +206,13 @@ def refresh_wait(turn: Turn, name: str) -> None:
     step.due = step.next = due
     if due <= turn.event.received:
         turn.overdue.append(name)
+
+
+def _later(due: datetime, length: timedelta) -> datetime:
+    try:
+        return due + length
+    except OverflowError:
+        raise EvaluationError(f"{length} after {text_of(due)} is beyond all calendars") from None
 
 
 def _earlier(due: datetime, before: Duration) -> datetime:

@@ -259,6 +259,7 @@ class Process:
     kind: str
     key: Template
     again: Literal["allow", "refuse"]
+    environment: Literal["production", "sandbox"]
     calendar: Template | None
     start: tuple[Start, ...]
     alias: Mapping[str, Template]

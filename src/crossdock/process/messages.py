@@ -37,9 +37,17 @@ STEP_SKIP = "step.skip"  # data: {"step", "item", "note"}
 STEP_REDO = "step.redo"  # data: {"step", "note"}
 RUN_START = "run.start"  # data: {"document", "process"}: a start by hand or by a parent run
 RUN_CANCEL = "run.cancel"  # data: {"reason"}
+RUN_STOOD_STILL = "run.stood_still"  # data: {"connection", "since", "until"}: deadlines did not run meanwhile
 RUN_MOVE = "run.move"  # data: {"version", "note"}: go on under that version of its process
 
 NO_CONNECTION = "no_connection"  # the code of a call that is refused here: there is no way to its system
+
+_TEST = "test/"
+
+
+def apart(name: str, *, test: bool) -> str:
+    """A key or an alias as runs bear it: what is in test is kept apart, so that none meets the other."""
+    return _TEST + name if test and not name.startswith(_TEST) else name
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,6 +86,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     actor: Actor | None = None
     trusted: bool = True  # measures use `time` where it is, else `received`
     reference: int = 0  # the version of the tenant's settings and calendars that decides it
+    test: bool = (
+        False  # it is in test, and so is the run that it starts: no production system is called for it
+    )
 
 
 class CallEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -133,6 +133,9 @@ class Reader(Names):
             again="allow"
             if self.choice(("again",), value.get("again"), ("allow", "refuse")) == "allow"
             else "refuse",
+            environment="sandbox"
+            if self.choice(("environment",), value.get("environment"), ("production", "sandbox")) == "sandbox"
+            else "production",
             calendar=self.template(("calendar",), calendar, environment, want=STRING) if calendar else None,
             start=tuple(self._starts(value.get("start") or [], variable)),
             alias=aliases(self, ("alias",), value.get("alias") or {}, environment),

@@ -151,6 +151,10 @@ SCHEMA: dict[str, Any] = {
                 "enum": ["allow", "refuse"],
                 "description": "What a start does when a run of that key has ended; refuse where absent",
             },
+            "environment": {
+                "enum": ["production", "sandbox"],
+                "description": "With sandbox, its runs are in test: no production system is called for them",
+            },
             "calendar": _described(_TEXT, "The business time of this run, by name; an expression or a word"),
             "start": {
                 "anyOf": [_ref("start"), {"type": "array", "items": _ref("start")}],

@@ -93,6 +93,7 @@ class StepState(msgspec.Struct, kw_only=True, omit_defaults=True):
     due: datetime | None = None
     rung: int = 0  # the next rung of the ladder
     next: datetime | None = None  # when that rung is due
+    stood: float = 0.0  # seconds that its deadline was put off by, while a system was stopped
     tries: int = 0  # how often the work was taken up again by a person
 
 
@@ -161,6 +162,8 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     milestones: list[Any] = []  # told of its goods, as `model.journey` compares them: the last ones
     unwind: Unwind | None = None
     measured: dict[str, bool] = {}
+    test: bool = False  # only connections of a sandbox are called for it
+    stood: datetime | None = None  # up to then all that it stood still is put off
     wake: datetime | None = None
 
     @property

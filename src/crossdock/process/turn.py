@@ -18,7 +18,7 @@ from crossdock.model import EXCEPTIONS
 from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
 from crossdock.process.definition import Process
 from crossdock.process.durations import Duration
-from crossdock.process.messages import EXCEPTION_CLOSE, Claim, Command, Emit, Event, Record
+from crossdock.process.messages import EXCEPTION_CLOSE, Claim, Command, Emit, Event, Record, apart
 from crossdock.process.schema import SEVERITIES
 from crossdock.process.state import (
     ENDED_STEP,
@@ -211,6 +211,7 @@ class Turn:
 
     def claim(self, kind: str, value: str) -> None:
         """Later events that name `kind` = `value` are this run's."""
+        value = apart(value, test=self.state.test) if value else value
         if not value or self.state.alias.get(kind) == value:
             return
         self.state.alias = {**self.state.alias, kind: value}
@@ -396,7 +397,7 @@ class Turn:
     def claim_exception(self, id_: str) -> None:
         """Let others name the exception to reach this run."""
         if self.process.document != "ExceptionCase":
-            self.command(Claim(kind="exception", value=id_))
+            self.command(Claim(kind="exception", value=apart(id_, test=self.state.test)))
 
     def close(self, id_: str, note: str, by: str = "") -> None:
         """Close an exception. Whether its step goes on is for the caller to see."""

@@ -38,6 +38,7 @@ class Start(Given):
 
     process: Text = Field(description="The process by name")
     document: dict[str, Any] = Field(description="What it is about, as the schema of its document says")
+    test: bool = Field(False, description="Call only connections of a sandbox; its key begins with `test/`")
 
 
 class AtStep(Given):
@@ -106,7 +107,7 @@ async def start_run(call: Asked, given: Start) -> Response:
     await call.allow("run.start", process=given.process)
     document = await _document(call, given)
     asked = await call.ground.acts.runs.start(
-        call.principal, given.process, document, once=call.once() or str(uuid4())
+        call.principal, given.process, document, once=call.once() or str(uuid4()), test=given.test
     )
     if not asked.run:
         raise Conflict("the same was asked before", mend="see the runs")

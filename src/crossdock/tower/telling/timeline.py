@@ -239,6 +239,7 @@ _TELL: dict[str, tuple[_Sentence, str]] = {
         lambda t: f"{t.step}: cannot go on under version {t.version[:10]}{t.why('reason')}",
         "bad",
     ),
+    "run.stood_still": (lambda t: f"Stood still while {t.connection} was stopped", "wait"),
     "run.completed": (lambda _: "Run completed", "good"),
     "run.cancelling": (lambda t: f"Cancelling{t.by_whom}{t.why('reason')}", "wait"),
     "run.cancelled": (lambda t: f"Run cancelled{t.why('reason')}", "quiet"),
