@@ -148,3 +148,58 @@ async def test_without_a_script_about_one_order_in_eight_is_packed_in_parts(sand
     assert {one["state"] for one in picks} == {"PACKED"}
     assert all(sum(line["packedQty"] for line in one["lines"]) == 10 for one in picks)
     assert 15 <= sum(len(one["shipments"]) == 2 for one in picks) <= 45
+
+
+async def allocate(sandbox: Sandbox, order: str, reference: str, qty: int = 6) -> Any:
+    lines = [{"lineRef": "1", "sku": "KIT", "qty": qty}]
+    body = {"clientReference": reference, "orderNumber": order, "warehouse": "RNO", "lines": lines}
+    return await sandbox.call("wms", "POST", "/api/allocations", body)
+
+
+async def test_what_is_there_is_promised_once_and_a_pick_takes_it_up(sandbox: Sandbox) -> None:
+    await sandbox.call("wms", "PUT", "/api/stock/KIT", {"warehouse": "RNO", "onHand": 10})
+    first = (await allocate(sandbox, "SO-1", "a1")).json
+    assert first["lines"] == [{"lineRef": "1", "sku": "KIT", "qty": 6, "allocatedQty": 6, "shortQty": 0}]
+    second = (await allocate(sandbox, "SO-2", "a2")).json
+    assert (second["lines"][0]["allocatedQty"], second["lines"][0]["shortQty"]) == (4, 2)
+    again = await allocate(sandbox, "SO-1", "a1")
+    assert (again.status, again.json["errors"][0]["allocationId"]) == (409, first["allocationId"])
+    for _ in range(2):
+        freed = await sandbox.call("wms", "POST", f"/api/allocations/{second['allocationId']}/release")
+        assert freed.json["state"] == "RELEASED"
+    assert (await sandbox.call("wms", "GET", "/api/stock/KIT?warehouse=RNO")).json["available"] == 4
+    await create(sandbox)
+    found = (await sandbox.call("wms", "GET", "/api/allocations?clientReference=a1")).json["items"]
+    assert found[0]["state"] == "PICKED"
+    assert (await sandbox.ledger("wms"))["standing"]["allocation"] == {"SO-1": 1, "SO-2": 0}
+
+
+async def test_a_count_that_finds_less_names_the_orders_that_lose_by_it_newest_first(
+    sandbox: Sandbox,
+) -> None:
+    await sandbox.call("wms", "PUT", "/api/stock/KIT", {"warehouse": "RNO", "onHand": 12})
+    await allocate(sandbox, "SO-1", "a1")
+    await allocate(sandbox, "SO-2", "a2")
+    count = {"warehouse": "RNO", "onHand": 5, "reason": "cycle count"}
+    await sandbox.call("wms", "PUT", "/api/stock/KIT", count)
+    (told,) = await events(sandbox)
+    assert (told["eventType"], told["before"], told["onHand"]) == ("STOCK_COUNTED", 12, 5)
+    assert told["uncovered"] == [
+        {"orderNumber": "SO-2", "lineRef": "1", "qty": 6},
+        {"orderNumber": "SO-1", "lineRef": "1", "qty": 1},
+    ]
+    await sandbox.call("wms", "PUT", "/api/stock/KIT", {"warehouse": "RNO", "onHand": 20})
+    assert (await events(sandbox))[1]["uncovered"] == []
+
+
+async def test_a_shipment_leaves_once_with_its_number(sandbox: Sandbox) -> None:
+    await create(sandbox)
+    await sandbox.advance(hours=12)
+    (packed,) = [one for one in await events(sandbox) if one["eventType"] == "SHIPMENT_PACKED"]
+    path = f"/api/shipments/{packed['shipment']['shipmentId']}/dispatch"
+    body = {"carrier": "farrow", "trackingNumber": "PRO-7"}
+    first = (await sandbox.call("wms", "POST", path, body)).json
+    assert (await sandbox.call("wms", "POST", path, body)).json == first
+    left = [one for one in await events(sandbox) if one["eventType"] == "SHIPMENT_DISPATCHED"]
+    assert [(one["orderNumber"], one["trackingNumber"]) for one in left] == [("SO-1", "PRO-7")]
+    assert (await sandbox.call("wms", "POST", "/api/shipments/X/dispatch", body)).status == 404

@@ -1,4 +1,4 @@
-"""Waypost TMS: quotes of three carriers, cut-offs, tenders."""
+"""Waypost TMS: quotes of three carriers, cut-offs, tenders and slots at docks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
-from crossdock.sandbox.clock import business_day, cut_off, stamp
+from crossdock.sandbox.clock import Clock, business_day, cut_off, stamp
+from crossdock.sandbox.docks import Docks, DockScript
 from crossdock.sandbox.service import Call, Rejected, Reply, Route, Service, same
 from crossdock.sandbox.webhooks import Sealed
 
@@ -65,17 +66,25 @@ class NewTender(Struct):
     client_id: Name
     quote_id: Name
     shipment: Name
-    order: Name
+    order: str = ""
 
 
 class Script(Struct, forbid_unknown_fields=True, kw_only=True):
-    """How a tender will be answered."""
+    """How a tender will be answered, by one carrier or by all, and what becomes of the slots.
+
+    `insists`: the answer is told though the tender was withdrawn before. `times`: so often, as news each.
+    """
 
     shipment: str = ""
     order: str = ""
-    answer: Literal["accept", "decline"] = "accept"
+    carrier: str = ""
+    answer: Literal["accept", "decline", "none"] = "accept"
     after_minutes: Annotated[float, Meta(ge=0)] = 0
     reason: str = ""
+    insists: bool = False
+    times: Annotated[int, Meta(ge=1, le=9)] = 1
+    gives_back_after_minutes: Annotated[float, Meta(ge=0)] | None = None
+    dock: DockScript | None = None
 
 
 class Quote(Struct):
@@ -113,21 +122,28 @@ class Tms(Service):
     error_content_type = "application/problem+json"
     script_shape = Script
 
+    def __init__(self, clock: Clock, *, seed: int = 0, calm: bool = False) -> None:
+        """Begin with no quotes, tenders or slots."""
+        self.docks = Docks(self)
+        super().__init__(clock, seed=seed, calm=calm)
+
     def begin(self) -> None:
-        """Forget quotes, tenders and scripts."""
+        """Forget quotes, tenders, slots and scripts."""
+        self.docks.begin()
         self.quotes: dict[str, Quote] = {}
         self.tenders: dict[str, Tender] = {}
         self.clients: dict[str, Tender] = {}
-        self.scripts: dict[tuple[str, str], Script] = {}
+        self.scripts: dict[tuple[str, str, str], Script] = {}
 
     def routes(self) -> list[Route]:
-        """Rates, tenders, carriers, events."""
+        """Rates, tenders, slots, carriers, events."""
         return [
             Route("rate", "POST", "/v2/rate-requests", self.rate),
             Route("tender.create", "POST", "/v2/tenders", self.create_tender),
             Route("tender.find", "GET", "/v2/tenders", self.find_tenders),
             Route("tender.get", "GET", "/v2/tenders/{id}", self.get_tender),
             Route("tender.withdraw", "POST", "/v2/tenders/{id}/withdraw", self.withdraw_tender),
+            *self.docks.routes(),
             Route("carriers", "GET", "/v2/carriers", self.carriers),
             Route("events", "GET", "/v2/events", self.events),
         ]
@@ -157,11 +173,13 @@ class Tms(Service):
         return {"X-Waypost-Token": secret, "X-Waypost-Event": sealed.event}
 
     def script(self, item: Script) -> None:
-        """Keep how a tender will be answered."""
+        """Keep how a tender will be answered, and what becomes of slots."""
         if bool(item.shipment) == bool(item.order):
             raise ValueError("a script is about a shipment or about an order")
         about = ("shipment", item.shipment) if item.shipment else ("order", item.order)
-        self.scripts[about] = item
+        self.scripts[*about, item.carrier] = item
+        if item.dock is not None:
+            self.docks.scripts[about] = item.dock
 
     def rate(self, call: Call) -> Reply:
         """Quotes, cheapest first; asking has no effect."""
@@ -224,12 +242,11 @@ class Tms(Service):
             pickup_on=quote.cut_off_at.astimezone(quote.zone).date(),
         )
         self.tenders[tender.tender_id] = self.clients[new.client_id] = tender
-        script = self.scripts.get(("shipment", new.shipment)) or self.scripts.get(("order", new.order))
-        script = script or Script()
-        if script.after_minutes:
+        script = self._script(tender)
+        if script.answer != "none" and script.after_minutes:
             later = self.now + timedelta(minutes=script.after_minutes)
             self.plan(later, lambda: self._answer(tender, script, publish=True))
-        else:
+        elif script.answer != "none":
             self._answer(tender, script, publish=False)
         self._did(call, tender, 1)
         return Reply(201, tender)
@@ -276,18 +293,39 @@ class Tms(Service):
             raise Rejected("not_found", f"No tender {call.path('id')}")
         return tender
 
+    def _script(self, tender: Tender) -> Script:
+        """What is written of this carrier's answer, else of all, else yes at once."""
+        about = (("shipment", tender.shipment), ("order", tender.order))
+        keys = [(*one, carrier) for carrier in (tender.carrier, "") for one in about]
+        return next((self.scripts[key] for key in keys if key in self.scripts), Script())
+
     def _answer(self, tender: Tender, script: Script, *, publish: bool) -> None:
-        if tender.status != "pending":
+        if tender.status != "pending" and not script.insists:
             return
-        tender.status = "accepted" if script.answer == "accept" else "declined"
-        tender.reason = script.reason
-        if publish:
-            event = f"tender.{tender.status}"
-            seq = len(self.feed) + 1
-            shown = {name: getattr(tender, name) for name in tender.__struct_fields__}
-            payload = {"event_id": f"wp-{seq}", "event": event, "at": stamp(self.now), "tender": shown}
-            self.feed.append({"seq": seq, **payload})
-            self.post_webhook(event, f"wp-{seq}", tender.shipment, payload)
+        answer = "accepted" if script.answer == "accept" else "declined"
+        if tender.status == "pending":
+            tender.status, tender.reason = answer, script.reason
+            if answer == "accepted" and script.gives_back_after_minutes is not None:
+                later = self.now + timedelta(minutes=script.gives_back_after_minutes)
+                self.plan(later, lambda: self._give_back(tender, script))
+        for _ in range(script.times if publish else 0):
+            self._tell_tender(answer, tender)
+
+    def _give_back(self, tender: Tender, script: Script) -> None:
+        if tender.status == "accepted":
+            tender.status, tender.reason = "declined", script.reason
+            self._tell_tender("declined", tender)
+
+    def _tell_tender(self, answer: str, tender: Tender) -> None:
+        shown = {name: getattr(tender, name) for name in tender.__struct_fields__}
+        self.tell(f"tender.{answer}", tender.shipment, {"tender": shown})
+
+    def tell(self, event: str, lane: str, what: dict[str, Any]) -> None:
+        """Put an event in the feed and send it."""
+        seq = len(self.feed) + 1
+        payload = {"event_id": f"wp-{seq}", "event": event, "at": stamp(self.now), **what}
+        self.feed.append({"seq": seq, **payload})
+        self.post_webhook(event, f"wp-{seq}", lane, payload)
 
     def _did(self, call: Call, tender: Tender, change: int) -> None:
         self.did(

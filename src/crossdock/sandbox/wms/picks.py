@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,7 +16,8 @@ from crossdock.sandbox.clock import Clock, stamp
 from crossdock.sandbox.service import Call, Rejected, Reply, Route, Service
 from crossdock.sandbox.webhooks import Sealed
 from crossdock.sandbox.wms.returns import Returns
-from crossdock.sandbox.wms.shapes import NewLine, NewPick, Pack, Script, StockCount
+from crossdock.sandbox.wms.shapes import NewLine, NewPick, Pack, Script
+from crossdock.sandbox.wms.stock import Stock
 
 BACK_ORDER = timedelta(hours=48)
 CODES = {
@@ -81,6 +81,7 @@ class Wms(Service):
     def __init__(self, clock: Clock, *, seed: int = 0, calm: bool = False) -> None:
         """Begin with no picks and uncounted stock."""
         self.returns = Returns(self)
+        self.stock = Stock(self)
         super().__init__(clock, seed=seed, calm=calm)
 
     def begin(self) -> None:
@@ -88,8 +89,7 @@ class Wms(Service):
         self.picks: dict[str, Pick] = {}
         self.references: dict[str, Pick] = {}
         self.returns.begin()
-        self.stock: dict[tuple[str, str], Decimal] = {}
-        self.allocated: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        self.stock.begin()
         self.scripts: dict[tuple[str, str], Script] = {}
         self.shipments: set[str] = set()
 
@@ -100,8 +100,7 @@ class Wms(Service):
             Route("pick.find", "GET", "/api/pickOrders", self.find_picks),
             Route("pick.get", "GET", "/api/pickOrders/{id}", self.get_pick),
             Route("pick.cancel", "POST", "/api/pickOrders/{id}/cancel", self.cancel_pick),
-            Route("stock.get", "GET", "/api/stock/{sku}", self.get_stock),
-            Route("stock.set", "PUT", "/api/stock/{sku}", self.set_stock),
+            *self.stock.routes(),
             *self.returns.routes(),
             Route("events", "GET", "/api/events", self.events),
         ]
@@ -148,9 +147,10 @@ class Wms(Service):
             raise Rejected("duplicate", "clientReference is taken", "clientReference", pickOrderId=taken.id)
         pick = Pick(self.number("PO-"), new, [Line(line) for line in new.lines])
         self.picks[pick.id] = self.references[new.client_reference] = pick
+        order = new.order_number
+        self.stock.take_up(order)
         self._allocate(pick, 1)
         self._plan(pick)
-        order = new.order_number
         self.did(call, order, reference=new.client_reference, id=pick.id, kind="pick", change=1)
         return Reply(201, self.show(pick))
 
@@ -254,15 +254,15 @@ class Wms(Service):
         for line in pick.lines:
             place = (pick.new.warehouse, line.new.sku)
             take = min(line.open, wanted)
-            if take > self.stock.get(place, take):
-                take, lacking = self.stock[place], True
+            if take > self.stock.on_hand.get(place, take):
+                take, lacking = self.stock.on_hand[place], True
             if take <= 0:
                 continue
             wanted -= take
             line.packed += take
-            self.allocated[place] -= take
-            if place in self.stock:
-                self.stock[place] -= take
+            self.stock.allocated[place] -= take
+            if place in self.stock.on_hand:
+                self.stock.on_hand[place] -= take
             contents.append((line, take))
         if contents:
             self._ship(pick, contents, name)
@@ -313,7 +313,7 @@ class Wms(Service):
             if less > 0:
                 line.short += less
                 quantity -= less
-                self.allocated[pick.new.warehouse, line.new.sku] -= less
+                self.stock.allocated[pick.new.warehouse, line.new.sku] -= less
                 lines.append({"lineRef": line.new.line_ref, "sku": line.new.sku, "qty": exact(less)})
         if not pick.open:
             pick.state = "PACKED"
@@ -326,8 +326,8 @@ class Wms(Service):
         pick.waiting = False
         for line in pick.lines:
             place = (pick.new.warehouse, line.new.sku)
-            if place in self.stock:
-                self.stock[place] = max(self.stock[place], line.open)
+            if place in self.stock.on_hand:
+                self.stock.on_hand[place] = max(self.stock.on_hand[place], line.open)
         self._pack(pick, None, "", Decimal(0), final=True)
 
     def _open_lines(self, pick: Pick) -> list[dict[str, Any]]:
@@ -339,7 +339,7 @@ class Wms(Service):
 
     def _allocate(self, pick: Pick, sign: int) -> None:
         for line in pick.lines:
-            self.allocated[pick.new.warehouse, line.new.sku] += sign * line.open
+            self.stock.allocated[pick.new.warehouse, line.new.sku] += sign * line.open
 
     def _tell(self, event: str, pick: Pick, **more: Any) -> None:
         about = {
@@ -361,35 +361,12 @@ class Wms(Service):
         events, end = self.feed_page(call)
         return Reply(200, {"events": events, "next": end})
 
-    # Stock.
-
-    def get_stock(self, call: Call) -> Reply:
-        """What is on hand of an item in a warehouse."""
-        return Reply(200, self._show_stock(call.query("warehouse"), call.path("sku")))
-
-    def set_stock(self, call: Call) -> Reply:
-        """Count stock; picks that wait for it go on."""
-        count = call.read(StockCount)
-        sku = call.path("sku")
-        self.stock[count.warehouse, sku] = count.on_hand
+    def restock(self, sku: str) -> None:
+        """Picks that wait for an item go on."""
         for pick in self.picks.values():
             if pick.waiting and any(line.open and line.new.sku == sku for line in pick.lines):
                 pick.waiting = False
                 self._pack(pick, None, "", Decimal(0), final=True)
-        self.did(call, sku, id=f"{count.warehouse}/{sku}")
-        return Reply(200, self._show_stock(count.warehouse, sku))
-
-    def _show_stock(self, warehouse: str, sku: str) -> dict[str, Any]:
-        on_hand = self.stock.get((warehouse, sku))
-        allocated = exact(self.allocated[warehouse, sku])
-        available = None if on_hand is None else exact(on_hand - allocated)
-        return {
-            "sku": sku,
-            "warehouse": warehouse,
-            "onHand": None if on_hand is None else exact(on_hand),
-            "allocated": allocated,
-            "available": available,
-        }
 
 
 def _sscc(serial: int) -> str:

@@ -42,11 +42,36 @@ class NewReturn(Struct, rename="camel"):
     warehouse: str = ""
 
 
+class AllocationLine(Struct, rename="camel"):
+    """A line of an order to which goods are promised."""
+
+    line_ref: Name
+    sku: Name
+    qty: Positive
+
+
+class NewAllocation(Struct, rename="camel"):
+    """Goods promised to an order before it is picked."""
+
+    client_reference: Name
+    order_number: Name
+    warehouse: Name
+    lines: Annotated[list[AllocationLine], Meta(min_length=1, max_length=1000)]
+
+
+class Dispatch(Struct, rename="camel"):
+    """With whom a shipment leaves."""
+
+    carrier: str = ""
+    tracking_number: str = ""
+
+
 class StockCount(Struct, rename="camel"):
     """What was counted in a warehouse."""
 
     warehouse: Name
     on_hand: NotNegative
+    reason: str = ""
 
 
 class Pack(Struct, forbid_unknown_fields=True):
