@@ -131,6 +131,12 @@ def wms(file: str) -> Response:
 NOTHING = reply({"items": [], "count": 0})
 
 
+ALLOCATED = {
+    "allocation": "AL-000001",
+    "short": [{"line": "1", "item": "KIT-30", "missing": {"value": "2", "unit": "EA"}}],
+}
+
+
 class TestStackyard(Conformance):
     connector = connector("stackyard_wms")
     settings: ClassVar = {**URL, "warehouse": "RNO"}
@@ -145,6 +151,48 @@ class TestStackyard(Conformance):
             not_found=[NOTHING],
         ),
         Example(operation="cancel_pick", data={"pick": "PO-000001"}, answers=[wms("pick")], output={}),
+        Example(
+            operation="stock",
+            data={"items": ["KIT-30"]},
+            answers=[wms("stock")],
+            output={
+                "stock": [
+                    {
+                        "item": "KIT-30",
+                        "site": "RNO",
+                        "on_hand": {"value": "8", "unit": "EA"},
+                        "allocated": {"value": "8", "unit": "EA"},
+                        "available": {"value": "0", "unit": "EA"},
+                    }
+                ]
+            },
+        ),
+        Example(
+            operation="allocate",
+            data={"order": ORDER},
+            answers=[wms("allocation")],
+            output=ALLOCATED,
+            found=[wms("allocations_found")],
+            not_found=[NOTHING],
+        ),
+        Example(
+            operation="deallocate",
+            data={"allocation": "AL-000001"},
+            answers=[wms("allocation")],
+            output={},
+        ),
+        Example(
+            operation="count_stock",
+            data={"item": "KIT-30", "on_hand": {"value": "5", "unit": "EA"}},
+            answers=[wms("stock")],
+            output={},
+        ),
+        Example(
+            operation="confirm_shipment",
+            data={"shipment": "SO-2-1", "carrier": "farrow", "tracking_number": "PRO-7"},
+            answers=[wms("dispatch")],
+            output={},
+        ),
         Example(
             operation="expect_return",
             data={"return": "RMA-000001", "order": "SO-1", "lines": LINES},
@@ -176,6 +224,8 @@ class TestStackyard(Conformance):
     ]
     notices: ClassVar = [
         told("stackyard_wms", "webhook_packed.json", "warehouse.shipment_packed"),
+        told("stackyard_wms", "webhook_counted.json", "stock.adjusted", "stock.short"),
+        told("stackyard_wms", "webhook_dispatched.json", "shipment.shipped"),
         *(
             Told(body=json.dumps(event).encode(), types=[type_])
             for event, type_ in zip(
@@ -185,6 +235,10 @@ class TestStackyard(Conformance):
             )
         ),
     ]
+
+
+def tms(file: str) -> Response:
+    return answer("waypost_tms", f"{file}.json")
 
 
 class TestWaypost(Conformance):
@@ -206,13 +260,52 @@ class TestWaypost(Conformance):
                         "price": {"amount": "9.38", "currency": "USD"},
                         "cut_off": "2026-03-02T22:00:00Z",
                         "delivery_by": "2026-03-10T06:59:59Z",
+                        "offer": "Q-000001-4",
                     }
                 ]
             },
-        )
+        ),
+        Example(
+            operation="tender",
+            data={"shipment": SHIPMENT, "carrier": "oldbridge", "offer": "Q-000001-4"},
+            answers=[tms("tender")],
+            output={"tender": "T-000001", "state": "offered"},
+            found=[tms("tenders_found")],
+            not_found=[reply({"tenders": []})],
+        ),
+        Example(operation="withdraw", data={"tender": "T-000001"}, answers=[tms("withdraw")], output={}),
+        Example(
+            operation="request_appointment",
+            data={
+                "shipment": SHIPMENT,
+                "kind": "pickup",
+                "carrier": "oldbridge",
+                "tender": "T-000001",
+                "until": "2026-03-02T22:00:00Z",
+            },
+            answers=[tms("appointment")],
+            output={
+                "appointment": "AP-000001",
+                "state": "requested",
+                "start": "2026-03-02T21:00:00Z",
+                "end": "2026-03-02T22:00:00Z",
+            },
+            found=[tms("appointments_found")],
+            not_found=[reply({"appointments": []})],
+        ),
+        Example(
+            operation="cancel_appointment",
+            data={"appointment": "AP-000001"},
+            answers=[tms("appointment_cancel")],
+            output={},
+        ),
     ]
     pages: ClassVar = [fed("waypost_tms", "events", "events.json", "tender.declined", "tender.accepted")]
-    notices: ClassVar = [told("waypost_tms", "webhook_declined.json", "tender.declined")]
+    notices: ClassVar = [
+        told("waypost_tms", "webhook_declined.json", "tender.declined"),
+        told("waypost_tms", "webhook_accepted.json", "tender.accepted"),
+        told("waypost_tms", "webhook_moved.json", "appointment.moved"),
+    ]
 
 
 class TestQuayline(Conformance):

@@ -1,6 +1,7 @@
 """Stackyard WMS and Waypost TMS, from recorded exchanges."""
 
 import json
+from decimal import Decimal
 
 import pytest
 from talking import KEY, SHIPMENT, Led, context, example, happened, lead, operation, page, signed
@@ -195,6 +196,7 @@ def test_offers_have_exact_prices_cut_offs_and_the_end_of_the_day_of_arrival() -
         "price": {"amount": "9.38", "currency": "USD"},
         "cut_off": "2026-03-02T22:00:00Z",
         "delivery_by": "2026-03-10T06:59:59Z",  # summer time began on the 8th
+        "offer": "Q-000001-4",
     }
     assert led.result["offers"][1]["delivery_by"] == "2026-03-05T07:59:59Z"
     assert led.result["offers"][0]["delivery_by"] <= SHIPMENT["promised_delivery"]
@@ -244,3 +246,107 @@ def test_their_webhooks_are_proven() -> None:
         signed(WMS, "webhook_packed.json", "stackyard-hook-secret", change=b" ")
     with pytest.raises(NotVerified):
         signed(TMS, "webhook_declined.json", "another")
+
+
+# -- promises of stock, counts, tenders, slots --------------------------------------------------------------
+
+
+def test_a_promise_says_what_is_short_in_the_unit_of_the_line() -> None:
+    led = lead(WMS, "allocate", {"order": ORDER}, "allocation.json")
+    assert led.asked[0].json["lines"] == [
+        {"lineRef": "1", "sku": "KIT-30", "qty": 10},
+        {"lineRef": "2/KGM", "sku": "GEL", "qty": Decimal("2.5")},
+    ]
+    assert led.result == {
+        "allocation": "AL-000001",
+        "short": [{"line": "1", "item": "KIT-30", "missing": {"value": "2", "unit": "EA"}}],
+    }
+    again = lead(WMS, "allocate", {"order": ORDER}, "allocation_again.409.json", "allocations_found.json")
+    assert again.result == led.result
+
+
+def test_stock_is_asked_for_item_by_item_and_what_was_never_counted_is_left_out() -> None:
+    body = {**json.loads(example(WMS, "stock.json")), "sku": "GEL", "onHand": None, "available": None}
+    talk = operation(WMS, "stock").do({"items": ["KIT-30", "GEL"], "site": "RNO"}, context(WMS))
+    led = Led(
+        talk, [Response(200, {}, example(WMS, "stock.json")), Response(200, {}, json.dumps(body).encode())]
+    )
+    assert [(one.path, one.query) for one in led.asked] == [
+        ("/api/stock/KIT-30", {"warehouse": "RNO"}),
+        ("/api/stock/GEL", {"warehouse": "RNO"}),
+    ]
+    assert [one["item"] for one in led.result["stock"]] == ["KIT-30"]
+
+
+def test_a_count_tells_the_correction_and_each_order_that_loses_by_it() -> None:
+    adjusted, short = happened(WMS, example(WMS, "webhook_counted.json"))
+    assert (adjusted.type, adjusted.about) == (
+        "stock.adjusted",
+        {"adjustment": "CC-000001", "item": "KIT-30"},
+    )
+    assert adjusted.data["change"] == {"value": "-3", "unit": "EA"}
+    assert adjusted.data["uncovered"] == [short.data]
+    assert (short.type, short.about, short.id) == ("stock.short", {"order": "SO-1"}, "sy-1/1")
+    assert short.data["missing"] == {"value": "3", "unit": "EA"}
+
+
+def test_what_leaves_is_told_with_carrier_and_number() -> None:
+    (left,) = happened(WMS, example(WMS, "webhook_dispatched.json"))
+    assert left.about == {"shipment": "SO-2-1", "order": "SO-2", "tracking": "PRO-7"}
+    assert (left.data["carrier"], left.data["shipped"]) == ("farrow", "2026-03-02T18:00:00Z")
+
+
+def test_a_tender_takes_up_an_offer_under_our_key() -> None:
+    data = {"shipment": SHIPMENT, "carrier": "oldbridge", "offer": "Q-000001-4"}
+    led = lead(TMS, "tender", data, "tender.json")
+    assert led.asked[0].json == {
+        "client_id": KEY,
+        "quote_id": "Q-000001-4",
+        "shipment": "SO-1-1",
+        "order": "SO-1",
+    }
+    assert led.result == {"tender": "T-000001", "state": "offered"}
+    assert lead(TMS, "tender", data, "tenders_found.json", find=True).result == led.result
+    with pytest.raises(Refused, match="takes up an offer"):
+        lead(TMS, "tender", {**data, "offer": None}, "tender.json")
+
+
+@pytest.mark.parametrize(("state", "gone"), [("declined", True), ("withdrawn", True), ("accepted", False)])
+def test_a_tender_that_cannot_be_withdrawn_is_gone_only_where_the_carrier_does_not_have_it(
+    state: str, *, gone: bool
+) -> None:
+    problem = {"type": "urn:waypost:wrong-state", "title": "Wrong state", "detail": "it is settled"}
+    one = {**json.loads(example(TMS, "tender.json")), "status": state}
+    answers = [Response(409, {}, json.dumps(problem).encode()), Response(200, {}, json.dumps(one).encode())]
+    talk = operation(TMS, "withdraw").do({"tender": "T-000001"}, context(TMS))
+    if gone:
+        assert Led(talk, answers).result == {}
+    else:
+        with pytest.raises(RefusedByPartner, match="it is settled"):
+            Led(talk, answers)
+
+
+def test_a_slot_is_asked_for_before_the_cut_off_and_one_that_is_refused_is_a_refusal() -> None:
+    data = {"shipment": SHIPMENT, "kind": "pickup", "until": "2026-03-02T22:00:00Z"}
+    led = lead(TMS, "request_appointment", data, "appointment.json")
+    assert led.asked[0].json["not_after"] == "2026-03-02T22:00:00Z"
+    assert led.result["state"] == "requested"
+    body = {**json.loads(example(TMS, "appointment.json")), "status": "refused", "reason": "dock is full"}
+    talk = operation(TMS, "request_appointment").do(data, context(TMS))
+    with pytest.raises(RefusedByPartner, match="dock is full"):
+        Led(talk, [Response(201, {}, json.dumps(body).encode())])
+
+
+def test_a_slot_that_was_moved_says_when_it_was_before() -> None:
+    (moved,) = happened(TMS, example(TMS, "webhook_moved.json"))
+    assert moved.about == {
+        "appointment": "AP-000001",
+        "shipment": "SO-1-1",
+        "order": "SO-1",
+        "tender": "T-000001",
+    }
+    assert (moved.data["start"], moved.data["start_before"]) == (
+        "2026-03-03T01:00:00Z",
+        "2026-03-02T21:00:00Z",
+    )
+    assert (moved.data["kind"], moved.data["reason"]) == ("pickup", "dock is full")

@@ -144,6 +144,15 @@ async def _notice(_: Partners) -> Any:
     return {"order": "SO-1", "customer": "C1001", "topic": "shipped", "message": "It is on its way."}
 
 
+async def _tender(partners: Partners) -> Any:
+    offers = (await partners.done("tms", "rate", {"shipment": SHIPMENT}))["offers"]
+    return {"shipment": SHIPMENT, "carrier": offers[0]["carrier"], "offer": offers[0]["offer"]}
+
+
+async def _slot(_: Partners) -> Any:
+    return {"shipment": SHIPMENT, "kind": "pickup", "carrier": "farrow"}
+
+
 def _booking(carrier: str) -> Callable[[Partners], Awaitable[Any]]:
     async def data(_: Partners) -> Any:
         return {"shipment": SHIPMENT, "service": SERVICES[carrier], "reference": "SO-1-1"}
@@ -153,6 +162,9 @@ def _booking(carrier: str) -> Callable[[Partners], Awaitable[Any]]:
 
 CHANGES = (
     Change("wms", "create_pick", "pick.create", "SO-1", _pick),
+    Change("wms", "allocate", "allocation.create", "SO-1", _pick),
+    Change("tms", "tender", "tender.create", "SO-1-1", _tender),
+    Change("tms", "request_appointment", "appointment.create", "SO-1-1", _slot),
     Change("wms", "expect_return", "return.create", "SO-1", _receipt),
     Change("erp", "release_invoice", "invoice.create", "SO-1", _invoice),
     Change("erp", "release_invoice", "invoice.post", "SO-1", _invoice),

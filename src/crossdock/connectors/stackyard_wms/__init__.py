@@ -1,4 +1,4 @@
-"""Stackyard WMS: picks, shipments as they are packed, returns. JSON over HTTP; two headers let us in."""
+"""Stackyard WMS: stock, picks, packed shipments, returns. JSON over HTTP; two headers let us in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ connector = Connector(
     name="stackyard_wms",
     title="Stackyard WMS",
     version="1",
-    doc="The warehouse picks and packs orders, in parts where it must, and takes returns in.",
+    doc="The warehouse promises stock and counts it, picks and packs orders, in parts where it must, "
+    "and takes returns in.",
     serves=("wms",),
     settings=SETTINGS,
     secrets=SECRETS,
@@ -20,6 +21,25 @@ connector = Connector(
     health=replies.health,
     limits=Limits(concurrency=16),
     operations=(
+        Operation(name="stock", do=replies.stock),
+        Operation(
+            name="allocate",
+            do=replies.allocate,
+            idempotency="key",
+            find=exchange(requests.find_allocation, replies.found_allocation),
+            doc="A second one with our reference is refused with the id of the first, which is looked up.",
+        ),
+        Operation(
+            name="deallocate", do=exchange(requests.deallocate, replies.nothing), idempotency="natural"
+        ),
+        Operation(
+            name="confirm_shipment",
+            do=exchange(requests.confirm_shipment, replies.nothing),
+            idempotency="natural",
+        ),
+        Operation(
+            name="count_stock", do=exchange(requests.count_stock, replies.nothing), idempotency="natural"
+        ),
         Operation(
             name="create_pick",
             do=exchange(requests.create_pick, replies.pick),
@@ -42,6 +62,9 @@ connector = Connector(
         "warehouse.pick_started",
         "warehouse.pick_short",
         "warehouse.shipment_packed",
+        "shipment.shipped",
+        "stock.adjusted",
+        "stock.short",
         "return.received",
         "return.inspected",
     ),

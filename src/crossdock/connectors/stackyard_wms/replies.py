@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +35,52 @@ def _made(response: Response, name: str) -> str:
             raise RefusedByPartner(str(error.get("detail", "refused")), code=str(error["code"]))
         return str(error[name])
     return str(body[name])
+
+
+def stock(data: Json, context: Context) -> Generator[Request, Response, Json]:
+    """What lies there of each item; one that was never counted is left out."""
+    unit, found = context.settings["unit"], []
+    for item in data["items"]:
+        one = (yield requests.stock(item, data.get("site"), context)).json()
+        if one["onHand"] is not None:
+            found.append(
+                {
+                    "item": one["sku"],
+                    "site": one["warehouse"],
+                    "on_hand": _quantity(one["onHand"], unit),
+                    "allocated": _quantity(one["allocated"], unit),
+                    "available": _quantity(one["available"], unit),
+                }
+            )
+    return {"stock": found}
+
+
+def allocate(data: Json, context: Context) -> Generator[Request, Response, Json]:
+    """The promise: made now, or before under the same reference."""
+    response = yield requests.allocate(data, context)
+    if response.status != 409:
+        return _allocation(response.json(), context)
+    _made(response, "allocationId")
+    found = (yield requests.find_allocation(data, context)).json()["items"]
+    return _allocation(found[-1], context)
+
+
+def found_allocation(response: Response, context: Context) -> Json | None:
+    """The promise that stands under our reference."""
+    held = [one for one in response.json()["items"] if one["state"] != "RELEASED"]
+    return _allocation(held[0], context) if held else None
+
+
+def _allocation(one: Json, context: Context) -> Json:
+    lines = [(line, *_line(line, context.settings["unit"])) for line in one["lines"]]
+    return {
+        "allocation": one["allocationId"],
+        "short": [
+            {"line": number, "item": line["sku"], "missing": _quantity(line["shortQty"], unit)}
+            for line, number, unit in lines
+            if line["shortQty"]
+        ],
+    }
 
 
 def expect_return(data: Json, context: Context) -> Generator[Request, Response, Json]:
@@ -115,6 +162,10 @@ def _happened(event: Json, settings: Json) -> Iterator[Happening]:
         )
     elif type_ == "PICK_SHORT":
         yield Happening(type="warehouse.pick_short", time=at, data=_short(event, unit), id=id_)
+    elif type_ == "SHIPMENT_DISPATCHED":
+        yield Happening(type="shipment.shipped", time=at, data=_left(event), id=id_)
+    elif type_ == "STOCK_COUNTED":
+        yield from _counted(event, unit, at, id_)
     elif type_ in ("RETURN_RECEIVED", "RETURN_INSPECTED"):
         inspected = type_ == "RETURN_INSPECTED"
         data = _returned(event, unit, inspected=inspected)
@@ -202,6 +253,40 @@ def _short(event: Json, unit: str) -> dict[str, Any]:
         ],
         **({"custom": {"back_order_expected": later["expectedAt"]}} if later else {}),
     }
+
+
+def _left(event: Json) -> dict[str, Any]:
+    return told(
+        number=event["shipmentId"],
+        order=event["orderNumber"],
+        carrier=event.get("carrier") or None,
+        tracking_number=event.get("trackingNumber") or None,
+        shipped=event["dispatchedAt"],
+    )
+
+
+def _counted(event: Json, unit: str, at: datetime, id_: str) -> Iterator[Happening]:
+    """The correction, and the news of it for each order that loses its goods."""
+    about = {"item": event["sku"], "site": event["warehouse"]}
+    lost = [
+        {"order": one["orderNumber"], "line": line, **about, "missing": _quantity(one["qty"], line_unit)}
+        for one in event["uncovered"]
+        for line, line_unit in (_line(one, unit),)
+    ]
+    change = Decimal(str(event["onHand"])) - Decimal(str(event["before"]))
+    data = told(
+        number=event["countId"],
+        **about,
+        kind="count",
+        before=_quantity(event["before"], unit),
+        on_hand=_quantity(event["onHand"], unit),
+        change=_quantity(change, unit),
+        reason=event.get("reason") or None,
+        uncovered=lost,
+    )
+    yield Happening(type="stock.adjusted", time=at, data=data, id=id_)
+    for n, news in enumerate(lost, 1):
+        yield Happening(type="stock.short", time=at, data=news, id=f"{id_}/{n}")
 
 
 def _returned(event: Json, unit: str, *, inspected: bool) -> dict[str, Any]:

@@ -14,6 +14,54 @@ from crossdock.connectors._words import plain_number, told
 from crossdock.errors import Refused
 
 
+def stock(item: str, site: str | None, context: Context) -> Request:
+    """What lies there of one item."""
+    warehouse = _warehouse({"site": site}, context)
+    return Request("GET", path("/api/stock/{sku}", sku=item), query={"warehouse": warehouse})
+
+
+def count_stock(data: Mapping[str, Any], context: Context) -> Request:
+    """What was counted; the same count again changes nothing."""
+    body = {
+        "warehouse": _warehouse(data, context),
+        "onHand": plain_number(data["on_hand"]["value"]),
+        **told(reason=data.get("reason")),
+    }
+    return Request("PUT", path("/api/stock/{sku}", sku=data["item"]), json=body)
+
+
+def allocate(data: Mapping[str, Any], context: Context) -> Request:
+    """A promise to all lines that have an item number."""
+    order = data["order"]
+    unit = context.settings["unit"]
+    lines = [_pick_line(line, unit) for line in order.get("lines", ()) if line.get("item")]
+    if not lines:
+        raise Refused("the order has no line to allocate", where="order.lines", mend="give lines with items")
+    body = {
+        "clientReference": context.key,
+        "orderNumber": order["number"],
+        "warehouse": _warehouse(order, context),
+        "lines": [{name: line[name] for name in ("lineRef", "sku", "qty")} for line in lines],
+    }
+    return Request("POST", "/api/allocations", json=body, accept=(409,))
+
+
+def find_allocation(_: Mapping[str, Any], context: Context) -> Request:
+    """The allocations with our reference."""
+    return Request("GET", "/api/allocations", query={"clientReference": context.key})
+
+
+def deallocate(data: Mapping[str, Any], _: Context) -> Request:
+    """Give the promise back; again is no harm."""
+    return Request("POST", path("/api/allocations/{id}/release", id=data["allocation"]), json={})
+
+
+def confirm_shipment(data: Mapping[str, Any], _: Context) -> Request:
+    """The shipment leaves; again is no harm."""
+    body = told(carrier=data.get("carrier"), trackingNumber=data.get("tracking_number"))
+    return Request("POST", path("/api/shipments/{id}/dispatch", id=data["shipment"]), json=body)
+
+
 def create_pick(data: Mapping[str, Any], context: Context) -> Request:
     """A pick of all lines that have an item number."""
     order = data["order"]

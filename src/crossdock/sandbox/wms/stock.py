@@ -101,9 +101,9 @@ class Stock:
                 if (pick.new.warehouse, line.new.sku) == place and line.open > 0:
                     yield pick.new.order_number, line.new.line_ref, line.open
         for one in self._allocations.values():
-            for line in one.new.lines if one.state == "HELD" else ():
-                if (one.new.warehouse, line.sku) == place and one.held[line.line_ref] > 0:
-                    yield one.new.order_number, line.line_ref, one.held[line.line_ref]
+            for wanted in one.new.lines if one.state == "HELD" else ():
+                if (one.new.warehouse, wanted.sku) == place and one.held[wanted.line_ref] > 0:
+                    yield one.new.order_number, wanted.line_ref, one.held[wanted.line_ref]
 
     def _show(self, warehouse: str, sku: str) -> dict[str, Any]:
         on_hand = self.on_hand.get((warehouse, sku))
