@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -34,6 +35,26 @@ async def test_the_overview_counts_runs_and_what_waits(tower):
     assert "Mon 4 May 2026 10:00" in page
     assert "Europe/Berlin · virtual clock" in page
     assert "no stock" in page
+
+
+async def test_runs_that_take_long_to_count_are_not_counted_for_everybody_who_looks(tower):
+    def active(page: str) -> str:
+        return dict(re.findall(r'href="([^"]+)"><b>(\d+)</b>', page))["/runs?status=active"]
+
+    async with tower.database.engine() as others:
+        await others.execute("lock table crossdock.run in access exclusive mode")
+        first = asyncio.create_task(tower.get("/"))
+        await asyncio.sleep(0.3)  # so long does counting take
+    assert active(await first) == "0"
+    async with tower.working():
+        await tower.put(order("SO-1"))
+        await tower.steps("SO-1", packed="waiting")
+    old = 0
+    while active(page := await tower.get("/")) == "0":
+        old += "Runs were counted" in page
+        await asyncio.sleep(0.05)
+    assert old
+    assert "Runs were counted" not in page
 
 
 async def test_a_case_is_found_by_any_number_whole_or_begun(tower):

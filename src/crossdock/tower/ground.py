@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -30,6 +32,8 @@ from crossdock.tower.telling.times import Times, span
 
 HERE = Path(__file__).parent
 _MOST_PROCESSES = 256
+_KEPT_FOR = 10  # times as long as counting took
+_SOON = 0.1  # seconds: what takes no longer is counted each time
 # The acts that pages offer, besides what they show.
 _OFFERED = (
     "run.cancel",
@@ -88,6 +92,30 @@ class Person:
 Who = Callable[[Request], Awaitable[Person]]
 
 
+class Counts:
+    """Numbers of runs by process and status, for all who look.
+
+    A million runs take most of a second to count, and pages that are open ask again whenever something
+    happens. So what took long is not counted again for ten times as long.
+    """
+
+    def __init__(self) -> None:
+        """With nothing counted yet."""
+        self._rows: list[queries.Row] = []
+        self._until = self._at = -1.0
+        self._counting = asyncio.Lock()
+
+    async def of(self, transaction: TenantTransaction) -> tuple[list[queries.Row], int]:
+        """The rows of `queries.counts`, and how many seconds ago they were counted."""
+        async with self._counting:
+            began = time.monotonic()
+            if began >= self._until:
+                self._rows = await queries.counts(transaction)
+                self._at = time.monotonic()
+                self._until = self._at + _KEPT_FOR * (self._at - began - _SOON)
+            return self._rows, round(time.monotonic() - self._at)
+
+
 @dataclass(slots=True, kw_only=True)
 class Ground:
     """What pages are given. Nothing here is global: two towers of two tenants may stand in one process."""
@@ -104,6 +132,7 @@ class Ground:
     templates: Environment
     signs_in: bool = False  # whether people sign in at these pages
     address: str = ""  # how they are called from outside; empty: as requests say
+    counts: Counts = field(default_factory=Counts)
     _processes: dict[int, Process | None] = field(default_factory=dict)
 
     async def person(self, request: Request) -> Person:

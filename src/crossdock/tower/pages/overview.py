@@ -57,7 +57,7 @@ async def overview(ground: Ground, request: Request) -> Response:
         return RedirectResponse(f"{request.scope.get('root_path', '')}/desk", status_code=303)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
-        counted = await queries.counts(transaction)
+        counted, old = await ground.counts.of(transaction)
         rows = await queries.recent(transaction, limit=25)
         published = await queries.published(transaction)
         cases: list[Case] = []
@@ -81,6 +81,7 @@ async def overview(ground: Ground, request: Request) -> Response:
         waiting,
         numbers=numbers,
         loads=loads(counted),
+        old=old,
         cases=ordered(cases)[:SHOWN],
         recent=[(row, entry(row, titles.get(row["process"], {}), times)) for row in rows],
         published=published,

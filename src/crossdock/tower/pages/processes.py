@@ -23,7 +23,7 @@ async def processes(ground: Ground, request: Request) -> Response:
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
         published = await queries.published(transaction)
-        counted = {load.process: load for load in loads(await queries.counts(transaction))}
+        counted = {load.process: load for load in loads((await ground.counts.of(transaction))[0])}
         found = [(row, await ground.process(transaction, row["id"])) for row in published]
     return await ground.page(request, "processes.html.jinja", times, waiting, processes=found, loads=counted)
 
