@@ -2,8 +2,8 @@
 
     done         the talk returned, and what it returned fits
     refused      they said no (4xx and what connectors read as no), or it cannot be called at all
-    unreachable  certainly nothing was changed: no connection, 429, 503, anything that failed while only
-    asking unknown      something that changes was sent, and what became of it is not known
+    unreachable  certainly nothing was changed: no connection, 429, 503, anything that failed while asking
+    unknown      something that changes was sent, and what became of it is not known
     withdrawn    it was taken back, and was found never to have been done
 
 In doubt (an earlier try may have done it) the operation's `find` goes first. Where there is none, an
