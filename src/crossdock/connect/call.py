@@ -79,7 +79,7 @@ class Calls:
         return await self._do(leased, line, ready, context)
 
     async def _do(self, leased: LeasedCall, line: Line, ready: Ready, context: Context) -> CallEnded:
-        progress = Progress(changes=ready.shape.changes)
+        progress = Progress(changes=ready.shape.changes, data=leased.call.input)
         seconds = min(ready.operation.timeout, leased.seconds)
         retry_after = None
         try:
@@ -122,7 +122,8 @@ class Calls:
         try:
             async with asyncio.timeout(seconds):
                 talk = ready.operation.find(leased.call.input, context)
-                output = await self._wire.talk(line, talk, Progress(changes=False))
+                progress = Progress(changes=False, data=leased.call.input)
+                output = await self._wire.talk(line, talk, progress)
             if output is not None:
                 return _done(leased, ready, line.hide_in(output))
             return _ended(leased, "withdrawn") if leased.only_find else None
