@@ -96,8 +96,11 @@ class Lines:
 
     async def recording(self, by: Principal, name: str) -> dict[str, Any]:
         """What was recorded of it, as a HAR 1.2 file."""
-        await self._may(by, name, "connection.record")
+        _, resource = await self._may(by, name, "connection.record")
         entries = await self._connections.recorded(await self._ground.tenant(by), name)
+        noted = self._ground.noted(by, "connection.record", resource, after={"read": len(entries)})
+        async with self._ground.database.engine() as transaction:
+            await noted(transaction)
         return har_of(entries, version=version("crossdock"))
 
     async def known_secrets(self, by: Principal, name: str) -> list[Known]:

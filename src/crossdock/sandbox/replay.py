@@ -4,9 +4,9 @@
     with replaying("depot.har") as url: ...                 in a test
 
 An answer is found by method, path, query and body, each recorded answer once in its order; the last one is
-given again, as to somebody who asks whether there is news. Where the recording has `***`, whatever stands there
-fits, and so does any idempotency key of ours in the place of another. What nothing was recorded for is answered
-with 404, and told how many were for that path.
+given again, as to somebody who asks whether there is news. Where the recording has `***`, whatever stands
+there fits, and so does any idempotency key of ours in the place of another. What nothing was recorded for is
+answered with 404, and told how many were for that path.
 """
 
 from __future__ import annotations
