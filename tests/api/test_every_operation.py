@@ -12,7 +12,11 @@ from acting import everything
 from played_orders import order
 
 CHANGING = {"post", "put", "patch", "delete"}
-LOOKS = {"/processes/check", "/repairs/preview"}  # a post that asks a long question
+LOOKS = {
+    "/processes/check",
+    "/processes/{process}/backtest",
+    "/repairs/preview",
+}  # a post that asks a long question
 # What asking leaves behind whatever comes of it: when a key was used, how often one asked, kept answers.
 ASKING = {"key", "api_answer", "throttle_bucket"}
 REFUSED = {403, 404, 409, 412, 415, 422, 428}

@@ -32,11 +32,11 @@ LOOKS = {
     "audit key",
     "audit list",
     "audit verify",
+    "backtest",
     "check",
     "connections connectors",
     "connections health",
     "connections list",
-    "connections recording",
     "connections show",
     "connector new",  # writes files of its own
     "demo",  # in an installation of its own
@@ -72,7 +72,6 @@ CHANGES = {
     "cancel": ["C-1", "--reason", "no"],
     "connections add": ["parcels2", "--connector", "quayline", "--set", "url=http://127.0.0.1:9"],
     "connections edit": ["parcels", "--set", "url=http://127.0.0.1:9/"],
-    "connections record": ["parcels"],
     "connections remove": ["parcels"],
     "connections start": ["parcels"],
     "connections stop": ["parcels"],

@@ -209,7 +209,7 @@ class Run:
         """Ask the run to go on under another version of its process."""
         version = to or process_of(text_of(steps, top=top))
         event = self.make("run.move", {"version": version.version, "note": note}, by=by)
-        course = self._course()
+        course = self.course()
         assert encode_state(course.state) == encode_state(self.state), "the course gives another state"
         decision = course.move(version, event, self.reference)
         self.moves[event.id] = version
@@ -221,7 +221,8 @@ class Run:
         """Why the last move was refused: steps and reasons."""
         return [(r.step, r.data["reason"]) for r in self.last if r.what == "run.move_refused"]
 
-    def _course(self) -> Course:
+    def course(self) -> Course:
+        """All events once more, through all versions."""
         course = Course(self.origin, self.first)
         for event in self.events:
             if event.id in self.moves:
@@ -421,9 +422,7 @@ class Run:
     def replayed(self) -> Run:
         """Fold all events again: the same bytes."""
         if self.moves:
-            assert encode_state(self._course().state) == encode_state(self.state), (
-                "replay gives another state"
-            )
+            assert encode_state(self.course().state) == encode_state(self.state), "replay gives another state"
         elif self.events:
             again = replay(self.process, self.events, self.first, lambda _: self.reference)
             assert encode_state(again) == encode_state(self.state), "replay gives another state"

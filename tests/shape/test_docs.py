@@ -45,6 +45,7 @@ SERIES = [
         "docs/how-to/connect-a-rest-system.md",
         "docs/how-to/stop-a-system.md",
         "docs/how-to/repair-many-runs.md",
+        "docs/how-to/prove-a-change.md",
     ],
     ["docs/how-to/write-a-connector-package.md"],
     ["docs/how-to/calendars.md"],

@@ -39,6 +39,11 @@ _COMMANDS = {
         "Say what is wrong with processes and mappings: file, line, step and mend. Status 1 if anything is.",
     ),
     "try": ("try_", "try_", "Run a process in memory: no database, no partners, no waiting."),
+    "backtest": (
+        "backtest",
+        "backtest",
+        "Play past runs under a new version of their process, and tell what would have been otherwise.",
+    ),
     "run": ("runs", "run", "Start a run of a process by hand. Refused where a run of that key is live."),
     "runs": ("runs", "runs", "List runs, newest first, or show one with all that happened in it."),
     "events": (

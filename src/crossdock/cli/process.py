@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from crossdock.cli.backtest import differs
 from crossdock.cli.output import console, say_json, table
 from crossdock.cli.place import HERE, Directory, Json
 from crossdock.cli.runs import time_of
@@ -85,6 +86,15 @@ def publish(
     share: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="The part of new runs that take it at first")
     ] = 1.0,
+    proved: Annotated[
+        str | None,
+        typer.Option(
+            "--backtest",
+            metavar="30d",
+            help="First prove them on runs that began in so long; ask if any differs",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Publish whatever the backtest shows")] = False,
     why: _Why = "",
     directory: Directory = HERE,
     url: Url = None,
@@ -93,14 +103,25 @@ def publish(
 ) -> None:
     """Publish processes, all or none: new runs take them; those under way stay where they are.
 
-    What `crossdock serve` finds in its own directory it publishes at its start, and that holds then.
+    What `crossdock serve` finds in its own directory it publishes at its start, and that holds then. With
+    --backtest, what would have been otherwise is shown first; if anything would, only --yes publishes.
     """
 
     async def act(operator: Operator) -> None:
         from crossdock.installed import read_text  # what it belongs to takes a while to import
 
+        texts = [read_text(file) for file in files]
+        if proved is not None:
+            differing = False
+            for text in texts:
+                differing = await differs(operator, text, since=proved, json=json) or differing
+            if differing and not yes:
+                raise Refused(
+                    "the past would have been otherwise, and nothing is published",
+                    mend="look at what differs; where that is what is meant, add --yes",
+                )
         try:
-            made = await operator.publish([read_text(file) for file in files], share=share, note=why)
+            made = await operator.publish(texts, share=share, note=why)
         except Refused as error:
             raise _in_files(error, files) from None
         for one in made:

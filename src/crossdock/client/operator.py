@@ -22,6 +22,7 @@ from crossdock.client.shapes import (
     Person,
     Process,
     Proof,
+    Proven,
     Repair,
     Replayed,
     SecretDropped,
@@ -34,6 +35,8 @@ from crossdock.client.shapes import (
     Version,
     Why,
 )
+
+_PART = 200  # runs that are proved in one request
 
 
 class _Counted(Shape, frozen=True, kw_only=True):
@@ -152,15 +155,6 @@ class Operator(Client):
         """See whether a connection works, and what is wrong where not."""
         return await self.post(f"connections/{named(connection)}/test", None, Tested)
 
-    async def record(self, connection: str, *, seconds: float = 600, once: str | None = None) -> Connection:
-        """Record its traffic for so long, without secrets and personal data; 0 ends it."""
-        told = {"seconds": seconds}
-        return await self.post(f"connections/{named(connection)}/record", told, Connection, once=once)
-
-    async def recording(self, connection: str) -> dict[str, Any]:
-        """What was recorded of it, as a HAR 1.2 file."""
-        return await self.get(f"connections/{named(connection)}/recording", dict[str, Any])
-
     async def secrets(self, connection: str) -> list[SecretKnown]:
         """The secrets of a connection, without their texts."""
         return (await self.get(f"connections/{named(connection)}/secrets", _Secrets)).items
@@ -231,6 +225,31 @@ class Operator(Client):
         """Publish processes, texts in YAML, all or none; for a `share` of new runs. Raises `Refused`."""
         told = {"sources": list(sources), "share": share, "note": note}
         return (await self.post("processes", told, _Published, once=once)).items
+
+    async def backtest(
+        self,
+        process: str,
+        source: str,
+        *,
+        within: str | None = None,
+        most: int | None = None,
+        assume: bool = False,
+    ) -> AsyncIterator[Proven]:
+        """What past runs of a process would have come to under the version in `source`; nothing is changed.
+
+        Part after part, the newest runs first: all, or those that began `within` so long (30d). Raises
+        `Refused` where the text may not be published.
+        """
+        told: dict[str, Any] = {"source": source, "assume": assume}
+        told |= {"within": within} if within is not None else {}
+        while most is None or most > 0:
+            limit = _PART if most is None else min(most, _PART)
+            part = await self.post(f"processes/{named(process)}/backtest", told | {"limit": limit}, Proven)
+            yield part
+            if part.next is None:
+                return
+            told["before"] = part.next
+            most = most - part.cases if most is not None else None
 
     async def roll_back(
         self, process: str, version: str, *, note: str = "", once: str | None = None

@@ -239,7 +239,6 @@ class Connection(Shape, frozen=True, kw_only=True):
     stopped_by: str = ""
     stand_still: bool = False
     drain_rate: float | None = None
-    record_until: datetime | None = None
     failures: int = 0
     open_until: datetime | None = None
     waiting: int = 0
@@ -458,3 +457,44 @@ class Why(Shape, frozen=True, kw_only=True):
     needed: list[str] = []
     roles: list[str] = []
     about: dict[str, Any] = {}
+
+
+class Example(Shape, frozen=True, kw_only=True):
+    """A case of a difference, by its run."""
+
+    run: str
+    key: str
+    detail: str = ""
+
+
+class Difference(Shape, frozen=True, kw_only=True):
+    """What would have been otherwise, or is not known, in `count` cases; with the first of them."""
+
+    kind: str
+    what: str
+    count: int
+    step: str = ""
+    examples: list[Example] = []
+
+
+class Assumed(Shape, frozen=True, kw_only=True):
+    """An answer that was assumed, and how often."""
+
+    what: str
+    count: int
+
+
+class Proven(Shape, frozen=True, kw_only=True):
+    """What past cases would have come to under a version. `left` older ones are not among them."""
+
+    process: str
+    version: str
+    cases: int
+    same: int
+    different: int
+    undecided: int
+    differences: list[Difference] = []
+    questions: list[Difference] = []
+    assumed: list[Assumed] = []
+    left: int = 0
+    next: str | None = None

@@ -34,7 +34,6 @@ def alpha2(code: str) -> str:
     return _BY_THREE.get(code, "") if len(code) == 3 else code if len(code) == 2 else ""
 
 
-@functools.lru_cache(4096)
 def country_in(words: str) -> str:
     """The country that words for a place end with: `KINGSTON-JAM`, `Barcelona - Spain`; "" for none."""
     found = _LAST.search(words)

@@ -1,13 +1,15 @@
-"""Processes: published, for all new runs or a share of them, and taken back to an older version."""
+"""Processes: proved on the past, published, for all new runs or a share, and taken back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import LiteralString
 
 from crossdock.access import Principal, Resource
 from crossdock.desk.ground import Ground
 from crossdock.engine import Library
+from crossdock.engine.backtest import Part, prove
 from crossdock.engine.library import Read
 from crossdock.errors import NotFound
 from crossdock.process import Process
@@ -78,6 +80,45 @@ class Processes:
     async def others(self, by: Principal, text: str) -> list[str]:
         """The texts of the tenant's processes that this one may run."""
         return await self._library.others(await self._ground.tenant(by), text)
+
+    async def backtest(
+        self,
+        by: Principal,
+        text: str,
+        *,
+        of: str,
+        within: timedelta | None = None,
+        before: int | None = None,
+        most: int = 200,
+        seconds: float = 5.0,
+        assume: bool = False,
+    ) -> tuple[Process, Part]:
+        """What runs of the process `of` would have come to under the one in `text`. Nothing is changed.
+
+        Raises `NotAProcess` where the text may not be published.
+        """
+        about = Resource(kind="run", attributes={"process": of})
+        await self._ground.policies.require(by, "process.read", _resource(of))
+        await self._ground.policies.require(by, "run.read", about)
+        tenant = await self._ground.tenant(by)
+        others = await self._library.others(tenant, text)
+        found = self._problems({"source": text}, others)
+        if found:
+            raise NotAProcess(found)
+        process = self._read(text, *others)
+        part = await prove(
+            self._ground.database,
+            self._library,
+            tenant,
+            process,
+            of=of,
+            within=within,
+            before=before,
+            most=most,
+            seconds=seconds,
+            assume=assume,
+        )
+        return process, part
 
     async def roll_back(self, by: Principal, name: str, version: str, *, note: str = "") -> None:
         """Let new runs take an older version again, all of them."""

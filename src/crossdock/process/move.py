@@ -21,7 +21,7 @@ What holds when a run has moved:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -44,7 +44,13 @@ class Course:
         """Begin with `new_state` of the version that it begins with."""
         self.process = process
         self.state = state
+        self.versions: list[Process] = [process]  # that it went through, the newest last
         self._history: list[Past] = []
+
+    @property
+    def history(self) -> Sequence[Past]:
+        """Everything that was decided so far."""
+        return self._history
 
     def take(self, event: Event, reference: Reference | None = None) -> Decision:
         """Decide one event. Raises as `advance` does, and then has changed nothing."""
@@ -74,7 +80,9 @@ class Course:
         decision = decide(turn, act)
         self._history.append(turn.past(self.state, decision))
         self.state = decision.state
-        self.process = to or self.process
+        if to is not None:
+            self.process = to
+            self.versions.append(to)
         return decision
 
 
