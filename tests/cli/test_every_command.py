@@ -20,7 +20,7 @@ from acting import everything
 from crossdock.access.audit import Filter
 from crossdock.access.policy_form import Rules
 from crossdock.access.tenants import OPERATOR
-from crossdock.api.names import text_name
+from crossdock.api.names import NameBook, text_name
 from crossdock.assemble import System, opened
 from crossdock.cli.place import settings_in
 from crossdock.settings import user
@@ -55,6 +55,8 @@ LOOKS = {
     "limits list",
     "map test",
     "map try",
+    "proposals list",
+    "proposals show",
     "replay",
     "runs",
     "sandbox",
@@ -95,6 +97,9 @@ CHANGES = {
     "personal stop": [],
     "process back": ["bake", "a"],
     "process publish": ["processes/bake.yaml"],
+    "proposals accept": ["PROPOSAL"],
+    "proposals decline": ["PROPOSAL"],
+    "proposals make": ["exception.close", "EXCEPTION", "--why", "no"],
     "provider drop": ["corp"],
     "provider set": ["corp", "--issuer", "https://x.example", "--client-id", "c"],
     "repair": ["close", "--process", "bake", "--yes"],
@@ -164,10 +169,16 @@ def here(place: Path, url: str, crossdock: Command, monkeypatch: pytest.MonkeyPa
             while not await system.history.exceptions(system.tenant):
                 await asyncio.sleep(0.05)
         async with system.database.of(system.tenant) as transaction:
-            return {
-                kind.upper(): text_name(kind, await transaction.value(f"select id from crossdock.{kind}"))
+            ids = {
+                kind: await transaction.value(f"select id from crossdock.{kind}")
                 for kind in ("task", "exception")
             }
+        made = await system.acts.proposals.make(
+            system.whoever("tests"), "exception.close", ids["exception"], {}, why="it is old"
+        )
+        names = await NameBook(system.database).of(system.tenant)
+        told = {kind.upper(): text_name(kind, id_) for kind, id_ in ids.items()}
+        return told | {"PROPOSAL": names.name("proposal", made.id)}
 
     within(place, begin, set_up=True)
     assert crossdock("run", "bake", "--document", "cake-1.json").status == 0

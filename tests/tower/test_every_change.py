@@ -32,6 +32,7 @@ LOOKS = {
     "outcome",
     "tasks.find",
     "exceptions.find",
+    "proposals.find",
     "connections.checked",
     "connections.health",
     "connections.known_secrets",
@@ -56,6 +57,11 @@ DEEDS = {
     "runs.redo": lambda do, by, w: do.runs.redo(by, w.held, "check_credit"),
     "runs.move": lambda do, by, w: do.runs.move(by, w.held),
     "runs.release": lambda do, by, w: do.runs.release(by, w.stopped),
+    "proposals.make": lambda do, by, w: do.proposals.make(
+        by, "run.retry", w.held, {"step": "pick"}, why="no"
+    ),
+    "proposals.accept": lambda do, by, w: do.proposals.accept(by, w.proposals[0]),
+    "proposals.decline": lambda do, by, w: do.proposals.decline(by, w.proposals[1]),
     "repairs.preview": lambda do, by, w: do.repairs.preview(by, CAUSE, Action(act="retry")),
     "repairs.begin": lambda do, by, w: do.repairs.begin(by, CAUSE, Action(act="retry")),
     "repairs.proceed": lambda do, by, w: do.repairs.proceed(by, w.repair),
@@ -122,6 +128,7 @@ FORMS = {
     ]
     + [{"act": "release", "stopped": "true", "trial": "1", "rate": "1", "seen": "1"}],
     "/repairs/{id:int}": [{"act": "proceed"}, {"act": "stop"}],
+    "/proposals": [{"act": "accept"}, {"act": "decline"}],
     "/events": [
         {"act": act, "number": "SO-2", "note": "no"}
         for act in ("dismiss", "attach", "release", "replay", "drop")
@@ -162,6 +169,10 @@ async def world(tower):
     w.held, w.stopped, w.version = held.run.id, stopped.run.id, held.run.version
     w.task, w.seen = task.id, task.data["seen"]
     w.exception = (await tower.history.exceptions(tower.tenant, run=w.held))[0].id
+    w.proposals = [
+        (await acts.proposals.make(by, "run.retry", w.held, {"step": "pick"}, why="it may go now")).id
+        for _ in range(2)
+    ]
     w.parked = (await tower.history.parked(tower.tenant))[0].id
     w.quarantined = (await tower.history.quarantine(tower.tenant))[0].id
     w.delivery = await number(tower, "select id from crossdock.delivery")
@@ -217,6 +228,7 @@ async def test_nor_by_one_who_may_only_look_in_another_way(tower, world, roles):
     who = someone(tower.tenant, *roles, id="eve")
     before = await everything(tower.database)
     sends = {"events.send", "events.take"} if roles == ("partner:quayline",) else set()
+    sends |= {"proposals.make"} if roles == ("assistant",) else set()
     for deed in (DEEDS[name] for name in set(DEEDS) - sends):
         with pytest.raises((Forbidden, crossdock.errors.NotFound)):
             await deed(tower.acts, who, world)
@@ -250,6 +262,7 @@ async def test_no_form_of_the_pages_does_anything_without_the_right(tower, world
         "task": world.task,
         "seen": world.seen,
         "exception": world.exception,
+        "proposal": str(world.proposals[0]),
     }
     for path, posts in FORMS.items():
         for fields in posts:

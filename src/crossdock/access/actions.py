@@ -12,6 +12,8 @@ ACTIONS = MappingProxyType(
         "run.cancel": "cancel a run",
         "run.repair": "retry, supply, skip, redo or release steps of a run",
         "run.move": "move a run to another version of its process",
+        "run.propose": "propose what is done with a run, a task or an exception, for a person to decide",
+        "proposal.decide": "accept or turn down what is proposed; what is accepted needs its own right too",
         "order.read": "see orders, shipments and other documents",
         "event.read": "see events, also those that are parked or quarantined",
         "event.send": "send events in",

@@ -70,6 +70,7 @@ _COMMANDS = {
     ),
     "tasks": ("tasks", "tasks", "Approvals and tasks: what waits for people."),
     "exceptions": ("tasks", "exceptions", "Exceptions: what went otherwise."),
+    "proposals": ("proposals", "proposals", "What assistants propose, for people to decide."),
     "process": ("process", "process", "Processes that new runs take."),
     "connections": (
         "connections",

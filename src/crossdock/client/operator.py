@@ -22,6 +22,7 @@ from crossdock.client.shapes import (
     Person,
     Process,
     Proof,
+    Proposal,
     Proven,
     Repair,
     Replayed,
@@ -188,6 +189,42 @@ class Operator(Client):
     async def connector(self, connector: str) -> Connector:
         """One connector. Raises `NotFound`."""
         return await self.get(f"connectors/{named(connector)}", Connector)
+
+    def proposals(
+        self, *, status: str = "open", run: str | None = None, most: int | None = None
+    ) -> AsyncIterator[Proposal]:
+        """What is proposed, newest first; of every state with `status="any"`."""
+        return self.each("proposals", Page[Proposal], most, {"status": status, "run": run})
+
+    async def proposal(self, proposal: str) -> Proposal:
+        """One proposal. Raises `NotFound`."""
+        return await self.get(f"proposals/{named(proposal)}", Proposal)
+
+    async def propose(
+        self,
+        deed: str,
+        on: str,
+        given: Mapping[str, Any],
+        *,
+        why: str,
+        model: str = "",
+        seen: str | None = None,
+        once: str | None = None,
+    ) -> Proposal:
+        """Propose a deed on a run, a task or an exception, by name. Raises `Conflict` if it changed."""
+        told: dict[str, Any] = {"deed": deed, "on": on, "given": dict(given), "why": why, "model": model}
+        told |= {"seen": seen} if seen is not None else {}
+        return await self.post("proposals", told, Proposal, once=once)
+
+    async def accept(
+        self, proposal: str, *, note: str = "", once: str | None = None, wait: float | None = None
+    ) -> Outcome:
+        """Accept a proposal: it is done, by the rights of whose key this is. Raises `Conflict` if it fell."""
+        return await self._act(f"proposals/{named(proposal)}/accept", {"note": note}, once, wait)
+
+    async def decline(self, proposal: str, *, note: str = "", once: str | None = None) -> Proposal:
+        """Turn a proposal down."""
+        return await self.post(f"proposals/{named(proposal)}/decline", {"note": note}, Proposal, once=once)
 
     async def stop(
         self, connection: str, *, stand_still: bool = False, once: str | None = None

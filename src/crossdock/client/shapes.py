@@ -54,6 +54,29 @@ class Run(Shape, frozen=True, kw_only=True):
     document: Any = None
 
 
+class Proposal(Shape, frozen=True, kw_only=True):
+    """What is proposed: a deed with what it is given, on a run, a task or an exception."""
+
+    id: str
+    status: str
+    deed: str
+    on: str
+    run: str
+    process: str
+    key: str
+    generation: int
+    given: dict[str, Any]
+    why: str
+    by: str
+    seen: str
+    at: datetime
+    model: str | None = None
+    person: str | None = None
+    decided: datetime | None = None
+    decided_by: str | None = None
+    note: str | None = None
+
+
 class Decision(Shape, frozen=True, kw_only=True):
     """One decision of a run: the event, and what was told."""
 

@@ -31,6 +31,7 @@ from crossdock.desk.keys import Keys
 from crossdock.desk.people import People, Providers
 from crossdock.desk.personal import Personal
 from crossdock.desk.processes import Problems, Processes
+from crossdock.desk.proposals import Proposals
 from crossdock.desk.repairs import ManyRuns
 from crossdock.desk.runs import Runs
 from crossdock.desk.tasks import Tasks
@@ -72,6 +73,7 @@ class Acts:
         self.tasks = Tasks(ground)
         self.exceptions = Exceptions(ground)
         self.runs = Runs(ground, library, repairs)
+        self.proposals = Proposals(ground, self.runs, self.tasks, self.exceptions)
         self.repairs = ManyRuns(ground, repairs)
         self.events = Events(ground)
         self.deliveries = Deliveries(ground, quarantine)

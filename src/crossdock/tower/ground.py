@@ -41,6 +41,7 @@ _OFFERED = (
     "run.move",
     "event.settle",
     "exception.close",
+    "proposal.decide",
     "connection.stop",
     "connection.change",
     "connection.test",

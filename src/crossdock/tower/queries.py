@@ -168,13 +168,16 @@ async def counts(transaction: TenantTransaction) -> list[Row]:
 
 
 async def desk_counts(transaction: TenantTransaction) -> Row:
-    """How much waits for people: `tasks` with approvals, `exceptions`; `parked`, `quarantined` and `unread`
-    events; connections that are stopped or failing (`troubled`). And why the tenant is `suspended`, or None.
+    """How much waits for people: `tasks` with approvals, `exceptions`, `proposals`; `parked`, `quarantined`
+    and `unread` events; connections that are stopped or failing (`troubled`). And why the tenant is
+    `suspended`, or None.
     """
     return await transaction.row(
         "select (select count(*) from crossdock.task where tenant = crossdock.tenant() and status = 'open') "
         "as tasks, (select count(*) from crossdock.exception where tenant = crossdock.tenant() "
         "and closed is null) as exceptions, "
+        "(select count(*) from crossdock.proposal where tenant = crossdock.tenant() and status = 'open') "
+        "as proposals, "
         "(select count(*) from crossdock.parked where tenant = crossdock.tenant() and dismissed is null) "
         "as parked, "
         "(select count(*) from crossdock.quarantine where tenant = crossdock.tenant() and released is null) "

@@ -34,6 +34,7 @@ from crossdock.tower.ground import HERE, Ground, Who, templates
 from crossdock.tower.guard import POLICY
 from crossdock.tower.pages import account, act, desk, events, overview, people, processes, run, runs, sign_in
 from crossdock.tower.pages import connections as lines
+from crossdock.tower.pages import proposals as proposed
 from crossdock.tower.pages import repairs as many
 from crossdock.tower.stream import Stream
 from crossdock.tower.telling.times import zone_of
@@ -147,6 +148,8 @@ def _routes(ground: Ground) -> list[BaseRoute]:
         page("/repairs/new", many.choose, shows="exception.read"),
         page("/repairs/{id:int}", many.repair, shows="exception.read"),
         page("/repairs/{id:int}", many.turn, "POST"),
+        page("/proposals", proposed.proposals, shows="run.read"),
+        page("/proposals", proposed.turn, "POST"),
         page("/events", events.events, shows="event.read"),
         page("/events", events.settle, "POST"),
         page("/connections", lines.connections, shows="connection.read"),

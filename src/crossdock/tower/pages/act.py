@@ -61,7 +61,7 @@ async def decide(ground: Ground, request: Request, person: Person, fields: dict[
             typed = {name: value for name, value in fields.items() if name.startswith(PREFIX)}
             page = await one_task(ground, request, id_, {**typed, "note": note_of(fields)}, problems)
             return page or back(request, fields, Notice("bad", "It was decided or withdrawn before."))
-    return await _told(
+    return await told(
         ground,
         request,
         person,
@@ -90,7 +90,7 @@ async def close(ground: Ground, request: Request, person: Person, fields: dict[s
         rows = await queries.exceptions(transaction, id_=id_, limit=1)
     if not rows:
         return back(request, fields, Notice("wait", "It has been closed meanwhile."))
-    return await _told(
+    return await told(
         ground,
         request,
         person,
@@ -136,10 +136,10 @@ async def repair(ground: Ground, request: Request, person: Person, fields: dict[
     }
     if act not in deeds:
         raise Refused(f"{act!r} is no repair", mend="use the buttons of the page")
-    return await _told(ground, request, person, fields, deeds[act])
+    return await told(ground, request, person, fields, deeds[act])
 
 
-async def _told(
+async def told(
     ground: Ground,
     request: Request,
     person: Person,
@@ -159,16 +159,16 @@ async def _told(
 async def _outcome(ground: Ground, person: Person, asked: Asked) -> Notice:
     if asked.again:
         return Notice("wait", "That was sent before; it is not done twice.")
-    told = await ground.acts.outcome(person.principal, asked, within=WAIT)
-    if told is None:
+    answer = await ground.acts.outcome(person.principal, asked, within=WAIT)
+    if answer is None:
         return Notice("wait", "Taken. The run decides it as soon as a worker is free.")
     async with ground.look() as (transaction, times):
-        row = await queries.decision(transaction, asked.run, told.line.seq)
+        row = await queries.decision(transaction, asked.run, answer.line.seq)
         version = await queries.version_of(transaction, asked.run)
         process = await ground.process(transaction, version)
         lines = entry(row, titles_of(process), times).lines
-    if told.refusal:
-        return Notice("bad", next((one.text for one in lines if one.what in REFUSALS), told.refusal))
+    if answer.refusal:
+        return Notice("bad", next((one.text for one in lines if one.what in REFUSALS), answer.refusal))
     return Notice("good", ". ".join(line.text for line in lines[:3]) + ".")
 
 

@@ -17,7 +17,7 @@ from crossdock.process import Process, State, decode_state
 from crossdock.process.definition import Step
 from crossdock.process.messages import Call
 from crossdock.process.state import ENDED_RUN, ENDED_STEP, StepState
-from crossdock.tower import queries
+from crossdock.tower import offers, queries
 from crossdock.tower.addresses import from_address
 from crossdock.tower.ground import Ground
 from crossdock.tower.pages.cases import Case, calendars_of, of_exception, of_task, ordered
@@ -116,6 +116,7 @@ async def run(ground: Ground, request: Request) -> Response:
         cases = await _cases(transaction, row["id"], process, times)
         happened = (await stories(transaction, [row["id"]])).get(row["id"], [])
         version = await queries.version(transaction, row["version"])
+        proposed = await offers.shown(transaction, row["id"])
         newer = await queries.newer(transaction, row["process"], row["version"])
     titles = titles_of(process)
     entries: list[Entry] = [entry(line, titles, times) for line in history[:ENTRIES]]
@@ -151,6 +152,7 @@ async def run(ground: Ground, request: Request) -> Response:
         closed=closed,
         aside=aside,
         cases=cases,
+        proposed=proposed,
         live=row["status"] not in ENDED_RUN,
         newer=newer,
     )
