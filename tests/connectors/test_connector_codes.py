@@ -164,31 +164,49 @@ def test_an_estimated_day_ends_where_the_parcel_is_going() -> None:
 # -- others ----------------------------------------------------------------------------------------------
 
 
-def canadapost(*occurrences: tuple[str, str, str, str, str]) -> str:
-    told = "".join(
-        f"<occurrence><event-identifier>{code}</event-identifier><event-date>{day}</event-date>"
-        f"<event-time>{clock}</event-time><event-time-zone>{zone}</event-time-zone>"
-        f"<event-site/><event-province>{province}</event-province></occurrence>"
-        for code, day, clock, zone, province in occurrences
-    )
-    return (
-        f' <?xml version="1.0"?><tracking-detail><pin>21166</pin><significant-events>{told}'
-        "</significant-events></tracking-detail>"
-    )
-
-
-def test_canada_post_has_summer_time_but_for_saskatchewan_and_keeps_days_in_its_archive() -> None:
-    archived, arrived, departed = read(
+def canadapost(code: str, day: str, clock: str, zone: str, province: str, site: str = "") -> Any:
+    (event,) = read(
         "canadapost",
-        canadapost(
-            ("0410", "2016-07-08", "10:35:55", "CSTNO", "SK"),
-            ("0405", "2016-07-08", "10:13:29", "", "SK"),
-            ("1498", "2015-11-02", "00:00:00", "", ""),
-        ),
+        f""" <?xml version="1.0"?><tracking-detail><pin>21166</pin><significant-events><occurrence>
+        <event-identifier>{code}</event-identifier><event-date>{day}</event-date>
+        <event-time>{clock}</event-time><event-time-zone>{zone}</event-time-zone>
+        <event-site>{site}</event-site><event-province>{province}</event-province>
+        </occurrence></significant-events></tracking-detail>""",
     )
-    assert departed.data["milestone"]["time"] == "2016-07-08T16:35:55Z"
-    assert arrived.data["milestone"]["place"]["country"] == "CA"
-    assert archived.data["milestone"]["local_time"] == "2015-11-02"
+    return event.data["milestone"]
+
+
+def test_canada_post_names_zones_that_have_summer_time_but_for_saskatchewan() -> None:
+    assert canadapost("0410", "2016-07-08", "10:35:55", "EST", "ON")["time"] == "2016-07-08T14:35:55Z"
+    assert canadapost("0410", "2016-01-08", "10:35:55", "EST", "ON")["time"] == "2016-01-08T15:35:55Z"
+    assert canadapost("0410", "2016-07-08", "10:35:55", "CSTNO", "SK")["time"] == "2016-07-08T16:35:55Z"
+
+
+def test_canada_post_says_the_country_by_its_province_or_at_the_end_of_a_site_abroad() -> None:
+    assert canadapost("0405", "2016-07-08", "10:13:29", "", "SK")["place"]["country"] == "CA"
+    abroad = canadapost("4600", "2021-05-02", "15:49:00", "ISRAEL", "", "02650,Israel")
+    assert (abroad["place"]["country"], abroad["time"]) == ("IL", "2021-05-02T12:49:00Z")
+
+
+def test_the_archive_of_canada_post_keeps_days_alone() -> None:
+    assert canadapost("1498", "2015-11-02", "00:00:00", "", "")["local_time"] == "2015-11-02"
+
+
+@pytest.mark.parametrize(
+    ("area", "country"),
+    [
+        ("La Paz-MX", "MX"),
+        ("KINGSTON-JAM", "JM"),
+        ("AUCKLAND - NEW ZEALAND", "NZ"),
+        ("VAN NUYS,CA-USA", "US"),
+        ("Oakland, CA", None),
+    ],
+)
+def test_a_service_area_of_dhl_ends_with_its_country(area: str, country: str | None) -> None:
+    event = {"typeCode": "PU", "date": "2026-03-05", "time": "10:00:00"}
+    event["serviceArea"] = [{"code": "XXX", "description": area}]  # type: ignore[assignment]
+    (found,) = read("dhl", {"shipments": [{"shipmentTrackingNumber": "12", "events": [event]}]})
+    assert found.data["milestone"]["place"].get("country") == country
 
 
 def test_an_event_of_dhl_without_a_status_has_that_of_the_shipment_at_its_time() -> None:

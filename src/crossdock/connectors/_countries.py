@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 
+from crossdock.model.codes import COUNTRIES
+
 # ISO 3166-1: alpha-3 and alpha-2 of each country.
 _ALPHA3 = """
 ABWAW AFGAF AGOAO AIAAI ALAAX ALBAL ANDAD AREAE ARGAR ARMAM ASMAS ATAAQ ATFTF ATGAG AUSAU AUTAT AZEAZ BDIBI
@@ -25,7 +27,7 @@ TCDTD TGOTG THATH TJKTJ TKLTK TKMTM TLSTL TONTO TTOTT TUNTN TURTR TUVTV TWNTW TZ
 USAUS UZBUZ VATVA VCTVC VENVE VGBVG VIRVI VNMVN VUTVU WLFWF WSMWS YEMYE ZAFZA ZMBZM ZWEZW
 """
 _BY_THREE: Mapping[str, str] = {pair[:3]: pair[3:] for pair in _ALPHA3.split()}
-_LAST = re.compile(r"[-,]\s*([^-,]+?)\s*\Z")
+_LAST = re.compile(r"([-,])\s*([^-,]+?)\s*\Z")
 
 
 def alpha2(code: str) -> str:
@@ -35,11 +37,16 @@ def alpha2(code: str) -> str:
 
 
 def country_in(words: str) -> str:
-    """The country that words for a place end with: `KINGSTON-JAM`, `Barcelona - Spain`; "" for none."""
+    """The country that words for a place end with; "" for none.
+
+    `KINGSTON-JAM`, `Barcelona - Spain`, `La Paz-MX`; but `Oakland, CA` is in a state.
+    """
     found = _LAST.search(words)
     if found is None:
         return ""
-    last = found[1]
+    dash, last = found.groups()
+    if dash == "-" and last in COUNTRIES:
+        return last
     return _BY_THREE.get(last, "") or _names().get(last.casefold(), "")
 
 

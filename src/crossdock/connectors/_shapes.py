@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypedDict
+from zoneinfo import ZoneInfo
 
 from crossdock.connect.contract import Happening, Notice
-from crossdock.connectors._countries import alpha2
+from crossdock.connectors._countries import alpha2, country_in
 from crossdock.connectors._payload import Part, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place
 from crossdock.connectors._words import words
@@ -31,14 +32,16 @@ class _Known(TypedDict):
     where: str
 
 
-_ABBREVIATED: Mapping[str, str] = dict(
-    (
-        *(("NST", "-03:30"), ("NDT", "-02:30"), ("AST", "-04:00"), ("ADT", "-03:00"), ("EST", "-05:00")),
-        *(("EDT", "-04:00"), ("CST", "-06:00"), ("CDT", "-05:00"), ("MST", "-07:00"), ("MDT", "-06:00")),
-        *(("PST", "-08:00"), ("PDT", "-07:00"), ("CSTNO", "-06:00")),  # Saskatchewan: no summer time
-    )
-)
-"""Zones as North America's carriers abbreviate them (ISO 8601 has none of them)."""
+_NAMED: Mapping[str, str] = {
+    "NST": "America/St_Johns",
+    "AST": "America/Halifax",
+    "EST": "America/Toronto",
+    "CST": "America/Winnipeg",
+    "CSTNO": "America/Regina",  # no summer time
+    "MST": "America/Edmonton",
+    "PST": "America/Vancouver",
+}
+"""Zones as Canada Post names them, in summer too: `EST` is what clocks in Toronto show in July as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +50,8 @@ class Shape:
 
     `parcels` are paths from the payload ("" is itself), others from the parcel or its event. `of` is what the
     codes are of in the table. `clock` is the time of day where it stands apart from the day, `abbreviated`
-    a zone such as EST. `formats` are those of `strptime` where it is not ISO 8601. `errors` are paths of what
-    says that there is nothing, with those of its code and words.
+    a zone as Canada Post names it. `formats` are those of `strptime` where it is not ISO 8601. `errors` are
+    paths of what says that there is nothing, with those of its code and words.
     """
 
     package: str
@@ -166,7 +169,7 @@ def _when(shape: Shape, event: Part, zone: str, received: datetime) -> Moment:
     if shape.abbreviated and clock == "00:00:00" and not abbreviated:
         clock = ""  # of an archive, which keeps days alone
     if clock:
-        return moment(text, clock, offset=_ABBREVIATED.get(abbreviated, ""), **known)
+        return moment(text, clock, offset=_offset(text, clock, abbreviated), **known)
     for format_ in shape.formats:
         try:
             local = datetime.strptime(text, format_)  # noqa: DTZ007 - its zone is found next
@@ -176,6 +179,15 @@ def _when(shape: Shape, event: Part, zone: str, received: datetime) -> Moment:
     return told_moment(text.replace(" ", "T", 1), **known)
 
 
+def _offset(day: str, clock: str, abbreviated: str) -> str:
+    """That of the zone so named at that local time; "" for no zone, or no time."""
+    try:
+        local = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=ZoneInfo(_NAMED[abbreviated]))
+    except (KeyError, ValueError):
+        return ""
+    return local.isoformat()[-6:]
+
+
 def _country_and_region(shape: Shape, event: Part) -> tuple[str, str]:
     """The country and region, from their fields or from the end of what locates it.
 
@@ -183,8 +195,8 @@ def _country_and_region(shape: Shape, event: Part) -> tuple[str, str]:
     a region stands before them or the carrier always ends with a country.
     """
     country, region = alpha2(_first(event, shape.country)), _first(event, shape.region)
-    if shape.home and not country and is_state(region, shape.home):
-        country = shape.home
+    if shape.home and not country:  # a site abroad ends with its country: `02650,Israel`
+        country = shape.home if is_state(region, shape.home) else country_in(_first(event, shape.city))
     words_ = [word.strip() for word in _first(event, shape.located).split(",")]
     last = "GB" if words_[-1] == "UK" else words_[-1]
     if country or last not in COUNTRIES:

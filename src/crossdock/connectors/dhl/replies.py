@@ -131,7 +131,7 @@ def _scan(code: str, when: Moment, text: str, area: str, signed: str) -> Scan:
 def _state(area: str) -> str:
     """The state in `SPRINGFIELD GARDENS,NY-USA`."""
     town, dash, country = area.strip().rpartition("-")
-    return town.rpartition(",")[2].strip() if dash and len(country.strip()) == 3 else ""
+    return town.rpartition(",")[2].strip() if dash and len(country.strip()) in (2, 3) else ""
 
 
 # -- XML services ----------------------------------------------------------------------------------------
