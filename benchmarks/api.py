@@ -3,11 +3,13 @@
 Real rows in all tables (`_waiting`), vacuumed and analysed; server and client are in this process, so both
 their times are in it. Each address is asked for another run or page each time.
 
-read_run_p99_ms one run by its id `list_p99_ms` a page of 50 runs, filtered by process and status, from the
-first 40 pages `search_p99_ms` a run by one of its numbers `guard_ms` what a read of a run costs more than the
-same without Cedar, without row-level security and without throttling: the difference of the medians, taken in
-turns; `bare` is the median without `audit_ratio` the time that orders take with their history signed over
-that without, in turns on a tenant of their own (the audit signs what was decided every half a minute)
+read_run_p99_ms  one run by its id
+list_p99_ms      a page of 50 runs, filtered by process and status, from the first 40 pages
+search_p99_ms    a run by one of its numbers
+guard_ms         what a read of a run costs more than the same without Cedar, without row-level security and
+                 without throttling: the difference of the medians, in turns; `bare` is the median without
+audit_ratio      the time that orders take with their history signed over that without, in turns on a tenant
+                 of their own (the audit signs what was decided every half a minute)
 """
 
 from __future__ import annotations

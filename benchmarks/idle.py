@@ -3,9 +3,10 @@
 The time runs from the call that puts an event in to the moment at which the caller is asked to make the call
 that follows from it: taken in, committed, decided, committed, called. Each event starts an order.
 
-p50_ms, p99_ms the door and the worker in one process (`crossdock serve`); `bare_commits` is two small durable
-inserts on the same database, one after the other, at the same rate: what the disk and PostgreSQL take for two
-commits by themselves *_apart the door in one process, the worker told by NOTIFY alone, as if in another one
+p50_ms, p99_ms   the door and the worker in one process (`crossdock serve`); `bare_commits` is two small
+                 durable inserts on the same database, one after the other, at the same rate: what the disk
+                 and PostgreSQL take for two commits by themselves
+*_apart          the door in one process, the worker told by NOTIFY alone, as if in another one
 """
 
 from __future__ import annotations

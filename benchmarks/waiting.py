@@ -5,12 +5,14 @@ load is orders from release to end (2 events, 2 calls that are answered at once 
 by one worker in this process. It goes round the databases several times, so that what else the machine does
 falls on all alike, and the median of the rounds counts.
 
-orders_per_s, p50_ms, p99_ms 64 orders at a time; `ours` is with the most runs waiting slowdown orders_per_s
-with the fewest, over that with the most p99_ms_at_10_per_s 10 orders a second: latency without a queue
-bytes_per_waiting_run all tables and their indexes, over the runs that wait woken_ms an event to the end of a
-run that has waited (some of the copies, by tracking number: shows that they are real) worker_start_s a worker
-from nothing to its first decision, with the most runs waiting overview_ms, runs_page_ms what the first page
-counts, and the newest 50 runs of a status that few have
+orders_per_s, p50_ms, p99_ms  64 orders at a time; `ours` is with the most runs waiting
+slowdown                      orders_per_s with the fewest, over that with the most
+p99_ms_at_10_per_s            10 orders a second: latency without a queue
+bytes_per_waiting_run         all tables and their indexes, over the runs that wait
+woken_ms                      an event to the end of a run that has waited (some of the copies, by tracking
+                              number: shows that they are real)
+worker_start_s                a worker from nothing to its first decision, with the most runs waiting
+overview_ms, runs_page_ms     what the first page counts, and the newest 50 runs of a status that few have
 """
 
 from __future__ import annotations

@@ -123,3 +123,16 @@ async def test_health_stands_beside_each_connection(world: World) -> None:
     other = (await world.get("/connections?fields=name,health"))["items"][1]
     assert (other["name"], other["health"]["calls"]) == ("tms", 0)
     assert "error_rate" not in other["health"]
+
+
+async def test_traffic_is_recorded_for_a_while_and_read_as_a_har_file(world: World) -> None:
+    one = await world.post("/connections/erp/record", {"seconds": 90})
+    assert one["record_until"] == "2026-05-04T08:01:30Z"
+    har = await world.get("/connections/erp/recording")
+    assert (har["log"]["version"], har["log"]["creator"]["name"]) == ("1.2", "Crossdock")
+    assert har["log"]["entries"] == []
+    assert "record_until" not in await world.post("/connections/erp/record", {"seconds": 0})
+    await world.post("/connections/erp/record", {"seconds": 90_000}, 422)
+    lead = await world.key_of("operations-lead")
+    await world.post("/connections/erp/record", {}, 403, key=lead)
+    await world.get("/connections/erp/recording", 403, key=lead)

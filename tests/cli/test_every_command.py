@@ -37,6 +37,7 @@ LOOKS = {
     "connections connectors",
     "connections health",
     "connections list",
+    "connections recording",
     "connections show",
     "connector new",  # writes files of its own
     "demo",  # in an installation of its own
@@ -74,6 +75,7 @@ CHANGES = {
     "cancel": ["C-1", "--reason", "no"],
     "connections add": ["parcels2", "--connector", "quayline", "--set", "url=http://127.0.0.1:9"],
     "connections edit": ["parcels", "--set", "url=http://127.0.0.1:9/"],
+    "connections record": ["parcels"],
     "connections remove": ["parcels"],
     "connections start": ["parcels"],
     "connections stop": ["parcels"],

@@ -79,6 +79,8 @@ DEEDS = {
     "connections.stop": lambda do, by, w: do.connections.stop(by, "erp"),
     "connections.start": lambda do, by, w: do.connections.start(by, "wms"),
     "connections.test": lambda do, by, w: do.connections.test(by, "erp"),
+    "connections.record": lambda do, by, w: do.connections.record(by, "erp", 60),
+    "connections.recording": lambda do, by, w: do.connections.recording(by, "erp"),
     "connections.remove": lambda do, by, w: do.connections.remove(by, "tms"),
     "connections.set_secret": lambda do, by, w: do.connections.set_secret(by, "erp", "hook", "long enough"),
     "connections.drop_secret": lambda do, by, w: do.connections.drop_secret(by, "erp", "hook"),
@@ -283,7 +285,7 @@ async def test_no_form_of_the_pages_does_anything_without_the_right(tower, world
 CHANGES = {
     "inbox": {"put", "tell", "dismiss", "attach", "release"},
     "repairs": {"begin", "proceed", "stop", "release"},
-    "connections": {"put", "remove", "stop", "start"},
+    "connections": {"put", "record", "remove", "stop", "start"},
     "library": {"publish", "roll_back", "set_reference"},
     "quarantine": {"replay", "dismiss"},
     "secrets": {"put", "replace", "drop", "rotate_master", "seal_again"},

@@ -83,6 +83,11 @@ def is_word(text: str) -> bool:
     return len(text) <= _LONGEST_WORD and text.isalpha() and text.islower()
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether what bears this name is a secret, whatever it is."""
+    return _WHOLE.fullmatch(name) is not None
+
+
 class Redaction:
     """Knows the secrets that were opened here of late, and takes them out of whatever is logged."""
 

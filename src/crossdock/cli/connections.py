@@ -41,6 +41,7 @@ _Environment = Annotated[
 ]
 _Concurrency = Annotated[int | None, typer.Option(help="Calls at one time, over all workers", min=1)]
 _Rate = Annotated[float | None, typer.Option(help="Calls a second, over all workers", min=0)]
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 _STATE = {"stopped": "[yellow]stopped[/yellow]", "failing": "[red]breaker open[/red]"}
 
 
@@ -314,6 +315,59 @@ def start(
 
 
 @connections.command()
+def record(
+    name: _Name,
+    for_: Annotated[
+        str, typer.Option("--for", help="How long: 10m, 90s, 2h; 0s ends it and keeps what there is")
+    ] = "10m",
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Record requests and answers for a while, without secrets and personal data."""
+
+    async def act(operator: Operator) -> None:
+        one = await operator.record(name, seconds=_seconds(for_))
+        until = f" until {_at(one.record_until)}" if one.record_until else " no more"
+        said = f"{name} is recorded{until}. Write it out: crossdock connections recording {name} --out FILE"
+        _told(one, said, json=json)
+
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
+
+
+@connections.command()
+def recording(
+    name: _Name,
+    out: Annotated[Path | None, typer.Option(help="The file; without it, standard output")] = None,
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Write out what was recorded, as a HAR file. Play it back: crossdock sandbox --replay FILE"""
+
+    async def act(operator: Operator) -> None:
+        found = await operator.recording(name)
+        if out is None:
+            sys.stdout.write(jsons.dumps(found, indent=1, ensure_ascii=False) + "\n")
+            return
+        try:
+            out.write_text(jsons.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise Refused(
+                f"it cannot be written: {error.strerror}", where=str(out), mend="name another file"
+            ) from None
+        entries = len(found["log"]["entries"])
+        if json:
+            say_json({"connection": name, "entries": entries, "file": str(out)})
+        else:
+            console.print(f"{entries} requests with their answers are in {out}.", highlight=False)
+
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
+
+
+@connections.command()
 def remove(
     name: _Name, directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False
 ) -> None:
@@ -400,6 +454,13 @@ def _say(one: Any) -> None:
 
 def _at(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], _UNITS.get(text[-1:], 0)
+    if not unit or not number.isdigit():
+        raise Refused(f"{text!r} is no length of time", where="--for", mend="write it as 10m, 90s or 2h")
+    return float(int(number) * unit)
 
 
 def _share(share: float | None) -> str:

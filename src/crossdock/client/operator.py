@@ -156,6 +156,15 @@ class Operator(Client):
         """See whether a connection works, and what is wrong where not."""
         return await self.post(f"connections/{named(connection)}/test", None, Tested)
 
+    async def record(self, connection: str, *, seconds: float = 600, once: str | None = None) -> Connection:
+        """Record its traffic for so long, without secrets and personal data; 0 ends it."""
+        told = {"seconds": seconds}
+        return await self.post(f"connections/{named(connection)}/record", told, Connection, once=once)
+
+    async def recording(self, connection: str) -> dict[str, Any]:
+        """What was recorded of it, as a HAR 1.2 file."""
+        return await self.get(f"connections/{named(connection)}/recording", dict[str, Any])
+
     async def secrets(self, connection: str) -> list[SecretKnown]:
         """The secrets of a connection, without their texts."""
         return (await self.get(f"connections/{named(connection)}/secrets", _Secrets)).items

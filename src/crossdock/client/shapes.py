@@ -262,6 +262,7 @@ class Connection(Shape, frozen=True, kw_only=True):
     stopped_by: str = ""
     stand_still: bool = False
     drain_rate: float | None = None
+    record_until: datetime | None = None
     failures: int = 0
     open_until: datetime | None = None
     waiting: int = 0

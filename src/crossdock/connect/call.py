@@ -2,8 +2,8 @@
 
     done         the talk returned, and what it returned fits
     refused      they said no (4xx and what connectors read as no), or it cannot be called at all
-    unreachable  certainly nothing was changed: no connection, 429, 503, anything that failed while only
-    asking unknown      something that changes was sent, and what became of it is not known
+    unreachable  certainly nothing was changed: no connection, 429, 503, anything that failed while asking
+    unknown      something that changes was sent, and what became of it is not known
     withdrawn    it was taken back, and was found never to have been done
 
 In doubt (an earlier try may have done it) the operation's `find` goes first. Where there is none, an
@@ -79,7 +79,7 @@ class Calls:
         return await self._do(leased, line, ready, context)
 
     async def _do(self, leased: LeasedCall, line: Line, ready: Ready, context: Context) -> CallEnded:
-        progress = Progress(changes=ready.shape.changes)
+        progress = Progress(changes=ready.shape.changes, data=leased.call.input)
         seconds = min(ready.operation.timeout, leased.seconds)
         retry_after = None
         try:
@@ -122,7 +122,8 @@ class Calls:
         try:
             async with asyncio.timeout(seconds):
                 talk = ready.operation.find(leased.call.input, context)
-                output = await self._wire.talk(line, talk, Progress(changes=False))
+                progress = Progress(changes=False, data=leased.call.input)
+                output = await self._wire.talk(line, talk, progress)
             if output is not None:
                 return _done(leased, ready, line.hide_in(output))
             return _ended(leased, "withdrawn") if leased.only_find else None

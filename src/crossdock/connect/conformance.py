@@ -17,7 +17,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -80,6 +82,27 @@ class Fed:
     feed: str
     answers: Sequence[Response]
     types: Sequence[str] = ()
+
+
+def recorded(file: str | Path, *paths: str) -> list[Response]:
+    """The answers in a HAR file in their order, as `answers` of an example; with `paths`, of those alone.
+
+    `crossdock connections record` makes one. Raises `Refused` for a file that is none.
+    """
+    try:
+        entries = msgspec.json.decode(Path(file).read_bytes())["log"]["entries"]
+        found = [(urlsplit(entry["request"]["url"]).path, entry["response"]) for entry in entries]
+        return [
+            Response(
+                answer["status"],
+                {header["name"].lower(): header["value"] for header in answer["headers"]},
+                answer["content"].get("text", "").encode(),
+            )
+            for path, answer in found
+            if not paths or path in paths
+        ]
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"this is no HAR file: {error!r}", where=str(file)) from None
 
 
 class Conformance:

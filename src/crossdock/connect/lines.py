@@ -27,7 +27,8 @@ KEEP_SECONDS = 600.0  # how long a connection that nobody uses stays open in mem
 _LEAST = 8  # letters of a secret that is looked for in what a partner answers
 
 _READ: LiteralString = """
-select connector, settings from crossdock.connection where tenant = $1 and name = $2
+select connector, settings, coalesce(record_until > crossdock.now(), false) as recorded
+from crossdock.connection where tenant = $1 and name = $2
 """
 
 
@@ -55,6 +56,8 @@ class Line:
     session: Session | None = None
     session_until: float = float("inf")  # monotonic seconds
     session_asked: bool = False  # it was asked for, so another one can be
+    tokens: frozenset[str] = frozenset()  # texts that signing in was answered with
+    recorded: bool = False  # what is asked and answered is kept
     signing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _shown: tuple[str, ...] | None = None  # our secrets as they may come back, longest first
 
@@ -127,6 +130,7 @@ class Lines:
             or secrets != line.secrets
         ):
             line = self._made(tenant, name, row["connector"], msgspec.json.decode(written), secrets)
+        line.recorded = row["recorded"]
         if now > self._sweep:
             self._sweep = now + KEEP_SECONDS / 10
             self._lines = {key: one for key, one in self._lines.items() if now - one[0] < KEEP_SECONDS}

@@ -12,9 +12,10 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import Literal, LiteralString
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, LiteralString
 
+import msgspec
 import structlog
 
 from crossdock.connect.quota import Quota, quota_of
@@ -59,6 +60,19 @@ _TIDY: LiteralString = (
     "delete from crossdock.connection_minute where minute < crossdock.now() - interval '1 day'"
 )
 
+# So many of each connection, and those that were recorded long ago not at all.
+MOST_RECORDED = 1000
+_RECORD: LiteralString = """
+insert into crossdock.traffic (tenant, connection, entry)
+select k.tenant, k.connection, k.entry
+from unnest($1::int[], $2::text[], $3::bytea[]) with ordinality as k(tenant, connection, entry, n)
+join crossdock.connection c on c.tenant = k.tenant and c.name = k.connection
+where $4 > (
+  select count(*) from crossdock.traffic t where t.tenant = k.tenant and t.connection = k.connection)
+order by k.n
+"""
+_FORGET: LiteralString = "delete from crossdock.traffic where at < statement_timestamp() - interval '7 days'"
+
 Name = tuple[int, str]  # tenant and connection
 
 
@@ -70,6 +84,7 @@ class Watch:
         self._database = database
         self._calls: Counter[tuple[int, str, Ended, int]] = Counter()
         self._quotas: dict[Name, Quota] = {}
+        self._traffic: list[tuple[int, str, bytes]] = []
         self._tidied = 0.0
 
     def ended(self, tenant: int, connection: str, how: Ended, seconds: float) -> None:
@@ -81,6 +96,14 @@ class Watch:
         quota = quota_of(headers)
         if quota is not None:
             self._quotas[tenant, connection] = quota
+
+    def record(self, tenant: int, connection: str, entry: Callable[[], Mapping[str, Any]]) -> None:
+        """Keep what was asked and answered. Whatever goes wrong with that is no fault of the call."""
+        if len(self._traffic) < MOST_RECORDED:
+            try:
+                self._traffic.append((tenant, connection, msgspec.json.encode(entry())))
+            except Exception as error:  # noqa: BLE001 - it reads what others send
+                log.warning("watch.not_recorded", connection=connection, error=type(error).__name__)
 
     async def run(self) -> None:
         """Write what was counted every few seconds, until cancelled; and then once more."""
@@ -103,7 +126,8 @@ class Watch:
         """Write what was counted since the last time. What cannot be written is not counted."""
         calls, self._calls = self._calls, Counter()
         quotas, self._quotas = self._quotas, {}
-        if not calls and not quotas:
+        traffic, self._traffic = self._traffic, []
+        if not calls and not quotas and not traffic:
             return
         rows = [(*name, number) for name, number in sorted(calls.items())]
         good = {(tenant, connection) for tenant, connection, how, _ in calls if how == "done"}
@@ -128,6 +152,10 @@ class Watch:
             if time.monotonic() - self._tidied > _TIDY_SECONDS:
                 self._tidied = time.monotonic()
                 await transaction.execute(_TIDY)
+                await transaction.execute(_FORGET)
+            if traffic:
+                columns = (list(column) for column in zip(*traffic, strict=True))
+                await transaction.execute(_RECORD, *columns, MOST_RECORDED)
 
 
 def step_of(seconds: float) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from yarl import URL
 
 from crossdock.connect.contract import Access, RefusedByPartner, Request, Response, Session
 from crossdock.connect.lines import Line
+from crossdock.connect.traffic import began, entry_of
 from crossdock.connect.watch import Watch
 from crossdock.errors import Refused, UnknownOutcome, Unreachable
 
@@ -26,6 +28,7 @@ MOST_BYTES = 16 * 2**20  # of one answer
 CONNECT_SECONDS = 5.0
 KEEP_SECONDS = 4.0  # idle connections; less than servers keep them, or a request meets one that just closed
 _MOMENTS = (0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 0.0)  # seconds between tries of what is busy; then it is told
+_LEAST_TOKEN = 12  # letters
 LONGEST_WAIT = 86_400.0  # that a Retry-After may ask for
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -43,6 +46,8 @@ class Progress:
     asked: int = 0
     touched: bool = False
     before: bool = False  # `touched` before the last request
+    data: Any = None  # what the call is about: what is personal in it is not recorded
+    signing: bool = False
 
 
 class Wire:
@@ -114,11 +119,12 @@ class Wire:
                 now=datetime.now(UTC),
             )
             asks = line.connector.sign_in(access)
-            progress = Progress(changes=False)
+            progress = Progress(changes=False, signing=True)
             try:
                 request = next(asks)
                 while True:
                     response = await self._send(line, request, Session(), progress)
+                    line.tokens |= _texts_in(response.body)
                     request = asks.send(self._sorted(line, request, response, progress))
             except StopIteration as stop:
                 session: Session = stop.value
@@ -158,9 +164,10 @@ class Wire:
         progress.asked += 1
         progress.before = progress.touched
         progress.touched = progress.touched or changing
+        url, start = _url(line, request), time.monotonic()
         try:
             async with self._http.request(
-                request.method, _url(line, request), data=data, headers=headers, allow_redirects=False
+                request.method, url, data=data, headers=headers, allow_redirects=False
             ) as reply:
                 answer = Response(reply.status, _headers(reply.headers), await _body(reply))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
@@ -170,6 +177,22 @@ class Wire:
             raise self._lost(line, changing, _why(error)) from None
         if self.watch is not None:
             self.watch.answered(line.tenant, line.name, answer.headers)
+            if line.recorded:
+                seconds = time.monotonic() - start
+                entry = partial(
+                    entry_of,
+                    line,
+                    request,
+                    url=str(url),
+                    headers=headers,
+                    body=data,
+                    answer=answer,
+                    at=began(datetime.now(UTC), seconds),
+                    seconds=seconds,
+                    signing=progress.signing,
+                    data=progress.data,
+                )
+                self.watch.record(line.tenant, line.name, entry)
         return answer
 
     def _lost(self, line: Line, changing: bool, why: str) -> Unreachable | UnknownOutcome:  # noqa: FBT001
@@ -200,6 +223,21 @@ class Wire:
             raise Unreachable(said, retry_after=_retry_after(response))
         progress.touched = progress.before
         raise RefusedByPartner(said, code=code or str(status))
+
+
+def _texts_in(body: bytes) -> frozenset[str]:
+    """Texts of an answer that may be a token, whatever they are called there."""
+    try:
+        left, found = [msgspec.json.decode(body)], set()
+    except (msgspec.DecodeError, RecursionError):
+        return frozenset()
+    while left:
+        value = left.pop()
+        if isinstance(value, str) and len(value) >= _LEAST_TOKEN:
+            found.add(value)
+        elif isinstance(value, dict | list):
+            left += value.values() if isinstance(value, dict) else value
+    return frozenset(found)
 
 
 def _url(line: Line, request: Request) -> URL:

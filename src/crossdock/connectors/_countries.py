@@ -36,6 +36,7 @@ def alpha2(code: str) -> str:
     return _BY_THREE.get(code, "") if len(code) == 3 else code if len(code) == 2 else ""
 
 
+@functools.lru_cache(4096)
 def country_in(words: str) -> str:
     """The country that words for a place end with; "" for none.
 

@@ -138,9 +138,9 @@ def happenings(words: Words, seen: Iterable[tuple[Parcel, Sequence[Scan]]]) -> l
     for parcel, scans in seen:
         once = {scan.id: scan for scan in reversed(scans) if not _note(words, scan)}
         ordered = sorted(once.values(), key=lambda scan: scan.when.bound)
+        earlier = replace(parcel, estimate=None)
         for n, scan in enumerate(ordered):
-            latest = n == len(ordered) - 1
-            happening = _happening(words, parcel if latest else replace(parcel, estimate=None), scan)
+            happening = _happening(words, parcel if n == len(ordered) - 1 else earlier, scan)
             found.setdefault(happening.id, happening)
         last = next((s for s in reversed(ordered) if _code(words, s) == "delivered"), None)
         if parcel.several and last is not None:

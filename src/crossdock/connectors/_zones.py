@@ -137,7 +137,7 @@ def moment(
     if offset:
         instant = local.replace(tzinfo=_fixed(offset, where)).astimezone(UTC)
         return Moment(time=instant, bound=instant, local=f"{words}{offset}", precision=precision)
-    zones = _zones_at(country.upper(), region.upper(), postal_code)
+    zones = _zones_at(country.upper(), region.upper(), postal_code) if country else ()
     instants = {_in_zone(local, name) for name in zones}
     if len(instants) == 1:
         (instant,) = instants

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any, LiteralString
 
 import msgspec
@@ -13,6 +14,7 @@ from crossdock.access import Principal, Resource
 from crossdock.access.secrets import ConnectionSecrets, Known
 from crossdock.connect import Connector, Registry
 from crossdock.connect.probe import Finding, probe
+from crossdock.connect.traffic import har_of
 from crossdock.desk.connection_form import wanted
 from crossdock.desk.ground import Ground
 from crossdock.desk.health import Health, health
@@ -20,6 +22,8 @@ from crossdock.engine import Connections
 from crossdock.errors import NotFound, Refused
 from crossdock.process.problems import nearest
 from crossdock.store import Tenant
+
+LONGEST_RECORDING = 86_400  # seconds
 
 _ONE: LiteralString = """
 select name, system, connector, environment, settings, concurrency, rate, stopped is not null as stopped
@@ -78,6 +82,26 @@ class Lines:
         last = self._ground.noted(by, "connection.change", resource, before=_said(row), after=None)
         tenant = await self._ground.tenant(by)
         await self._connections.remove(tenant, name, last=last)
+
+    async def record(self, by: Principal, name: str, seconds: float) -> None:
+        """Record its traffic for so long, without secrets and personal data; 0 ends it.
+
+        What was recorded before is forgotten. Raises `Refused` for more than a day.
+        """
+        row, resource = await self._may(by, name, "connection.record")
+        if not 0 <= seconds <= LONGEST_RECORDING:
+            raise Refused(f"{seconds} is no such time", mend=f"give seconds, up to {LONGEST_RECORDING}")
+        last = self._ground.noted(by, "connection.record", resource, after={"seconds": seconds})
+        await self._connections.record(await self._ground.tenant(by), row["name"], seconds, last=last)
+
+    async def recording(self, by: Principal, name: str) -> dict[str, Any]:
+        """What was recorded of it, as a HAR 1.2 file."""
+        _, resource = await self._may(by, name, "connection.record")
+        entries = await self._connections.recorded(await self._ground.tenant(by), name)
+        noted = self._ground.noted(by, "connection.record", resource, after={"read": len(entries)})
+        async with self._ground.database.engine() as transaction:
+            await noted(transaction)
+        return har_of(entries, version=version("crossdock"))
 
     async def known_secrets(self, by: Principal, name: str) -> list[Known]:
         """The secrets that are set for it, without any text."""

@@ -38,6 +38,7 @@ class Connection:
     drain_rate: float | None  # calls a second, until what had waited has left
     failures: int
     open_until: datetime | None  # the breaker: nothing leaves before
+    record_until: datetime | None  # until then its traffic is recorded
     waiting: int  # calls that have not left
     out: int  # calls that are out
     oldest: datetime | None  # since when the oldest of those that wait is due
@@ -96,10 +97,21 @@ where ($1::int is null or tenant = $1) and ($2::text is null or name = $2)
   and stopped is not null
 """
 
+_FORGET: LiteralString = "delete from crossdock.traffic where tenant = $1 and connection = $2"
+_RECORD: LiteralString = """
+update crossdock.connection
+set record_until = case when $3 > 0 then crossdock.now() + make_interval(secs => $3) end
+where tenant = $1 and name = $2
+"""
+_RECORDED: LiteralString = """
+select entry from crossdock.traffic where tenant = crossdock.tenant() and connection = $1 order by id
+"""
+
 _LIST: LiteralString = """
 select c.name, c.system, c.connector, c.settings, c.concurrency, c.rate, c.environment,
        c.stopped, c.stopped_by,
        c.stand_still, c.drain_rate,
+       case when c.record_until > crossdock.now() then c.record_until end as record_until,
        c.failures, c.open_until, coalesce(o.waiting, 0) as waiting, coalesce(o.out, 0) as out, o.oldest
 from crossdock.connection c
 left join (
@@ -214,6 +226,22 @@ class Connections:
             if done and last is not None:
                 await last(transaction)
         return done
+
+    async def record(self, tenant: Tenant, name: str, seconds: float, *, last: Last | None = None) -> None:
+        """Record its traffic for so long from now on, and forget what was recorded before; 0 ends it."""
+        async with self._database.engine() as transaction:
+            if seconds:
+                await transaction.execute(_FORGET, tenant.id, name)
+            if not await transaction.execute(_RECORD, tenant.id, name, seconds):
+                raise NotFound(f"there is no connection {name}", mend="see the connections")
+            if last is not None:
+                await last(transaction)
+
+    async def recorded(self, tenant: Tenant, name: str) -> list[Any]:
+        """What was recorded of it: entries of a HAR file, in their order."""
+        async with self._database.of(tenant) as transaction:
+            rows = await transaction.fetch(_RECORDED, name)
+        return [msgspec.json.decode(row["entry"]) for row in rows]
 
     async def of(self, tenant: Tenant) -> list[Connection]:
         """All connections of a tenant, with their calls counted."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crossdock.model.claims import Claim, FreightBill
@@ -400,6 +401,11 @@ EVENTS: dict[str, EventType] = {
 }
 
 
+@functools.cache
+def _paths(event_type: str) -> Sequence[tuple[str, Sequence[str]]]:
+    return [(kind, path.split(".")) for kind, path in EVENTS[event_type].about.items()]
+
+
 def about(event_type: str, data: Any) -> dict[str, str]:
     """Find the business keys that an event names: kind of key to value, such as `{"order": "SO-1"}`.
 
@@ -407,9 +413,9 @@ def about(event_type: str, data: Any) -> dict[str, str]:
     type.
     """
     keys: dict[str, str] = {}
-    for kind, path in EVENTS[known(event_type, EVENTS, "event")].about.items():
+    for kind, path in _paths(known(event_type, EVENTS, "event")):
         value = data
-        for part in path.split("."):
+        for part in path:
             value = value.get(part) if isinstance(value, Mapping) else None
         if isinstance(value, list) and len(value) == 1:
             value = value[0]

@@ -64,7 +64,7 @@ def _walk(value: Any, context: _Context, put: Put, safe: Callable[[str], str]) -
         found = {}
         personal, inner = context.personal, context.inner
         for name, part in value.items():
-            if name in personal or (name not in inner and _is_usual(name)):
+            if name in personal or (name not in inner and is_personal_name(name)):
                 found[safe(name)] = _all(part, put)
             elif isinstance(part, str):
                 found[safe(name)] = safe(part)
@@ -87,7 +87,8 @@ def _all(value: Any, put: Put) -> Any:
     return value if value is None or isinstance(value, bool) else put(value)
 
 
-def _is_usual(name: str) -> bool:
+def is_personal_name(name: str) -> bool:
+    """Whether what bears this name is taken for personal, in documents of whoever's it is."""
     return _PLAIN.sub("", name.lower()) in USUAL
 
 

@@ -52,6 +52,20 @@ class Line(Given):
     )
 
 
+class Record(Given):
+    """How long traffic is recorded."""
+
+    seconds: float = Field(
+        600, ge=0, le=86_400, description="From now on; 0 ends it, and keeps what there is"
+    )
+
+
+class Recording(Out):
+    """Requests and answers as HAR 1.2 has them, without secrets and personal data."""
+
+    log: dict[str, Any]
+
+
 class SecretGiven(Given):
     """A secret's text, and how long others hold beside it."""
 
@@ -205,6 +219,24 @@ async def test_connection(call: Asked, connection: str) -> Response:
         ],
     }
     return call.answer(value)
+
+
+@routes.post(
+    "/connections/{connection}/record",
+    responses={200: {"model": Connection, "description": "Recorded from now on, or no more"}},
+    openapi_extra={"x-changes": "maybe"},
+)
+async def record_connection(call: Asked, connection: str, given: Record) -> Response:
+    """Record its traffic for a while, without secrets and personal data; what was recorded is forgotten."""
+    if call.done is None:
+        await call.ground.acts.connections.record(call.principal, connection, given.seconds)
+    return await _told(call, connection)
+
+
+@routes.get("/connections/{connection}/recording", responses={200: {"model": Recording}})
+async def read_recording(call: Asked, connection: str) -> Response:
+    """Read what was recorded, as a HAR 1.2 file."""
+    return call.answer(await call.ground.acts.connections.recording(call.principal, connection))
 
 
 @routes.get("/connections/{connection}/secrets", responses={200: {"model": SecretsKnown}})

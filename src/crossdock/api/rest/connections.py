@@ -72,6 +72,7 @@ class Connection(Out):
     stopped_by: str | None = None
     stand_still: bool = Field(description="While it is stopped, deadlines that wait for it stand still")
     drain_rate: float | None = Field(None, description="Calls a second, until what had waited has left")
+    record_until: datetime | None = Field(None, description="Until then its traffic is recorded")
     failures: int = Field(description="One after the other")
     open_until: datetime | None = Field(None, description="Nothing leaves before: it failed too often")
     waiting: int = Field(description="Calls that have not left")
@@ -163,6 +164,7 @@ def shown(one: Known, health: Figures | None) -> dict[str, Any]:
         "stopped_by": one.stopped_by or None,
         "stand_still": one.stand_still,
         "drain_rate": one.drain_rate,
+        "record_until": one.record_until,
         "failures": one.failures,
         "open_until": one.open_until,
         "waiting": one.waiting,
