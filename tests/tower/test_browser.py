@@ -156,6 +156,9 @@ async def test_without_javascript_everything_works_by_reload(tower, browser):
         "/repairs/new?exception=refused_by_partner",
         "/events",
         "/connections",
+        "/connections/new",
+        "/connections/new?connector=tests",
+        "/connections/erp",
         "/processes/order",
     ],
 )

@@ -135,7 +135,12 @@ FORMS = {
         {"act": act, "number": "SO-2", "note": "no"}
         for act in ("dismiss", "attach", "release", "replay", "drop")
     ],
-    "/connections": [{"act": "stop", "connection": "erp"}, {"act": "start", "connection": "wms"}],
+    "/connections": [{"act": "stop", "connection": "erp"}, {"act": "start", "connection": "wms"}]
+    + [
+        {"act": act, "connection": "erp", "secret": "hook", "text": "long enough", "minutes": "1"}
+        for act in ("set", "test", "secret", "record", "remove")
+    ]
+    + [{"act": "add", "connection": "tms2", "connector": "tests"}],
     "/people": [
         {"act": "invite", "email": "ann@acme.example", "role.viewer": "yes"},
         *({"act": act, "person": "ann", "note": "no"} for act in ("roles", "suspend", "resume", "reset")),

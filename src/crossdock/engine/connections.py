@@ -243,6 +243,10 @@ class Connections:
             rows = await transaction.fetch(_RECORDED, name)
         return [msgspec.json.decode(row["entry"]) for row in rows]
 
+    async def named(self, tenant: Tenant, name: str) -> Connection | None:
+        """One connection of a tenant, if there is one of that name."""
+        return next((one for one in await self.of(tenant) if one.name == name), None)
+
     async def of(self, tenant: Tenant) -> list[Connection]:
         """All connections of a tenant, with their calls counted."""
         async with self._database.of(tenant) as transaction:

@@ -33,6 +33,7 @@ from crossdock.tower.doors import Doors, as_long_as, to_sign_in
 from crossdock.tower.ground import HERE, Ground, Who, templates
 from crossdock.tower.guard import POLICY
 from crossdock.tower.pages import account, act, desk, events, overview, people, processes, run, runs, sign_in
+from crossdock.tower.pages import connection as line
 from crossdock.tower.pages import connections as lines
 from crossdock.tower.pages import proposals as proposed
 from crossdock.tower.pages import repairs as many
@@ -154,6 +155,9 @@ def _routes(ground: Ground) -> list[BaseRoute]:
         page("/events", events.settle, "POST"),
         page("/connections", lines.connections, shows="connection.read"),
         page("/connections", lines.turn, "POST"),
+        page("/connections/new", line.new),
+        page("/connections/{name}", line.connection, shows="connection.read"),
+        page("/connections/{name}/recording.har", line.recording),
         page("/processes", processes.processes, shows="process.read"),
         page("/processes/{name}", processes.process, shows="process.read"),
         page("/people", people.people, shows="person.read"),

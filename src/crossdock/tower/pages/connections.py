@@ -5,10 +5,11 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from crossdock.errors import Refused
+from crossdock.desk.health import Health
 from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
+from crossdock.tower.pages import connection
 from crossdock.tower.pages.act import back, doing
 from crossdock.tower.telling.times import span
 
@@ -18,6 +19,7 @@ FASTEST = 1000.0  # calls a second
 async def connections(ground: Ground, request: Request) -> Response:
     """`/connections`."""
     found = await ground.connections.of(ground.tenant)
+    healths = await ground.acts.connections.health((await ground.person(request)).principal)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
     return await ground.page(
@@ -26,6 +28,7 @@ async def connections(ground: Ground, request: Request) -> Response:
         times,
         waiting,
         connections=found,
+        healths={one.name: healths.get(one.name, Health()) for one in found},
         closes={
             one.name: span(max(0.0, (one.open_until - times.now).total_seconds()))
             for one in found
@@ -36,7 +39,7 @@ async def connections(ground: Ground, request: Request) -> Response:
 
 @doing
 async def turn(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
-    """`POST /connections`: stop one, or start it."""
+    """`POST /connections`: stop one, or start it; or what else the pages of connections offer."""
     act, name, where = fields.get("act", ""), fields.get("connection", ""), {"back": "/connections"}
     if act == "stop":
         still = fields.get("stand_still", "") == "yes"
@@ -58,7 +61,7 @@ async def turn(ground: Ground, request: Request, person: Person, fields: dict[st
             else "What waited leaves in its order."
         )
         return back(request, where, Notice("good", f"{name} is started. {said}"))
-    raise Refused(f"{act!r} is nothing that a connection takes", mend="use the buttons of the page")
+    return await connection.act(ground, request, person, fields)
 
 
 def _rate(text: str) -> float | None:
