@@ -23,7 +23,7 @@ from crossdock.expressions import Environment, ExpressionError
         ("order.count > 1 &&\n  order.total + 1 == order.total", "2:15", "cannot add money and an int", 'write money("5000", "EUR")'),
         ("order.total * order.total", "1:13", "cannot multiply money and money", ""),
         ("order.total / 3", "1:13", "cannot divide money by an int", "write divide(a, b, digits): it says how to round"),
-        ("order.weight > 2.5", "1:14", "cannot compare a decimal with a double", 'write the number exactly: decimal("0.19")'),
+        ("order.weight > 2.5", "1:14", "cannot compare a decimal with a double", 'write the number exactly: decimal("0.19"); a field, declare as `decimal`'),
         ("order.number == null", "1:14", "cannot compare a string with nothing: it is always there", None),
         ("-order.number", "1:1", "cannot negate a string", ""),
         ("!order.count", "1:1", "! needs bools, this is an int", None),

@@ -201,3 +201,42 @@ def test_a_long_process_is_checked_in_no_time():
 def test_what_a_no_does_may_name_the_decision_itself():
     no = 'refused: { cancel: "no: ${ steps.c.output.note } of ${ steps.c.output.by }" }'
     assert told(("refused: { cancel: no }", no)) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("    needs: a\n", "    depends_on: a\n"),
+        ("    within: 1h\n", "    timeout: 1h\n"),
+        ("    with: {", "    input: {"),
+        ("    undo: erp.undo\n", "    undo: erp.undo\n    on_error: skip\n"),
+        ("    undo: erp.undo\n", "    compensate: erp.undo\n"),
+        ("role: boss, not:", "role: boss, exclude:"),
+        ("    needs: a\n", "    needs: a\n    when: \"${ parcel.number == '1' }\"\n"),
+        ("    needs: a\n", "    needs: a\n    foreach: ${ parcel.names }\n"),
+    ],
+)
+def test_a_word_of_another_language_of_workflows_is_told_ours(ours: str, theirs: str):
+    words = {"depends_on": "needs", "timeout": "within", "input": "with", "on_error": "fails"}
+    words |= {"compensate": "undo", "exclude": "not", "when": "if", "foreach": "each"}
+    (found,) = (p for p in told((ours, theirs)) if p.severity == "error")
+    word = found.message.removeprefix("unknown field `").removesuffix("`")
+    assert found.mend == f"did you mean `{words[word]}`?"
+
+
+def test_a_rule_in_the_words_of_another_language_is_told_once_for_each_word():
+    table = "  d: { choose: { rules: [{ if: \"${ parcel.number == '1' }\", then: { n: 1 } }], else: { n: 2 } } }\n"
+    found = [(p.message, p.mend) for p in told(text=GOOD + table)]
+    assert found == [
+        ("unknown field `if`", "did you mean `when`?"),
+        ("unknown field `then`", "did you mean `give`?"),
+        ("unknown field `else`", "did you mean `otherwise`?"),
+    ]
+
+
+def test_an_alias_that_would_be_a_second_key_is_told_what_to_call_it():
+    (found,) = (
+        p for p in told(("start:", 'alias: { parcel: "${ parcel.by }" }\nstart:')) if p.severity == "error"
+    )
+    assert found.message == "parcel is the run's own key already"
+    assert "call that otherwise than parcel, here and in `about:` of the events" in found.mend

@@ -183,7 +183,7 @@ class Check:
 
     def _call(self, name: str, step: Step, work: CallWork) -> None:
         operation = self._catalogue.operations.get(f"{work.system}.{work.operation}")
-        if operation is None or not operation.changes or step.undo is not None:
+        if operation is None or not operation.changes or step.undo is not None or name in self._misspelt:
             return
         if operation.undo:
             mend = f"write `undo: {operation.undo}`, or `undo: none` if nothing has to be taken back"
@@ -199,7 +199,7 @@ class Check:
     def _person(self, name: str, step: Step, work: PersonWork) -> None:
         if work.kind != "approve":
             return
-        if not any(template.expressions for template in work.excluded):
+        if not any(template.expressions for template in work.excluded) and name not in self._misspelt:
             variable = self._process.variable
             document = self._catalogue.documents.get(self._process.document)
             who = (
@@ -310,7 +310,11 @@ class Check:
         written: dict[str, str] = {self._process.kind: "the run's own key"}
         for kind in self._process.alias:
             if kind in written:
-                self._tell(("alias", kind), f"{kind} is {written[kind]} already", "leave it out")
+                mend = (
+                    "leave it out; if events name it by another value than the key, call that otherwise "
+                    f"than {kind}, here and in `about:` of the events"
+                )
+                self._tell(("alias", kind), f"{kind} is {written[kind]} already", mend)
             written[kind] = "the process"
         for name, step in self._process.steps.items():
             for kind in step.alias:

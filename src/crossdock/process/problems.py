@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,9 +40,48 @@ class NotAProcess(Refused):
         super().__init__(count + "\n" + "\n".join(str(problem) for problem in self.problems))
 
 
+# What other languages of workflows call it: told where ours is a word that may stand there.
+_MEANT: Mapping[str, tuple[str, ...]] = {
+    ours: tuple(words.split())
+    for ours, words in {
+        "steps": "tasks jobs stages states activities nodes",
+        "start": "trigger triggers starts_on",
+        "needs": "depends_on dependsOn requires after upstream",
+        "if": "when condition only_if",
+        "when": "if condition case",
+        "give": "then gives result returns",
+        "otherwise": "else default",
+        "with": "input inputs params parameters arguments args",
+        "within": "timeout deadline time_limit sla",
+        "late": "on_timeout on_late escalation overdue",
+        "fails": "on_error on_failure onError catch on_fail",
+        "undo": "compensate compensation rollback revert",
+        "each": "for_each foreach forEach loop with_items",
+        "run": "subprocess workflow child call_activity",
+        "call": "operation action uses activity",
+        "await": "wait_for wait_for_event receive event",
+        "wait": "sleep delay pause",
+        "emit": "publish send_event raise_event",
+        "set": "variables vars assign let",
+        "choose": "switch decide decision gateway",
+        "approve": "approval sign_off",
+        "task": "user_task human_task form_task",
+        "role": "assignee group team who",
+        "not": "exclude excluding except excluded",
+        "again": "repeat rerun",
+        "measures": "kpis metrics",
+        "title": "label summary",
+        "process": "name id",
+    }.items()
+}
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A mend that names the nearest known word, or the known ones where they are few."""
     options = sorted(known)
+    meant = [ours for ours, words in _MEANT.items() if ours in options and word in words]
+    if meant and word not in options:
+        return f"did you mean `{meant[0]}`?"
     close = difflib.get_close_matches(word, options, 1, 0.75)
     # a slip seldom changes the first letter: `email` is not meant to be `fail`
     alike = [

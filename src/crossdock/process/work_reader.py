@@ -81,7 +81,7 @@ class WorkReader:
         given = self._in.template((*path, "with"), value.get("with", {}), environment)
         if given is None:
             return None
-        if operation is not None:
+        if operation is not None and ("with" in value or self._in.step not in self._in.misspelt):
             self._in.fits((*path, "with"), given.type, operation.input, called)
         system, _, name = called.partition(".")
         via = (
@@ -206,9 +206,9 @@ class WorkReader:
         for index, raw in enumerate(self._in.sequence((*at, "rules"), table.get("rules") or [])):
             rule = self._in.mapping((*at, "rules", index), raw, "rule") or {}
             if "give" not in rule:
-                self._in.problem(
-                    (*at, "rules", index), "a rule must `give` something", "write `{ when: ${ }, give: }`"
-                )
+                if rule.keys() <= {"when"}:  # else it is misspelt, which is told
+                    mend = 'write `{ when: "${ ... }", give: { ... } }`'
+                    self._in.problem((*at, "rules", index), "a rule must `give` something", mend)
                 continue
             give = self._in.template((*at, "rules", index, "give"), rule["give"], environment)
             when = self._in.condition((*at, "rules", index, "when"), rule.get("when"), environment)
@@ -236,7 +236,8 @@ class WorkReader:
         environment = self._scope.environment()
         data = self._in.template((*path, "data"), value.get("data", {}), environment)
         shape = self._in.catalogue.emitted(type_)
-        if data is not None and shape is not None:
+        whole = "data" in value or self._in.step not in self._in.misspelt
+        if data is not None and shape is not None and whole:
             self._in.fits((*path, "data"), data.type, shape.data, type_)
         if type_ == EXCEPTION_CLOSE and isinstance(value.get("data"), dict):
             action = value["data"].get("action", "close")

@@ -273,7 +273,7 @@ def _operation(operator: str, words: list[str]) -> tuple[str, str]:
                 else mend,
             )
     if exact and "double" in words:
-        return message, 'write the number exactly: decimal("0.19")'
+        return message, 'write the number exactly: decimal("0.19"); a field, declare as `decimal`'
     if verb == "add" and all(word.startswith("list of ") for word in words):
         return message, "make them alike: x.map(i, i.id) + y.map(i, i.id), or dyn(x) + y"
     if "decimal" in words and "string" in words:
