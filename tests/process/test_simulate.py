@@ -499,3 +499,10 @@ steps:
     assert run.state.status == "completed"
     assert run.state.document == {"number": "REPAIR-1", "device": "DEVICE-1"}
     assert run.ends["paid"].output["repair"] == "REPAIR-1"
+
+
+def test_a_wait_whose_match_no_made_up_event_meets_names_the_match_not_the_until() -> None:
+    steps = PACKED.replace(WAIT, "    match: ${ order.number == 'X' }\n" + WAIT)
+    simulation = play(steps)
+    (wait,) = simulation.waits()
+    assert wait.what == "no made-up warehouse.shipment_packed satisfies `match: order.number == 'X'`"

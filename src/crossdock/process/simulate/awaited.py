@@ -107,21 +107,22 @@ class Awaited:
                 return
             if more and taken is None and type_ not in run.process.on:
                 taken = event
+        took = taken is not None or self._tries[key] > 0
         self._tries[key] = self._tries[key] + 1 if taken is not None else _MOST_TRIES
         if self._tries[key] >= _MOST_TRIES:
-            self.unsatisfied[run.state.id, name] = self._why(run, work)
+            self.unsatisfied[run.state.id, name] = self._why(run, work, took=took)
         if taken is not None:
             self.world.send(taken, assumed=True)
             self.look(run)
 
-    def _why(self, run: Run, work: AwaitWork) -> str:
-        """Why no made-up event ends the wait."""
+    def _why(self, run: Run, work: AwaitWork, *, took: bool) -> str:
+        """Why no made-up event ends the wait; `took`: some were taken, and were not enough."""
         types = " or ".join(work.types)
         shapes = [self.world.catalogue.events.get(type_) for type_ in work.types]
         known = {kind for shape in shapes if shape is not None for kind in shape.about}
         if not known & run.state.alias.keys():
             return f"{types} names no key of this run: add `about:` to its declaration, or send it with keys"
-        if work.until is not None:
+        if work.until is not None and (took or work.match is None):
             return f"no made-up {types} satisfies `until: {work.until.text.strip()}`"
         condition = f"`match: {work.match.text.strip()}`" if work.match is not None else "what it waits for"
         return f"no made-up {types} satisfies {condition}"
