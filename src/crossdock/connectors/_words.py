@@ -106,12 +106,15 @@ def plain_number(text: str) -> int | Decimal:
     return int(number) if number == number.to_integral_value() else number
 
 
+_EMPTY = (str, list, dict, tuple)  # say nothing where they are empty; a number of none does
+
+
 def told(**fields: Any) -> dict[str, Any]:
     """The fields that say something: neither absent nor empty."""
     return {
         name: value
         for name, value in fields.items()
-        if value or (value is not None and not isinstance(value, str | list | dict | tuple))
+        if value or (value is not None and not isinstance(value, _EMPTY))
     }
 
 
