@@ -42,7 +42,7 @@ from crossdock.desk import Acts
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.engine.personal import Personal, SealedCalls
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
-from crossdock.gateway import Poller, Quarantine, Tracker
+from crossdock.gateway import Poller, Quarantine, Reconciler, Tracker
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process.problems import Problem
 from crossdock.settings import Settings, user
@@ -129,11 +129,13 @@ class System:
         worker = Worker(self.database, self.library, sealed, pace or Pace(lease=self.settings.lease))
         poller = Poller(self.database, self.inbox, self.lines, calls, self.installed.connectors)
         tracker = Tracker(self.database, self.inbox, self.lines, calls, self.installed.connectors)
+        reconciler = Reconciler(self.database, self.inbox, self.lines, calls, self.installed.connectors)
         self.inbox.hear = worker.hear
         await self._note("system.started")
         running = asyncio.create_task(worker.run())
         reading = asyncio.create_task(poller.run())
         following = asyncio.create_task(tracker.run())
+        comparing = asyncio.create_task(reconciler.run())
         sending = asyncio.create_task(self.imports.run())
         watching = asyncio.create_task(watch.run())
         try:
@@ -142,9 +144,10 @@ class System:
             self.inbox.hear = None
             reading.cancel()
             following.cancel()
+            comparing.cancel()
             sending.cancel()
             worker.stop()
-            await asyncio.gather(running, reading, following, sending, return_exceptions=True)
+            await asyncio.gather(running, reading, following, comparing, sending, return_exceptions=True)
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await wire.close()

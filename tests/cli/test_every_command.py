@@ -88,6 +88,7 @@ CHANGES = {
     "limits drop": ["read"],
     "limits set": ["read", "1/minute"],
     "move": ["--process", "bake", "--yes"],
+    "reconcile": [],
     "person invite": ["ann@acme.example", "--role", "viewer"],
     "person reset": ["ann"],
     "person resume": ["ann"],

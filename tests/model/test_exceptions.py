@@ -15,7 +15,7 @@ ORDER = """credit_hold stock_short price_mismatch address_invalid compliance_hol
     pick_late cut_off_missed delivery_late short_delivered invoice_hold invoice_dispute claim_deadline_near"""
 TRANSPORT = "no_carrier carrier_withdrew appointment_unconfirmed appointment_moved appointment_missed"
 INTEGRATION = """partner_down connection_missing refused_by_partner unknown_outcome unmapped_value unmatched_event quarantined
-    cancel_refused undo_failed alias_conflict call_failed child_failed decision_failed redo_limit"""
+    cancel_refused undo_failed alias_conflict call_failed child_failed decision_failed redo_limit systems_differ"""
 
 
 @pytest.mark.parametrize(

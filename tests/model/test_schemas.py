@@ -38,6 +38,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "CustomerCase": {"number": "CC-1", "kind": "missing", "order": "SO-1", "text": "Wo bleibt es?"},
     "CustomsFiling": {"number": "MRN1", "lines": [{"hs_code": "300490", "origin": "IN", "value": EUR}]},
     "Dispute": {"number": "D-1", "invoice": "I-1", "reason": "quantity", "amount": EUR},
+    "Difference": {"number": "order_missing_here/SO-1", "what": "orders", "here": "none", "severity": "high"},
     "ExceptionCase": {"id": "x-1", "type": "lost", "severity": "critical", "raised": "2026-03-01T10:00:00Z"},
     "FreightBill": {"number": "F-1", "total": EUR, "charges": [{"kind": "fuel", "amount": EUR}]},
     "HoldReason": {"code": "proof_missing", "text": "no POD"},

@@ -16,7 +16,7 @@ import aiohttp
 from crossdock.connect import Calls, Lines, Wire
 from crossdock.connect.secret import Secret
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Worker
-from crossdock.gateway import Poller, Tracker
+from crossdock.gateway import Poller, Reconciler, Tracker
 from crossdock.installed import Installed
 from crossdock.store import Clock, Database, Tenant
 
@@ -75,6 +75,7 @@ class World:
         self.calls = Calls(self.lines, self.wire)
         self.poller = Poller(self.database, self.inbox, self.lines, self.calls, registry)
         self.tracker = Tracker(self.database, self.inbox, self.lines, self.calls, registry)
+        self.reconciler = Reconciler(self.database, self.inbox, self.lines, self.calls, registry)
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

@@ -57,6 +57,11 @@ _COMMANDS = {
         "Try a held step again: of one run, or of all runs with one cause (counted, a few first).",
     ),
     "repair": ("repair", "repair", "Repair one run, or all runs with one cause (counted, a few first)."),
+    "reconcile": (
+        "reconcile",
+        "reconcile",
+        "Compare the systems with what stands here, and show what differs. Status 1 if anything does.",
+    ),
     "move": (
         "move",
         "move",

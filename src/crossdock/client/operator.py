@@ -17,6 +17,7 @@ from crossdock.client.shapes import (
     Item,
     Key,
     Link,
+    Mended,
     Outcome,
     Page,
     Person,
@@ -24,12 +25,14 @@ from crossdock.client.shapes import (
     Proof,
     Proposal,
     Proven,
+    Reconciled,
     Repair,
     Replayed,
     SecretDropped,
     SecretKnown,
     SecretSet,
     Shape,
+    SystemsDiffer,
     Tenant,
     Tested,
     Verified,
@@ -129,6 +132,27 @@ class Operator(Client):
     def repaired(self, repair: str, *, most: int | None = None) -> AsyncIterator[Item]:
         """The runs of a repair, with what came of each."""
         return self.each(f"repairs/{named(repair)}/items", Page[Item], most, {})
+
+    async def reconciled(self) -> Reconciled:
+        """How the last comparison of the systems with what stands here went."""
+        return await self.get("reconciliation", Reconciled)
+
+    async def reconcile(self, whats: Sequence[str] = (), *, once: str | None = None) -> Reconciled:
+        """Compare these now, or all. Raises `Conflict` while it is being compared."""
+        return await self.post("reconciliation", {"what": list(whats)}, Reconciled, once=once)
+
+    def differences(
+        self, *, what: str | None = None, state: str = "open", most: int | None = None
+    ) -> AsyncIterator[SystemsDiffer]:
+        """What stands otherwise there than here, newest first: open, gone or any."""
+        return self.each(
+            "reconciliation/differences", Page[SystemsDiffer], most, {"what": what, "state": state}
+        )
+
+    async def mend(self, difference: str, *, once: str | None = None) -> int:
+        """Take in what was lost on its way; gives how many events that were."""
+        given = {"difference": difference}
+        return (await self.post("reconciliation/mend", given, Mended, once=once)).events
 
     def connections(self, *, most: int | None = None) -> AsyncIterator[Connection]:
         """Connections by name, and how their calls stand."""

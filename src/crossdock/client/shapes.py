@@ -522,3 +522,43 @@ class Proven(Shape, frozen=True, kw_only=True):
     assumed: list[Assumed] = []
     left: int = 0
     next: str | None = None
+
+
+class Reconciled(Shape, frozen=True, kw_only=True):
+    """How the last comparison of the systems with what stands here went."""
+
+    compared: dict[str, int] = {}
+    failed: dict[str, str] = {}
+    differ: int = 0
+    ran: datetime | None = None
+    due: datetime | None = None
+    since: datetime | None = None
+
+
+class SystemsDiffer(Shape, frozen=True, kw_only=True):
+    """Something that stands otherwise there than here; `takes_in`: taking in what was lost mends it."""
+
+    id: str
+    what: str
+    kind: str
+    about: str
+    connection: str
+    severity: str
+    here: str
+    there: str
+    mend: str
+    takes_in: bool
+    since: datetime
+    found: datetime
+    seen: datetime
+    order: str | None = None
+    shipment: str | None = None
+    invoice: str | None = None
+    gone: datetime | None = None
+    mended_by: str | None = None
+
+
+class Mended(Shape, frozen=True, kw_only=True):
+    """How many events were taken in."""
+
+    events: int

@@ -32,6 +32,7 @@ from crossdock.desk.people import People, Providers
 from crossdock.desk.personal import Personal
 from crossdock.desk.processes import Problems, Processes
 from crossdock.desk.proposals import Proposals
+from crossdock.desk.reconciliation import Reconciliation
 from crossdock.desk.repairs import ManyRuns
 from crossdock.desk.runs import Runs
 from crossdock.desk.tasks import Tasks
@@ -75,6 +76,7 @@ class Acts:
         self.runs = Runs(ground, library, repairs)
         self.proposals = Proposals(ground, self.runs, self.tasks, self.exceptions)
         self.repairs = ManyRuns(ground, repairs)
+        self.reconciliation = Reconciliation(ground, registry, lines)
         self.events = Events(ground)
         self.deliveries = Deliveries(ground, quarantine)
         self.processes = Processes(ground, library, read=read, problems=problems)

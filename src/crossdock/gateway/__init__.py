@@ -1,19 +1,24 @@
 """The doors in: webhooks, feeds that are read, events of programs; what cannot be read is set aside."""
 
+from crossdock.gateway.compare import WHATS
 from crossdock.gateway.poll import Poller
 from crossdock.gateway.programs import Taken, arrival_of, take_events
 from crossdock.gateway.quarantine import Quarantine, SetAside
 from crossdock.gateway.receive import Receipt, Receiver, Unverified, Verified
+from crossdock.gateway.reconcile import Outcome, Reconciler
 from crossdock.gateway.senders import Senders
 from crossdock.gateway.tracking import Tracker
 from crossdock.gateway.translation import translate
 from crossdock.gateway.webhooks import webhooks
 
 __all__ = [
+    "WHATS",
+    "Outcome",
     "Poller",
     "Quarantine",
     "Receipt",
     "Receiver",
+    "Reconciler",
     "Senders",
     "SetAside",
     "Taken",

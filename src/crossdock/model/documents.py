@@ -12,7 +12,7 @@ from crossdock.errors import Refused
 from crossdock.model.claims import Claim, FreightBill
 from crossdock.model.codes import FORMS
 from crossdock.model.document import Value, models_in
-from crossdock.model.exceptions import CustomerCase, ExceptionCase
+from crossdock.model.exceptions import CustomerCase, Difference, ExceptionCase
 from crossdock.model.invoices import CreditNote, Dispute, HoldReason, Invoice, InvoiceLine
 from crossdock.model.milestones import Milestone
 from crossdock.model.orders import Order, OrderLine, Quote, ScheduleLine
@@ -44,6 +44,7 @@ DOCUMENTS: dict[str, type[Value]] = {
         CreditNote,
         CustomerCase,
         CustomsFiling,
+        Difference,
         Dispute,
         ExceptionCase,
         FreightBill,

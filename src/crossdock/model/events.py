@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from crossdock.model.claims import Claim, FreightBill
 from crossdock.model.document import Value
 from crossdock.model.documents import known
-from crossdock.model.exceptions import CustomerCase, ExceptionCase
+from crossdock.model.exceptions import CustomerCase, Difference, ExceptionCase
 from crossdock.model.invoices import CreditNote, Dispute, Invoice
 from crossdock.model.news import (
     InvoiceNews,
@@ -120,6 +120,7 @@ _ABOUT: dict[type[Value], dict[str, str]] = {
         "invoice": "invoice",
         "claim": "claim",
     },
+    Difference: {"difference": "number"},
     CustomerCase: {"case": "number", "order": "order", "shipment": "shipment", "invoice": "invoice"},
     Notice: {"notice": "number", "order": "order", "shipment": "shipment", "exception": "exception"},
     Item: {"item": "number"},
@@ -377,6 +378,12 @@ EVENTS: dict[str, EventType] = {
         paid="It was paid",
     ),
     **_types(Dispute, "freight_bill", disputed="We do not accept the carrier's bill"),
+    **_types(
+        Difference,
+        "difference",
+        found="Something stands otherwise in another system than here",
+        gone="The two agree again",
+    ),
     **_types(
         ExceptionCase,
         "exception",

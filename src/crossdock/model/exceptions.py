@@ -198,6 +198,9 @@ EXCEPTIONS: dict[str, ExceptionType] = {
         ("decision_failed", "integration", "critical", "1 business hour",
          "The run stands still until the process is mended.",
          "Read the error; mend the process or the data; let the run go on under the new version"),
+        ("systems_differ", "integration", "medium", "1 business day",
+         "One of the two systems is wrong; orders may be forgotten, or billed without proof.",
+         "Compare both sides; take in what was lost, or correct the other system; it closes when they agree"),
         ("redo_limit", "process-owner", "high", "4 business hours",
          "A step was repeated as often as allowed and still does not hold.",
          "Look why it repeats; decide by hand; change the process if it will happen again"),
@@ -231,6 +234,24 @@ class ExceptionCase(Document):
     closed_by: Key | None = maybe("Who closed it")
     resolution: Text | None = maybe("How it was mended, in one sentence")
     evidence: tuple[Key, ...] = many("References to what is known: payloads, answers, images")
+
+
+class Difference(Document):
+    """Something that stands otherwise in another system than here (ours)."""
+
+    number: Key = Field(description="What it is known by: its kind and the number that it is about")
+    what: Key | None = maybe("What was compared: orders, invoices, shipments")
+    kind: Key | None = maybe("In which way they part, such as `order_missing_here`")
+    about: Key | None = maybe("Business number of the document that differs")
+    connection: Key | None = maybe("Connection to the other system")
+    severity: Severity | None = maybe("How bad")
+    here: Text | None = maybe("How it stands here")
+    there: Text | None = maybe("How it stands there")
+    mend: Text | None = maybe("What would mend it")
+    since: Instant | None = maybe("When what differs last changed there")
+    order: Key | None = maybe("Order that it concerns")
+    shipment: Key | None = maybe("Shipment that it concerns")
+    invoice: Key | None = maybe("Invoice that it concerns")
 
 
 class Settlement(Value):

@@ -1,0 +1,498 @@
+"""Standing reconciliation: what stands in the systems and what stands here, compared on a schedule.
+
+The systems' feeds are read again from the beginning of a window (`facts`), and compared by business fact
+(`compare`). A difference is kept once while it stands; `difference.found` and `difference.gone` tell of it,
+and the process `settle-difference` makes the exception of it that closes by itself. What a connection that
+could not be read may have had is neither found nor gone.
+
+A tenant says how in its settings:
+
+    reconcile: { every: 1 hour, window: 14 days, grace: 30 minutes, calendar: hamburg }
+
+With a calendar it is compared only when that is open; `every: never` ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
+
+import msgspec
+import structlog
+
+from crossdock.access.redaction import hidden
+from crossdock.connect import Calls, Lines, Registry
+from crossdock.connect.contract import Poll
+from crossdock.engine import Arrival, Inbox
+from crossdock.engine.payloads import put_back
+from crossdock.errors import Conflict, CrossdockError, NotFound, Unreachable
+from crossdock.gateway.compare import WHATS, Bill, Difference, Here, Run, What, bills, compare
+from crossdock.gateway.facts import Facts, read
+from crossdock.model.codes import instant_text
+from crossdock.process import decode_state
+from crossdock.process.durations import Duration
+from crossdock.process.messages import Record
+from crossdock.process.turn import Reference
+from crossdock.store import Database, EngineTransaction, Tenant
+
+_records = msgspec.json.Decoder(list[Record]).decode
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 900.0
+MOST = 1_000  # differences of one comparison that are kept
+_RUNS = 5_000  # of a window, that are looked at besides those which facts name
+_READ_SECONDS = 300.0
+_TELLS = {
+    "order": "orders",
+    "invoice": "invoices",
+    "credit": "invoices",
+    "warehouse": "shipments",
+    "shipment": "shipments",
+}
+
+_DUE: LiteralString = """
+insert into crossdock.reconciliation (tenant, due)
+select distinct c.tenant, crossdock.now() + interval '5 minutes' from crossdock.connection c
+where c.connector = any($1::text[])
+on conflict do nothing
+"""
+_LEASE: LiteralString = """
+update crossdock.reconciliation r set leased_until = clock_timestamp() + make_interval(secs => $2)
+from (
+  select x.tenant, t.name from crossdock.reconciliation x
+  join crossdock.tenant t on t.tenant = x.tenant and t.suspended is null
+  where x.due <= crossdock.now() and (x.leased_until is null or x.leased_until < clock_timestamp())
+  order by x.due limit $1 for update of x skip locked) d
+where r.tenant = d.tenant returning r.tenant, d.name
+"""
+_LEASE_ONE: LiteralString = """
+insert into crossdock.reconciliation as r (tenant, leased_until)
+values ($1, clock_timestamp() + make_interval(secs => $2))
+on conflict (tenant) do update set leased_until = excluded.leased_until
+where r.leased_until is null or r.leased_until < clock_timestamp()
+returning tenant
+"""
+_DONE: LiteralString = """
+update crossdock.reconciliation set leased_until = null, ran = crossdock.now(), due = $2, since = $3,
+  seconds = $4, failures = case when $5::bytea = '{}' then 0 else failures + 1 end, failed = $5, compared = $6
+where tenant = $1
+"""
+_FREE: LiteralString = "update crossdock.reconciliation set leased_until = null, due = $2 where tenant = $1"
+
+_OLDEST: LiteralString = """
+select min(at) from crossdock.difference where tenant = $1 and gone is null and what = any($2::text[])
+"""
+_CONNECTIONS: LiteralString = """
+select name, connector from crossdock.connection where tenant = $1 and stopped is null order by name
+"""
+_ABOUT: LiteralString = """
+select id from crossdock.process_version where tenant = $1
+  and substring(source from '(?n)^document:[ \\t]*["'']?([A-Za-z0-9_]+)') = $2
+"""
+_BY_ALIAS: LiteralString = """
+select distinct on (a.value) a.value as number, r.id, r.process, r.key, r.status, r.created, r.state
+from crossdock.alias a join crossdock.run r on r.tenant = a.tenant and r.id = a.run
+where a.tenant = $1 and a.kind = any($2::text[]) and a.value = any($3::text[])
+  and ($4::bigint[] is null or r.version = any($4))
+order by a.value, r.id desc
+"""
+_LATELY: LiteralString = """
+select r.key as number, r.id, r.process, r.key, r.status, r.created, r.state
+from crossdock.run r where r.tenant = $1 and r.version = any($2::bigint[]) and r.changed >= $3
+order by r.id desc limit $4
+"""
+_DELIVERED: LiteralString = """
+select distinct h.run from crossdock.history h
+where h.tenant = $1 and h.run = any($2::bigint[]) and h.type = 'shipment.delivered'
+"""
+_BILLED: LiteralString = """
+select h.run, h.at, h.records from crossdock.history h
+where h.tenant = $1 and h.run = any($2::bigint[])
+  and (position('"invoice"'::bytea in h.records) > 0 or position('"step.started"'::bytea in h.records) > 0)
+order by h.run, h.seq
+"""
+_FOLLOWED: LiteralString = """
+select t.connection, t.number, t.booked from crossdock.tracking t where t.tenant = $1 and t.booked >= $2
+order by t.booked desc limit $3
+"""
+
+_FOUND: LiteralString = """
+insert into crossdock.difference as d (tenant, what, kind, about, connection, severity, here, there, mend,
+  takes_in, "order", shipment, invoice, at)
+select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+  $9::text[], $10::bool[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
+on conflict (tenant, what, kind, about) where gone is null do update set
+  here = excluded.here, there = excluded.there, mend = excluded.mend, takes_in = excluded.takes_in,
+  severity = excluded.severity, seen = crossdock.now()
+returning (xmax = 0) as fresh
+"""
+_GONE: LiteralString = """
+update crossdock.difference set gone = crossdock.now()
+where tenant = $1 and gone is null and what = any($2::text[]) and connection = any($3::text[])
+  and not (kind || '/' || about) = any($4::text[])
+returning id
+"""
+_UNTOLD: LiteralString = """
+select * from crossdock.difference
+where tenant = $1 and (told = '' or (told = 'found' and gone is not null)) order by id limit 2000
+"""
+_TOLD: LiteralString = """
+update crossdock.difference set told = case when gone is null then 'found' else 'gone' end
+where tenant = $1 and id = any($2::bigint[])
+"""
+_OPEN: LiteralString = """
+select id, what, kind, about, connection, found from crossdock.difference
+where tenant = $1 and kind || '/' || about = $2 and gone is null and takes_in
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a comparison came to: how many of each were looked at, and which connections could not be read."""
+
+    compared: Mapping[str, int]
+    failed: Mapping[str, str]
+    open: int
+    found: int
+    gone: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """As the tenant has it."""
+
+    every: timedelta | None = timedelta(hours=1)
+    window: timedelta = timedelta(days=14)
+    grace: timedelta = timedelta(minutes=30)
+    calendar: str = ""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> How:
+        """Raises `Refused` for what is no duration."""
+        given = settings.get("reconcile")
+        if not isinstance(given, Mapping):
+            return cls()
+        spans = {
+            name: Duration.parse(given[name], where=f"settings.reconcile.{name}").exact
+            for name in ("every", "window", "grace")
+            if given.get(name) and given[name] != "never"
+        }
+        never: dict[str, Any] = {"every": None} if given.get("every") == "never" else {}
+        return cls(**{**spans, **never}, calendar=str(given.get("calendar") or ""))
+
+
+@dataclass(slots=True)
+class _Read:
+    since: datetime
+    facts: Facts = field(default_factory=Facts)
+    asked: list[str] = field(default_factory=list)
+
+
+class Reconciler:
+    """Compares, for all tenants on their schedules, or for one at once."""
+
+    def __init__(
+        self, database: Database, inbox: Inbox, lines: Lines, calls: Calls, registry: Registry
+    ) -> None:
+        """What is found goes into that inbox; systems are read through these connections."""
+        self._database = database
+        self._inbox = inbox
+        self._lines = lines
+        self._calls = calls
+        self._registry = registry
+
+    async def run(self, *, look: float = 5.0) -> None:
+        """Compare what is due until cancelled, looking every `look` seconds."""
+        while True:
+            try:
+                await self.turn()
+            except Unreachable as error:
+                log.warning("reconcile.database_away", error=error.message)
+            except Exception:  # a fault of ours with one tenant must not end the comparing for all
+                log.exception("reconcile.turn_failed")
+            await asyncio.sleep(look)
+
+    async def turn(self, most: int = 2) -> int:
+        """Compare for up to `most` tenants that are due; gives how many there were."""
+        polled = [name for name, one in self._registry.connectors.items() if one.polls]
+        async with self._database.engine() as transaction:
+            await transaction.execute(_DUE, polled)
+            rows = await transaction.fetch(_LEASE, most, LEASE_SECONDS)
+        for row in rows:
+            tenant = Tenant(id=row["tenant"], name=row["name"])
+            try:
+                await self._compare(tenant, WHATS)
+            except CrossdockError as error:
+                log.warning("reconcile.failed", tenant=tenant.name, error=str(error))
+                await self._put_off(tenant)
+        return len(rows)
+
+    async def once(self, tenant: Tenant, whats: Sequence[str] = WHATS) -> Outcome:
+        """Compare at once. Raises `Conflict` while it is being compared already."""
+        await self._lease(tenant)
+        try:
+            return await self._compare(tenant, whats)
+        except BaseException:
+            await self._put_off(tenant)
+            raise
+
+    async def mend(self, tenant: Tenant, difference: str, *, by: str) -> int:
+        """Take in what was lost; gives how many events that were. The next comparison shows what came of it.
+
+        Raises `NotFound` where there is no such difference or it is mended by hand, `Conflict` where it is
+        gone or is being compared.
+        """
+        async with self._database.engine() as transaction:
+            row = await transaction.row(_OPEN, tenant.id, difference)
+        if row is None:
+            raise NotFound(
+                f"there is no open difference {difference} that is mended by taking something in",
+                mend="see `mend` of the difference",
+            )
+        await self._lease(tenant)
+        try:
+            return await self._take_in(tenant, row, by)
+        finally:
+            await self._put_off(tenant, timedelta(minutes=2))
+
+    async def _take_in(self, tenant: Tenant, row: Any, by: str) -> int:
+        reading, reference = await self._read(tenant, [row["what"]])
+        found = await self._differences(tenant, row["what"], reading, reference)
+        same = [one for one in found if (one.kind, one.about) == (row["kind"], row["about"])]
+        if not same:
+            why = reading.facts.failed.get(row["connection"], "it differs no more")
+            raise Conflict(why, mend="compare again")
+        events = same[0].events
+        receipts = await self._inbox.put(tenant, events)
+        again = [
+            msgspec.structs.replace(event, id=f"{event.id}/again/{instant_text(row['found'])}")
+            for event, receipt in zip(events, receipts, strict=True)
+            if receipt.fate == "duplicate"  # it came once, and nothing came of it
+        ]
+        await self._inbox.put(tenant, again)
+        async with self._database.engine() as transaction:
+            await transaction.execute(
+                "update crossdock.difference set mended_by = $3 where tenant = $1 and id = $2",
+                tenant.id,
+                row["id"],
+                by,
+            )
+        return len(events)
+
+    async def _lease(self, tenant: Tenant) -> None:
+        async with self._database.engine() as transaction:
+            leased = await transaction.value(_LEASE_ONE, tenant.id, LEASE_SECONDS)
+        if leased is None:
+            raise Conflict("it is being compared now", mend="wait for its end, then ask again")
+
+    async def _put_off(self, tenant: Tenant, by: timedelta = timedelta(minutes=15)) -> None:
+        async with self._database.engine() as transaction:
+            now: datetime = await transaction.value("select crossdock.now()")
+            await transaction.execute(_FREE, tenant.id, now + by)
+
+    async def _compare(self, tenant: Tenant, whats: Sequence[str]) -> Outcome:
+        began = time.monotonic()
+        reading, reference = await self._read(tenant, whats)
+        how = How.of(reference.tenant.get("settings") or {})
+        found: list[Difference] = []
+        facts = reading.facts
+        for what in (one for one in WHATS if one in whats):
+            found += await self._differences(tenant, what, reading, reference)
+        counts = {
+            "orders": len(facts.orders),
+            "invoices": len(facts.invoices),
+            "shipments": len(facts.packed) + len(facts.carried),
+        }
+        compared: dict[str, int] = {what: counts[what] for what in WHATS if what in whats}
+        async with self._database.engine() as transaction:
+            now = await transaction.value("select crossdock.now()")
+        fresh, gone = await self._keep(tenant, whats, found[:MOST], reading)
+        await self._tell(tenant, now)
+        failed = {name: hidden(why)[:500] for name, why in facts.failed.items()}
+        async with self._database.engine() as transaction:
+            await transaction.execute(
+                _DONE,
+                tenant.id,
+                _next(how, reference, now),
+                reading.since,
+                time.monotonic() - began,
+                msgspec.json.encode(failed),
+                msgspec.json.encode(compared),
+            )
+        return Outcome(compared=compared, failed=failed, open=len(found[:MOST]), found=fresh, gone=gone)
+
+    async def _read(self, tenant: Tenant, whats: Sequence[str]) -> tuple[_Read, Reference]:
+        """What stands there, of all connections whose feeds tell of it."""
+        await self._inbox.library.renew(tenant.id)
+        shelf = self._inbox.library.shelf_of(tenant.id)
+        reference = shelf.references[shelf.reference]
+        how = How.of(reference.tenant.get("settings") or {})
+        async with self._database.engine() as transaction:
+            now: datetime = await transaction.value("select crossdock.now()")
+            oldest: datetime | None = await transaction.value(_OLDEST, tenant.id, list(whats))
+            rows = await transaction.fetch(_CONNECTIONS, tenant.id)
+        since = now - how.window
+        if oldest is not None:  # what differs is looked at until it does no more
+            since = min(since, oldest - timedelta(hours=1))
+        reading = _Read(since=since)
+        for row in rows:
+            await self._read_one(tenant, row["name"], whats, reading)
+        return reading, reference
+
+    async def _read_one(self, tenant: Tenant, name: str, whats: Sequence[str], reading: _Read) -> None:
+        try:
+            line = await self._lines.line(tenant.id, name)
+        except CrossdockError as error:
+            reading.facts.failed[name] = str(error)
+            return
+        tells = {
+            _TELLS[kind] for event in line.connector.events if (kind := event.partition(".")[0]) in _TELLS
+        }
+        if not line.connector.polls or not tells & set(whats):
+            return
+        reading.asked.append(name)
+        reading.facts.has[name] = tells
+        polls: Sequence[Poll] = line.connector.polls
+        try:
+            await read(self._calls, line, polls, reading.since, reading.facts, seconds=_READ_SECONDS)
+        except CrossdockError as error:
+            reading.facts.failed[name] = line.hide(str(error))
+        except Exception as error:  # noqa: BLE001 - a connector reads what others send
+            reading.facts.failed[name] = line.hide(f"{type(error).__name__}: {error}")
+
+    async def _differences(
+        self, tenant: Tenant, what: str, reading: _Read, reference: Reference
+    ) -> list[Difference]:
+        how = How.of(reference.tenant.get("settings") or {})
+        known: What = next(one for one in WHATS if one == what)
+        here, now = await self._here(tenant, known, reading)
+        found = compare(known, reading.facts, here, since=reading.since, now=now, grace=how.grace)
+        return [one for one in found if one.connection not in reading.facts.failed]
+
+    async def _here(self, tenant: Tenant, what: What, reading: _Read) -> tuple[Here, datetime]:
+        """What stands here of the numbers that were told."""
+        facts = reading.facts
+        async with self._database.engine() as transaction:
+            now: datetime = await transaction.value("select crossdock.now()")
+            if what == "shipments":
+                by_number = await transaction.fetch(
+                    _BY_ALIAS, tenant.id, ["tracking", "booking"], list(facts.carried), None
+                )
+                versions = [row["id"] for row in await transaction.fetch(_ABOUT, tenant.id, "Shipment")]
+                by_shipment = await transaction.fetch(
+                    _BY_ALIAS, tenant.id, ["shipment"], list(facts.packed), versions
+                )
+                ids = [row["id"] for row in by_number]
+                told = {row["run"] for row in await transaction.fetch(_DELIVERED, tenant.id, ids)}
+                followed = await transaction.fetch(_FOLLOWED, tenant.id, reading.since, _RUNS)
+                return Here(
+                    shipments={row["number"]: _run(row) for row in by_shipment},
+                    numbers={row["number"]: _run(row, delivered=row["id"] in told) for row in by_number},
+                    followed=[(row["connection"], row["number"], row["booked"]) for row in followed],
+                ), now
+            versions = [row["id"] for row in await transaction.fetch(_ABOUT, tenant.id, "Order")]
+            numbers = {*facts.orders, *(one.order for one in facts.invoices.values())}
+            rows = await transaction.fetch(_BY_ALIAS, tenant.id, ["order"], sorted(numbers), versions)
+            if what == "invoices":
+                rows = [*await transaction.fetch(_LATELY, tenant.id, versions, reading.since, _RUNS), *rows]
+                states = [row["state"] or b"{}" for row in rows]
+                whole = await put_back(transaction, tenant.id, *states)
+                billed = await self._billed(transaction, tenant, [row["id"] for row in rows])
+                return Here(
+                    orders={
+                        row["number"]: _run(
+                            row, whole=text if row["state"] else None, billed=billed.get(row["id"], {})
+                        )
+                        for row, text in zip(rows, whole, strict=True)
+                    }
+                ), now
+            return Here(orders={row["number"]: _run(row) for row in rows}), now
+
+    async def _billed(
+        self, transaction: EngineTransaction, tenant: Tenant, runs: list[int]
+    ) -> dict[int, dict[str, Bill]]:
+        """What each run has billed, as its history tells it: a state keeps only what it still needs."""
+        rows = await transaction.fetch(_BILLED, tenant.id, runs)
+        whole = await put_back(transaction, tenant.id, *(row["records"] for row in rows))
+        told: dict[int, list[tuple[datetime, list[Record]]]] = {}
+        for row, text in zip(rows, whole, strict=True):
+            told.setdefault(row["run"], []).append((row["at"], _records(text)))
+        return {run: bills(decisions) for run, decisions in told.items()}
+
+    async def _keep(
+        self, tenant: Tenant, whats: Sequence[str], found: Sequence[Difference], reading: _Read
+    ) -> tuple[int, int]:
+        """Keep what differs; gives how much of it is new, and how much differs no more."""
+        once = {(one.what, one.kind, one.about): one for one in found}
+        columns = [
+            [one.what, one.kind, one.about, one.connection, one.severity, one.here, one.there, one.mend,
+             bool(one.events), one.order, one.shipment, one.invoice, one.at]
+            for _, one in sorted(once.items())
+        ]  # fmt: skip
+        read_well = [name for name in reading.asked if name not in reading.facts.failed]
+        names = [one.number for one in once.values()]
+        async with self._database.engine() as transaction:
+            rows = []
+            if columns:
+                rows = await transaction.fetch(
+                    _FOUND, tenant.id, *(list(column) for column in zip(*columns, strict=True))
+                )
+            gone = await transaction.fetch(_GONE, tenant.id, list(whats), read_well, names)
+        return sum(row["fresh"] for row in rows), len(gone)
+
+    async def _tell(self, tenant: Tenant, now: datetime) -> None:
+        """Tell what was not told yet, also by a comparison that broke off; an event goes out once."""
+        async with self._database.engine() as transaction:
+            rows = await transaction.fetch(_UNTOLD, tenant.id)
+        events = [_event(row, now) for row in rows if not (row["gone"] and row["told"] == "")]
+        for begin in range(0, len(events), 100):
+            await self._inbox.put(tenant, events[begin : begin + 100])
+        async with self._database.engine() as transaction:
+            await transaction.execute(_TOLD, tenant.id, [row["id"] for row in rows])
+
+
+def _event(row: Any, now: datetime) -> Arrival:
+    """What is told of a difference: that it is there, or gone."""
+    what, name = "gone" if row["gone"] else "found", f"{row['kind']}/{row['about']}"
+    mend = f"{row['mend']}: crossdock reconcile --mend {name}" if row["takes_in"] else row["mend"]
+    keys = {kind: row[kind] for kind in ("order", "shipment", "invoice") if row[kind]}
+    same = {part: row[part] for part in ("what", "kind", "about", "connection", "severity", "here", "there")}
+    return Arrival(
+        id=f"{name}/{instant_text(row['found'])}/{what}",
+        source="reconciliation",
+        type=f"difference.{what}",
+        time=now,
+        data={"number": name, **same, "mend": mend, "since": instant_text(row["at"]), **keys},
+        about={"difference": name},
+    )
+
+
+def _run(
+    row: Any,
+    *,
+    whole: bytes | None = None,
+    billed: Mapping[str, Bill] | None = None,
+    delivered: bool = False,
+) -> Run:
+    return Run(
+        number=row["key"],
+        process=row["process"],
+        status=row["status"],
+        created=row["created"],
+        state=decode_state(whole) if whole is not None else None,
+        bills=billed or {},
+        delivered=delivered,
+    )
+
+
+def _next(how: How, reference: Reference, now: datetime) -> datetime:
+    """When it is compared again."""
+    if how.every is None:
+        return now + timedelta(days=3650)
+    calendar = reference.calendar(how.calendar) if how.calendar else None
+    following = now + how.every
+    return calendar.next_open(following) if calendar is not None else following
