@@ -8,6 +8,7 @@ import socket
 import urllib.request
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -94,4 +95,9 @@ def test_killed_twice_while_orders_flow_the_ledgers_agree_in_the_end(tmp_path: P
         replayed = crossdock("replay", "--json", cwd=tmp_path).stdout.splitlines()
         assert len(replayed) >= 2 * ORDERS
         assert all(json.loads(line)["same"] for line in replayed)
+        # Played under their own version, nothing of any case would be otherwise.
+        for name in ("order-to-cash", "deliver-shipment"):
+            text = resources.files("crossdock.packs").joinpath("distribution", f"{name}.yaml")
+            proved = json.loads(crossdock("backtest", str(text), "--json", cwd=tmp_path).stdout)
+            assert proved["same"] == proved["cases"] >= ORDERS, proved
     assert servers_in(tmp_path) == []

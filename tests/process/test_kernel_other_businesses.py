@@ -267,3 +267,80 @@ def test_a_longer_hire_moves_the_deadline_but_no_rung_is_climbed_twice():
     assert (run.status("arrived"), run.status("repossess")) == ("failed", "waiting")
     run.event("machine.arrived", {"machine": "M", "hours": "12.5"})
     assert [r.what for r in run.last] == ["event.unused"]
+
+
+# -- blood between two banks, a spare part in advance, a container's free days -----------------------------------
+
+BLOOD = {
+    "number": "T-1",
+    "from": "north",
+    "to": "south",
+    "requested_by": "ann",
+    "needed": "2026-03-03T09:00:00Z",
+    "units": [{"id": "U1", "kind": "red", "expires": "2026-04-01T00:00:00Z"}],
+}
+
+
+def test_a_box_that_was_too_warm_is_judged_by_who_did_not_pack_it_and_its_units_are_set_aside():
+    run = begin("blood-transfer", BLOOD).done("reserve", {"reservation": "R"})
+    run.decide("pack", "done", by="tom", roles=("technician",), form={"box": "B-1"})
+    run.done("book", {"job": "J", "eta": "2026-03-02T15:00:00Z"})
+    run.event("box.reading", {"box": "B-1", "celsius": 9.5, "door_open": True})
+    assert run.status("watch") == "waiting"
+    run.event("box.arrived", {"box": "B-1", "celsius": 5.0})
+    run.decide("judge", "approved", by="tom", roles=("haemovigilance",))
+    assert run.status("judge") == "waiting", "who packed it is excluded"
+    run.decide("judge", "refused", by="eve", roles=("haemovigilance",))
+    assert (run.status("judge"), run.status("told"), run.status("discard")) == (
+        "failed",
+        "cancelled",
+        "running",
+    )
+    (child,) = run.sent(StartChild)
+    assert child.document == {"unit": "U1", "why": "warm"}
+    run.child("discard", "U1")
+    assert run.status() == "completed"
+
+
+SWAP = {
+    "number": "S-1",
+    "customer": "C",
+    "part": "P",
+    "value": money("80.00"),
+    "warranty": True,
+    "asked_by": "ann",
+}
+
+
+def test_a_part_that_never_comes_back_is_reminded_of_then_raised_then_charged():
+    run = begin("advance-swap", SWAP).done("deposit", {"hold": "H"})
+    run.done("ship", {"tracking": "T", "serial": "N"})
+    run.wait("21 days")
+    assert [type_ for type_, _ in run.emitted] == ["swap.reminder"]
+    run.wait("7 days")
+    assert run.open == ["core_late"]
+    run.wait("7 days")
+    assert (run.status("core"), run.status("free"), run.open) == ("failed", "cancelled", [])
+    assert run.input("charge") == {"hold": "H", "amount": money("80.00")}
+    run.done("charge", {"invoice": "I"})
+    assert run.status() == "completed"
+
+
+CONTAINER = {
+    "number": "MSKU1",
+    "voyage": "12E",
+    "line": "L",
+    "port": "HAM",
+    "free_days": 5,
+    "rate": money("40.00"),
+}
+
+
+def test_a_bill_for_more_days_than_the_container_stood_is_disputed():
+    run = begin("container-demurrage", CONTAINER)
+    assert run.claimed == {"container": "MSKU1/12E", "box": "MSKU1"}
+    run.wait("7 days").event("container.gate_out", {"number": "MSKU1", "at": "2026-03-10T09:00:00Z"})
+    run.event("container.returned", {"number": "MSKU1", "at": "2026-03-12T09:00:00Z", "damaged": False})
+    assert run.told("step.succeeded", "days_in_port") == [{"output": {"days": 3}}]
+    run.event("line.invoiced", {"number": "MSKU1", "amount": money("160.00"), "days": 4})
+    assert (run.status("agree"), run.input("dispute")["ours"]) == ("skipped", money("120.00"))
