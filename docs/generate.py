@@ -639,6 +639,7 @@ def mapping() -> str:
         """
         A mapping is one YAML file: a partner's words and ours. It makes events of what a partner sends, or
         what a partner takes of our documents and calls. `crossdock schema mapping` prints its JSON Schema.
+        How to use one is told in [Map a partner's orders](../how-to/map-a-partners-orders.md).
         """,
         _fields("The whole file", schema["properties"], schema["required"]),
         _fields("A rule of `events`", schema["$defs"]["event"]["properties"], []),

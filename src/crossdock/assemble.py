@@ -365,6 +365,8 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
     if set_up:
         await system.unlock()
         await system.acts.processes.publish(system.whoever("serve"), system.texts())
+        if mappings := texts_in(settings.mappings):
+            await system.acts.mappings.publish(system.whoever("serve"), mappings)
         await system.connect_those_named()
     else:
         try:

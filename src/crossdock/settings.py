@@ -48,6 +48,7 @@ class Settings:
     port: int
     tenant: str
     processes: Path
+    mappings: Path
     connectors: Path
     connections: Path
     packs: tuple[str, ...]
@@ -114,7 +115,7 @@ class Settings:
             values["database_url"] = environment["DATABASE_URL"]
         values["vault_token"] = values["vault_token"] or environment.get("VAULT_TOKEN", "")
         values.update({name: value for name, value in given.items() if value is not None})
-        for name in ("data", "processes", "connectors", "connections"):
+        for name in ("data", "processes", "mappings", "connectors", "connections"):
             values[name] = (directory / values[name]).resolve()
         for name in ("master_key_file", "vault_token_file", "tls_certificate", "tls_key"):
             values[name] = (directory / values[name]).resolve() if values[name] else None

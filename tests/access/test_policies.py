@@ -23,25 +23,33 @@ WORK = {
     "connection.read",
     "usage.read",
 }
+CODES = {"mapping.read", "code.read"}
 # What each shipped role may do to a thing that says nothing of itself; nobody decides tasks by a role of these.
 RIGHTS = {
     "operator-admin": set(),  # outside of the operator's own tenant
     "tenant-admin": set(ACTIONS) - {"task.decide", "tenant.read", "tenant.change"},
-    "operations-lead": (WORK | {"setting.read", "person.read"})
+    "operations-lead": (WORK | CODES | {"setting.read", "person.read"})
     | {"run.start", "run.cancel", "run.repair", "run.move", "event.settle", "exception.close"}
     | {"proposal.decide", "connection.stop", "connection.test", "personal.read"},
     "order-desk": (WORK - {"connection.read", "usage.read"})
     | {"run.start", "exception.close", "personal.read", "proposal.decide"},
     "finance-controller": (WORK - {"connection.read", "event.read"})
     | {"exception.close", "personal.read", "proposal.decide"},
-    "integration-engineer": ((WORK - {"task.read"}) | {"setting.read"})
+    "integration-engineer": ((WORK - {"task.read"}) | CODES | {"setting.read"})
     | {"run.repair", "run.move", "event.send", "event.deliver", "event.settle", "exception.close"}
-    | {"process.publish", "connection.change", "connection.stop", "proposal.decide"}
+    | {
+        "process.publish",
+        "mapping.publish",
+        "code.change",
+        "connection.change",
+        "connection.stop",
+        "proposal.decide",
+    }
     | {"connection.test", "connection.record"},
     "partner": set(),  # of what is not its own
     "auditor": READS - {"tenant.read", "personal.read"},
-    "viewer": WORK,
-    "assistant": WORK | {"run.propose"},
+    "viewer": WORK | CODES,
+    "assistant": WORK | CODES | {"run.propose"},
     "credit-controller": set(),  # that a process names: it decides what asks for it, see below
 }
 

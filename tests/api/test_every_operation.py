@@ -16,6 +16,8 @@ LOOKS = {
     "/processes/check",
     "/processes/{process}/backtest",
     "/repairs/preview",
+    "/mappings/check",
+    "/mappings/try",
 }  # a post that asks a long question
 # What asking leaves behind whatever comes of it: when a key was used, how often one asked, kept answers.
 ASKING = {"key", "api_answer", "throttle_bucket"}

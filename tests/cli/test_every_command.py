@@ -54,10 +54,14 @@ LOOKS = {
     "process versions",
     "provider list",
     "limits list",
+    "codes list",
+    "map list",
+    "map show",
     "map test",
     "map try",
     "proposals list",
     "proposals show",
+    "map versions",
     "replay",
     "runs",
     "sandbox",
@@ -73,6 +77,9 @@ CHANGES = {
     "access set": ["--policies", "none.cedar"],
     "audit export": [],
     "cancel": ["C-1", "--reason", "no"],
+    "codes drop": ["parcels", "unit", "--theirs", "ea"],
+    "codes import": ["parcels", "codes.csv"],
+    "codes set": ["parcels", "unit", "EA", "ea"],
     "connections add": ["parcels2", "--connector", "quayline", "--set", "url=http://127.0.0.1:9"],
     "connections edit": ["parcels", "--set", "url=http://127.0.0.1:9/"],
     "connections record": ["parcels"],
@@ -87,6 +94,7 @@ CHANGES = {
     "key revoke": ["abc"],
     "limits drop": ["read"],
     "limits set": ["read", "1/minute"],
+    "map publish": ["units.yaml"],
     "move": ["--process", "bake", "--yes"],
     "reconcile": [],
     "person invite": ["ann@acme.example", "--role", "viewer"],
@@ -148,6 +156,8 @@ def here(place: Path, url: str, crossdock: Command, monkeypatch: pytest.MonkeyPa
     (place / "processes").mkdir()
     (place / "processes" / "bake.yaml").write_text(BAKE)
     (place / "none.cedar").write_text("")
+    (place / "units.yaml").write_text("mapping: units\ntakes: string\ngives: ${ document }\n")
+    (place / "codes.csv").write_text("kind,ours,theirs\nunit,EA,ea\n")
     (place / "cake.json").write_text(json.dumps({"number": "C-2"}))
     parcels = {
         "connector": "quayline",

@@ -21,6 +21,7 @@ from crossdock.assemble import opened
 from crossdock.cli.serving import pages
 from crossdock.settings import Settings
 from crossdock.store import EmbeddedServer
+from crossdock.translate.codes import Code
 
 BAKE = """
 process: bake
@@ -53,6 +54,10 @@ def served(
     (place / "processes").mkdir()
     (place / "processes" / "bake.yaml").write_text(BAKE)
     (place / "mended.yaml").write_text(MENDED)
+    (place / "mappings").mkdir()
+    (place / "mappings" / "units.yaml").write_text("mapping: units\ntakes: string\ngives: ${ document }\n")
+    (place / "codes.csv").write_text("kind,ours,theirs\nunit,EA,ea\n")
+    (place / "wrong.csv").write_text("kind,ours,theirs\nunit,EA,\nunits,EA,ea\n")
     (place / "keys.json").write_text('{"key": "long enough"}')
     (place / "connections.yaml").write_text(json.dumps({"parcels": {**PARCELS, "secrets": SECRETS}}))
     for number in [f"{side}-{n}" for side in "AB" for n in range(1, PAIRS + 2)]:
@@ -76,6 +81,8 @@ def served(
                     for n in range(1, PAIRS + 1):
                         cake = {"number": f"{side}-{n}"}
                         await system.acts.runs.start(by, "bake", cake, once=f"{side}-{n}")
+                each = Code(kind="unit", ours="EA", theirs="ea")
+                await system.acts.codes.put(by, "parcels", [(1, each)])
                 async with asyncio.timeout(30):
                     while len(await system.history.exceptions(system.tenant)) < 2 * PAIRS:
                         await asyncio.sleep(0.02)
@@ -162,6 +169,11 @@ LOOKS = [
     ["connections", "connectors", "quayline"],
     ["backtest", "mended.yaml"],
     ["backtest", "mended.yaml", "--since", "1d", "--limit", "3", "--assume"],
+    ["map", "list"],
+    ["map", "show", "units"],
+    ["map", "versions", "units"],
+    ["codes", "list"],
+    ["codes", "list", "parcels", "--kind", "unit"],
     ["replay"],
     ["replay", "A-1"],
     ["retry", "--type", "decision_failed"],
@@ -216,6 +228,13 @@ WRONG = [
     ["backtest", "mended.yaml", "--since", "3 business days"],
     ["backtest", "mended.yaml", "--process", "bkae"],
     ["backtest", "A-1.json"],
+    ["map", "show", "nothing"],
+    ["map", "publish", "A-1.json"],
+    ["codes", "set", "parcels", "unit", "PCE", "ea"],
+    ["codes", "set", "nothing", "unit", "EA", "ea"],
+    ["codes", "set", "parcels", "units", "EA", "ea"],
+    ["codes", "import", "parcels", "wrong.csv"],
+    ["codes", "drop", "parcels", "unit", "--theirs", "nothing"],
     ["process", "publish", "A-1.json"],
     ["process", "publish", "nothing.yaml"],
     ["process", "back", "bake", "x"],
@@ -257,6 +276,10 @@ ACTS = [
     ["connections", "edit", "mail-SIDE", "--set", "url=http://127.0.0.1:9/mail", "--environment", "sandbox"],
     ["connections", "record", "mail-SIDE", "--for", "90s"],
     ["connections", "remove", "mail-SIDE"],
+    ["map", "publish", "mappings/units.yaml"],
+    ["codes", "set", "parcels", "item", "SIDE", "theirs-SIDE", "--why", "new"],
+    ["codes", "import", "parcels", "codes.csv", "--only-look"],
+    ["codes", "drop", "parcels", "item", "--theirs", "theirs-SIDE"],
     ["key", "create", "--role", "viewer", "--scope", "run.read", "--expires", "90d", "--name", "shop"],
     ["person", "invite", "ann-SIDE@acme.example", "--role", "viewer", "--name", "Ann"],
     ["tenant", "create", "tenant-SIDE", "--title", "One"],

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from played import chain, event, order
 
 from crossdock.engine import Connections, idle_until
-from crossdock.process.messages import RUN_CANCEL, STEP_RETRY, CallEnded
+from crossdock.process.messages import RUN_CANCEL, STEP_RETRY, UNMAPPED, CallEnded
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -396,4 +396,18 @@ async def test_a_system_without_a_connection_is_an_exception_that_says_so(engine
         await engine.inbox.tell(engine.tenant, exception.run, again)
         await engine.ended("SO-1")
     assert [call.attempt for call in engine.world.calls] == [1]
+    await engine.assert_sound()
+
+
+async def test_a_code_that_the_partner_has_none_for_is_an_exception_of_its_own(engine):
+    async def unmapped(leased):
+        return CallEnded(command=leased.command, outcome="refused", reason="no code", code=UNMAPPED)
+
+    engine.world.answers["erp.do"] = unmapped
+    await engine.publish(chain(steps=1))
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [order("SO-1")])
+        await engine.ended("SO-1", "held")
+        (exception,) = await engine.history.exceptions(engine.tenant)
+    assert (exception.type, exception.message) == ("unmapped_value", "no code")
     await engine.assert_sound()

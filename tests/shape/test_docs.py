@@ -50,6 +50,7 @@ SERIES = [
     ["docs/how-to/write-a-connector-package.md"],
     ["docs/how-to/calendars.md"],
     ["docs/how-to/take-in-events.md"],
+    ["docs/how-to/map-a-partners-orders.md"],
     ["docs/how-to/use-the-api.md"],
 ]
 BLOCK = re.compile(

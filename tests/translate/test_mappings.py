@@ -195,7 +195,7 @@ def test_rows_of_csv_that_belong_together_are_one_record() -> None:
     assert found[0][0].data["lines"][0]["price"] == {"amount": "9.50", "currency": "EUR"}
     assert "price" not in found[0][0].data["lines"][1]
     ((source, field, _),) = rejected(mapping(CSV), text.replace("8;1;Y;1", "8;1;Y;one").encode())
-    assert (source, field) == ("line 3.rows[0].Quantity", "data.lines[0].quantity")
+    assert (source, field) == ("line 3, Quantity", "data.lines[0].quantity")
     with pytest.raises(Refused, match="5 cells, where the first line has 6"):
         mapping(CSV).read(b"Order;Line;Article;Quantity;Price;Date\n7;1;X;2;9\n", rows=ROWS)
 

@@ -89,6 +89,7 @@ _COMMANDS = {
         "Print the events that a payload of a connector's system becomes, as webhooks and feeds read it.",
     ),
     "map": ("mappings", "map_", "Mappings: a partner's words and ours."),
+    "codes": ("codes", "codes", "Master data: partners' codes and ours."),
     "connector": ("connector", "connector", "Make connectors to systems that none is there for."),
     "schema": (
         "schema",

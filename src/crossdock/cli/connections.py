@@ -41,6 +41,9 @@ _Environment = Annotated[
 ]
 _Concurrency = Annotated[int | None, typer.Option(help="Calls at one time, over all workers", min=1)]
 _Rate = Annotated[float | None, typer.Option(help="Calls a second, over all workers", min=0)]
+_Mapping = Annotated[
+    str | None, typer.Option(help="A published mapping: what comes in and goes out passes through it")
+]
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _STATE = {"stopped": "[yellow]stopped[/yellow]", "failing": "[red]breaker open[/red]"}
 
@@ -126,6 +129,7 @@ def show(
         lines = [
             ("connector", f"{one.connector}, serves {one.system}"),
             ("environment", one.environment),
+            *([("mapping", one.mapping)] if one.mapping else []),
             *(("setting " + name, str(value)) for name, value in one.settings.items()),
             ("state", _STATE.get(one.status, "[green]open[/green]")),
             *([("stopped", f"{_at(one.stopped)} by {one.stopped_by or 'somebody'}")] if one.stopped else []),
@@ -188,6 +192,7 @@ def add(
     environment: _Environment = None,
     concurrency: _Concurrency = None,
     rate: _Rate = None,
+    mapping: _Mapping = None,
     directory: Directory = HERE,
     url: Url = None,
     key: Key = None,
@@ -203,7 +208,7 @@ def add(
             _ask_for_the_rest(asked, settings, texts)
         given = {"connector": connector, "settings": settings, "secrets": texts}
         given |= {"system": system} if system else {}
-        given |= _limits(environment, concurrency, rate)
+        given |= _limits(environment, concurrency, rate, mapping)
         made = await operator.put_connection(name, given, new=True)
         _told(made, f"{name} is added. See whether it works: crossdock connections test {name}", json=json)
 
@@ -220,6 +225,7 @@ def edit(
     environment: _Environment = None,
     concurrency: _Concurrency = None,
     rate: _Rate = None,
+    mapping: _Mapping = None,
     directory: Directory = HERE,
     url: Url = None,
     key: Key = None,
@@ -241,7 +247,8 @@ def edit(
         }
         given |= {"concurrency": before.concurrency} if before.concurrency is not None else {}
         given |= {"rate": before.rate} if before.rate is not None else {}
-        given |= _limits(environment, concurrency, rate)
+        given |= {"mapping": before.mapping} if before.mapping is not None else {}
+        given |= _limits(environment, concurrency, rate, mapping)
         made = await operator.put_connection(name, given)
         _told(made, f"{name} is changed.", json=json)
 
@@ -427,8 +434,10 @@ def _ask_for_the_rest(connector: Connector, settings: dict[str, Any], secrets: d
                 secrets[name] = text
 
 
-def _limits(environment: str | None, concurrency: int | None, rate: float | None) -> dict[str, Any]:
-    given = {"environment": environment, "concurrency": concurrency, "rate": rate}
+def _limits(
+    environment: str | None, concurrency: int | None, rate: float | None, mapping: str | None
+) -> dict[str, Any]:
+    given = {"environment": environment, "concurrency": concurrency, "rate": rate, "mapping": mapping}
     return {name: value for name, value in given.items() if value is not None}
 
 

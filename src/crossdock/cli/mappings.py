@@ -1,4 +1,4 @@
-"""`crossdock map`: a partner's words and ours. Tried and tested on files, without server or database."""
+"""`crossdock map`: a partner's words and ours, tried and tested on files; and published."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ import json as plain_json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 from rich.markup import escape
 
 from crossdock.cli.output import console, say_json, table, told
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Refused
 from crossdock.installed import Installed, read_text
 from crossdock.translate import NotAMapping, PartnerMapping, Rows
 from crossdock.translate.codes import read_lines, sought
 from crossdock.translate.examples import Outcome, compared, outcome
 
+if TYPE_CHECKING:
+    from crossdock.client import Operator
+
 map_ = typer.Typer(help="Mappings: a partner's words and ours.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts")]
+_Name = Annotated[str, typer.Argument(help="The mapping by name")]
 Codes = Annotated[
     Path | None, typer.Option("--codes", help="Master data in CSV; codes.csv of the examples without")
 ]
@@ -105,6 +111,111 @@ def run_examples(
         console.print(f"[bold {colour}]{good} of {len(results)} {noun} as wanted[/bold {colour}]")
     if wrong:
         raise SystemExit(1)
+
+
+@map_.command("list")
+def list_(directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False) -> None:
+    """List mappings, the version in use, and the connections that pass through it."""
+
+    async def act(operator: Operator) -> None:
+        found = [one async for one in operator.mappings()]
+        if json:
+            for one in found:
+                say_json({n: v for n, v in msgspec.structs.asdict(one).items() if n != "source"})
+            return
+        table(
+            "Mappings, times in UTC",
+            ["name", "version", "published", "by", "connections"],
+            [
+                (
+                    one.name,
+                    one.version,
+                    f"{one.published:%Y-%m-%d %H:%M}",
+                    one.published_by,
+                    ", ".join(one.connections),
+                )
+                for one in found
+            ],
+            empty="No mapping yet. Publish one: crossdock map publish FILE",
+        )
+
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
+
+
+@map_.command()
+def versions(
+    name: _Name, directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False
+) -> None:
+    """List the versions of a mapping, the one in use first."""
+
+    async def act(operator: Operator) -> None:
+        found = [one async for one in operator.mapping_versions(name)]
+        if json:
+            for one in found:
+                say_json({n: v for n, v in msgspec.structs.asdict(one).items() if n != "source"})
+            return
+        table(
+            f"Versions of {name}, times in UTC",
+            ["version", "published", "by", ""],
+            [
+                (
+                    one.version,
+                    f"{one.published:%Y-%m-%d %H:%M}",
+                    one.published_by,
+                    "in use" if one.current else "",
+                )
+                for one in found
+            ],
+            empty="There is none.",
+        )
+
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
+
+
+@map_.command()
+def show(
+    name: _Name,
+    version: Annotated[str | None, typer.Option("--version", help="This one, not the one in use")] = None,
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Print the text of a mapping, as it was published."""
+
+    async def act(operator: Operator) -> None:
+        found = await (operator.mapping(name) if version is None else operator.mapping_version(name, version))
+        if json:
+            say_json(msgspec.structs.asdict(found))
+        else:
+            sys.stdout.write(found.source)
+
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
+
+
+@map_.command()
+def publish(
+    files: Annotated[list[Path], typer.Argument(help="Mappings: YAML files")],
+    why: Annotated[str, typer.Option("--why", help="Why; it stands in the audit")] = "",
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Publish mappings, all or none: what comes in and goes out from now on passes through them.
+
+    An older text is published again to take its successor back. What `crossdock serve` finds in the folder
+    mappings it publishes at its start.
+    """
+
+    async def act(operator: Operator) -> None:
+        for one in await operator.publish_mappings([read_text(file) for file in files], note=why):
+            if json:
+                say_json({n: v for n, v in msgspec.structs.asdict(one).items() if n != "source"})
+            else:
+                console.print(f"{one.name} {one.version} is in use", highlight=False)
+
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 def _tested(path: Path) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from crossdock.cli.place import HERE, Directory, with_system
 from crossdock.connect import Connector
 from crossdock.engine import Arrival
 from crossdock.errors import Conflict, Refused
+from crossdock.gateway import Through
 from crossdock.gateway import translate as translated
 from crossdock.installed import Installed
 from crossdock.model import EXCEPTIONS
@@ -29,7 +30,8 @@ def translate(
     connector: Annotated[str, typer.Argument(help="The connector by name, such as ups")],
     file: Annotated[Path, typer.Argument(help="The payload as it came, - for standard input")],
     connection: Annotated[
-        str | None, typer.Option("--connection", help="A connection whose settings are taken")
+        str | None,
+        typer.Option("--connection", help="A connection: its settings, mapping and master data are taken"),
     ] = None,
     feed: Annotated[
         str | None, typer.Option("--feed", help="Read it as a record or page of this feed only")
@@ -62,14 +64,18 @@ def translate(
                 f"{connection} is a connection of {line.connector.name}, not of {connector}",
                 mend=f"crossdock translate {line.connector.name} {file} --connection {connection}",
             )
-        events = _read(
-            line.connector,
-            payload,
-            file,
-            connection=connection,
-            settings=line.settings,
-            feed=feed,
-            headers=headers,
+        events = await system.lines.with_rows(
+            line,
+            lambda rows: _read(
+                line.connector,
+                payload,
+                file,
+                connection=connection,
+                settings=line.settings,
+                feed=feed,
+                headers=headers,
+                through=Through.of(line, rows),
+            ),
         )
         _say(line.connector, events, json=json)
 

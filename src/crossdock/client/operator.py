@@ -12,14 +12,18 @@ from crossdock.client.asking import named
 from crossdock.client.client import Client
 from crossdock.client.shapes import (
     Act,
+    Code,
+    CodesSet,
     Connection,
     Connector,
     Item,
     Key,
     Link,
     Mended,
+    OtherCode,
     Outcome,
     Page,
+    PartnerMapping,
     Person,
     Process,
     Proof,
@@ -49,6 +53,14 @@ class _Counted(Shape, frozen=True, kw_only=True):
 
 class _Published(Shape, frozen=True, kw_only=True):
     items: list[Process]
+
+
+class _Mappings(Shape, frozen=True, kw_only=True):
+    items: list[PartnerMapping]
+
+
+class _Gone(Shape, frozen=True, kw_only=True):
+    items: list[OtherCode]
 
 
 class _Keys(Shape, frozen=True, kw_only=True):
@@ -327,6 +339,71 @@ class Operator(Client):
         """Let new runs take an older version again, all of them."""
         told = {"version": version, "note": note}
         return await self.post(f"processes/{named(process)}/roll-back", told, Process, once=once)
+
+    def mappings(self, *, most: int | None = None) -> AsyncIterator[PartnerMapping]:
+        """Mappings by name, and the version in use."""
+        return self.each("mappings", Page[PartnerMapping], most, {})
+
+    async def mapping(self, mapping: str) -> PartnerMapping:
+        """One mapping, with its text. Raises `NotFound`."""
+        return await self.get(f"mappings/{named(mapping)}", PartnerMapping)
+
+    def mapping_versions(self, mapping: str, *, most: int | None = None) -> AsyncIterator[Version]:
+        """The versions of a mapping, the one in use first."""
+        return self.each(f"mappings/{named(mapping)}/versions", Page[Version], most, {})
+
+    async def mapping_version(self, mapping: str, version: str) -> Version:
+        """One version of a mapping, with its text. Raises `NotFound`."""
+        return await self.get(f"mappings/{named(mapping)}/versions/{named(version)}", Version)
+
+    async def publish_mappings(
+        self, sources: Sequence[str], *, note: str = "", once: str | None = None
+    ) -> list[PartnerMapping]:
+        """Publish mappings, texts in YAML, all or none. Raises `Refused`."""
+        told = {"sources": list(sources), "note": note}
+        return (await self.post("mappings", told, _Mappings, once=once)).items
+
+    def codes(
+        self,
+        *,
+        scope: str | None = None,
+        kind: str | None = None,
+        ours: str | None = None,
+        theirs: str | None = None,
+        most: int | None = None,
+    ) -> AsyncIterator[Code]:
+        """Cross references by scope, kind and their code."""
+        query = {"scope": scope, "kind": kind, "ours": ours, "theirs": theirs}
+        return self.each("codes", Page[Code], most, query)
+
+    async def set_codes(
+        self,
+        scope: str,
+        lines: Sequence[Mapping[str, Any]],
+        *,
+        replace: bool = False,
+        only_look: bool = False,
+        note: str = "",
+        once: str | None = None,
+    ) -> CodesSet:
+        """Set cross references, all or none; lines have kind, ours, theirs, direction and line."""
+        told = {"scope": scope, "lines": list(lines), "replace": replace, "only_look": only_look}
+        return await self.post("codes", {**told, "note": note}, CodesSet, once=once)
+
+    async def drop_codes(
+        self,
+        scope: str,
+        kind: str,
+        *,
+        ours: str | None = None,
+        theirs: str | None = None,
+        note: str = "",
+        once: str | None = None,
+    ) -> list[OtherCode]:
+        """Forget cross references: of theirs, of ours, or that pair. Raises `NotFound`."""
+        told = {"scope": scope, "kind": kind, "note": note}
+        told |= {name: code for name, code in (("ours", ours), ("theirs", theirs)) if code is not None}
+        return (await self.post("codes/drop", told, _Gone, once=once)).items
 
     def keys(self, *, revoked: bool = False, most: int | None = None) -> AsyncIterator[Key]:
         """Keys, newest first; those that are revoked as well, if wanted."""

@@ -256,6 +256,7 @@ class Connection(Shape, frozen=True, kw_only=True):
     environment: str = "production"
     status: str
     settings: dict[str, Any] = {}
+    mapping: str | None = None
     concurrency: int | None = None
     rate: float | None = None
     stopped: datetime | None = None
@@ -351,6 +352,61 @@ class Version(Shape, frozen=True, kw_only=True):
     published_by: str = ""
     current: bool = False
     source: str = ""
+
+
+class PartnerMapping(Shape, frozen=True, kw_only=True):
+    """A mapping, and the version in use; `source` is its text, of one, not in lists."""
+
+    name: str
+    version: str
+    published: datetime
+    published_by: str = ""
+    connections: list[str] = []
+    source: str = ""
+
+
+class Code(Shape, frozen=True, kw_only=True):
+    """A cross reference: one of our codes and one of theirs, of a connection or system (`scope`)."""
+
+    scope: str
+    kind: str
+    ours: str
+    theirs: str
+    direction: str = "both"
+    since: datetime | None = None
+    by: str = ""
+
+
+class OtherCode(Shape, frozen=True, kw_only=True):
+    """A cross reference that another stands against, or that is forgotten."""
+
+    ours: str
+    theirs: str
+    direction: str = "both"
+
+
+class CodeLine(Shape, frozen=True, kw_only=True):
+    """What became of a line: added, same, changed (it replaces `others`), or a conflict with them."""
+
+    line: int
+    kind: str
+    ours: str
+    theirs: str
+    direction: str
+    outcome: str
+    reason: str = ""
+    others: list[OtherCode] = []
+
+
+class CodesSet(Shape, frozen=True, kw_only=True):
+    """What became of all lines. Where one is a conflict, none was set."""
+
+    done: bool
+    added: int
+    same: int
+    changed: int
+    conflicts: int
+    lines: list[CodeLine] = []
 
 
 class Key(Shape, frozen=True, kw_only=True):

@@ -24,7 +24,8 @@ from crossdock.connect.watch import Ended
 from crossdock.connect.wire import Progress, Wire
 from crossdock.engine import LeasedCall
 from crossdock.errors import CrossdockError, Refused, UnknownOutcome, Unreachable
-from crossdock.process.messages import NO_CONNECTION, CallEnded
+from crossdock.process.messages import NO_CONNECTION, UNMAPPED, CallEnded
+from crossdock.translate import Rejected
 
 _NOT_ASKED = frozenset({NO_CONNECTION, "no_operation", "invalid_input", "connector_failed"})
 
@@ -62,7 +63,15 @@ class Calls:
             return _refused(
                 leased, f"{line.connector.name} has no {call.system}.{call.operation}", "no_operation"
             )
-        data = call.input
+        try:
+            data = await self._asked(line, ready, call.input)
+        except Unreachable as error:
+            return _ended(leased, "unreachable", error.message, retry_after=error.retry_after)
+        except Refused as error:
+            if ready.shape.changes and (leased.only_find or leased.find_first):  # an earlier try was mapped
+                return _ended(leased, "unknown", f"it may have been done, and cannot be looked up: {error}")
+            code = UNMAPPED if isinstance(error, Rejected) and error.code else "not_mapped"
+            return _refused(leased, str(error), code)
         if not ready.input_fits(data) and (problem := misfit(data, ready.shape.input)):
             return _refused(leased, f"{ready.shape.name} cannot be called so: {problem}", "invalid_input")
         context = Context(
@@ -73,19 +82,47 @@ class Calls:
             attempt=leased.attempt,
         )
         if leased.only_find or (leased.find_first and ready.shape.changes):
-            found = await self._find(leased, line, ready, context)
+            found = await self._find(leased, line, ready, context, data)
             if found is not None:
                 return found
-        return await self._do(leased, line, ready, context)
+        return await self._do(leased, line, ready, context, data)
 
-    async def _do(self, leased: LeasedCall, line: Line, ready: Ready, context: Context) -> CallEnded:
-        progress = Progress(changes=ready.shape.changes, data=leased.call.input)
+    async def _asked(self, line: Line, ready: Ready, data: Any) -> Any:
+        """The input as the partner takes it, where the connection has a mapping. Raises `Refused`."""
+        if line.unmapped is not None:
+            raise line.unmapped
+        mapping = line.mapping
+        if mapping is None or ready.shape.name not in mapping.operations:
+            return data
+        return await self._lines.with_rows(
+            line, lambda rows: mapping.asked(ready.shape.name, data, rows=rows, settings=line.settings)
+        )
+
+    async def _answered(self, line: Line, ready: Ready, output: Any) -> Any:
+        """The output in our codes. Raises `UnknownOutcome`: done, but what it gave is not known yet."""
+        mapping = line.mapping
+        if mapping is None or ready.shape.name not in mapping.operations:
+            return output
+        try:
+            return await self._lines.with_rows(
+                line,
+                lambda rows: mapping.answered(
+                    ready.shape.name, plain(output), rows=rows, settings=line.settings
+                ),
+            )
+        except Refused as error:
+            raise UnknownOutcome(f"what it gave could not be translated: {error}") from None
+
+    async def _do(
+        self, leased: LeasedCall, line: Line, ready: Ready, context: Context, data: Any
+    ) -> CallEnded:
+        progress = Progress(changes=ready.shape.changes, data=data)
         seconds = min(ready.operation.timeout, leased.seconds)
         retry_after = None
         try:
             async with asyncio.timeout(seconds):
-                output = await self._wire.talk(line, ready.operation.do(leased.call.input, context), progress)
-            return _done(leased, ready, line.hide_in(output))
+                output = await self._wire.talk(line, ready.operation.do(data, context), progress)
+            return _done(leased, ready, line.hide_in(await self._answered(line, ready, output)))
         except TimeoutError:
             reason = f"{line.name} did not answer within {seconds:g} s"
         except Unreachable as error:
@@ -108,7 +145,9 @@ class Calls:
             leased, outcome, line.hide(reason), retry_after=retry_after, resolvable=_resolvable(ready)
         )
 
-    async def _find(self, leased: LeasedCall, line: Line, ready: Ready, context: Context) -> CallEnded | None:
+    async def _find(
+        self, leased: LeasedCall, line: Line, ready: Ready, context: Context, data: Any
+    ) -> CallEnded | None:
         """How the call ended long ago; None where it was not done and shall be."""
         if not ready.shape.changes:
             return _ended(leased, "withdrawn")
@@ -121,11 +160,11 @@ class Calls:
         retry_after = None
         try:
             async with asyncio.timeout(seconds):
-                talk = ready.operation.find(leased.call.input, context)
-                progress = Progress(changes=False, data=leased.call.input)
+                talk = ready.operation.find(data, context)
+                progress = Progress(changes=False, data=data)
                 output = await self._wire.talk(line, talk, progress)
             if output is not None:
-                return _done(leased, ready, line.hide_in(output))
+                return _done(leased, ready, line.hide_in(await self._answered(line, ready, output)))
             return _ended(leased, "withdrawn") if leased.only_find else None
         except TimeoutError:
             reason = f"no answer within {seconds:g} s"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 import msgspec
 
@@ -15,21 +15,33 @@ from crossdock.access.redaction import GONE, forms, hidden, is_word
 from crossdock.connect.contract import Connector, Operation, Session
 from crossdock.connect.fit import Fits, fits
 from crossdock.connect.keeper import Keeper, Secrets
+from crossdock.connect.references import References
 from crossdock.connect.registry import Registry
-from crossdock.connect.systems import shape_of
+from crossdock.connect.systems import catalogue, shape_of
 from crossdock.errors import NotFound, Refused
+from crossdock.process import Catalogue
 from crossdock.process.catalogue import OperationShape
 from crossdock.store import Database
+from crossdock.translate import PartnerMapping, Rows, load
 
 FRESH_SECONDS = 1.0  # how long another process may not yet see a changed setting or secret
 
 KEEP_SECONDS = 600.0  # how long a connection that nobody uses stays open in memory
+_MOST_MAPPINGS = 500  # that are kept compiled
 _LEAST = 8  # letters of a secret that is looked for in what a partner answers
 
 _READ: LiteralString = """
-select connector, settings, coalesce(record_until > crossdock.now(), false) as recorded
-from crossdock.connection where tenant = $1 and name = $2
+select c.connector, c.settings, c.system, m.source as mapping,
+  coalesce(c.record_until > crossdock.now(), false) as recorded
+from crossdock.connection c
+left join lateral (
+  select m.source from crossdock.mapping m
+  where m.tenant = c.tenant and m.name = c.mapping order by m.published desc limit 1
+) m on true
+where c.tenant = $1 and c.name = $2
 """
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,9 @@ class Line:
     secrets: Secrets
     base: str
     operations: Mapping[tuple[str, str], Ready]
+    system: str = ""  # that it serves
+    mapping: PartnerMapping | None = None  # what it delivers passes through it, and what is asked of it
+    unmapped: Refused | None = None  # why its mapping cannot be used
     session: Session | None = None
     session_until: float = float("inf")  # monotonic seconds
     session_asked: bool = False  # it was asked for, so another one can be
@@ -100,6 +115,9 @@ class Lines:
         self._reading: defaultdict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sweep = 0.0
         self._ready: dict[str, Mapping[tuple[str, str], Ready]] = {}
+        self._references = References(database)
+        self._mappings: dict[str, PartnerMapping] = {}  # by their texts
+        self._catalogue: Catalogue | None = None
 
     async def line(self, tenant: int, name: str) -> Line:
         """That connection. Raises `NotFound` where there is none, `Refused` where its settings do not do."""
@@ -108,6 +126,34 @@ class Lines:
             return known[2]
         async with self._reading[tenant, name]:  # one reads for all, so that all share one session
             return await self._read(tenant, name)
+
+    async def with_rows(self, line: Line, read: Callable[[Rows], T]) -> T:
+        """What a translation gives, with the master data that it looks up, fetched as it asks for it.
+
+        `read` is done again for what it asked for, so it does nothing but translate. Raises as it does.
+        """
+        rows = Rows(of=line.name)
+        while True:
+            try:
+                found = read(rows)
+            except Refused:
+                if not rows.wanted:
+                    raise
+            else:
+                if not rows.wanted:
+                    return found
+            rows.add(await self._references.find(line.tenant, (line.name, line.system), rows.wanted))
+
+    def _mapping(self, text: str) -> PartnerMapping:
+        """A published mapping. Raises `Refused` where it fits no more what is installed."""
+        known = self._mappings.get(text)
+        if known is None:
+            if self._catalogue is None:
+                self._catalogue = catalogue(self._registry.connectors.values())
+            if len(self._mappings) >= _MOST_MAPPINGS:
+                self._mappings.clear()
+            known = self._mappings[text] = load(text, self._catalogue)
+        return known
 
     async def _read(self, tenant: int, name: str) -> Line:
         known = self._lines.get((tenant, name))
@@ -131,6 +177,11 @@ class Lines:
         ):
             line = self._made(tenant, name, row["connector"], msgspec.json.decode(written), secrets)
         line.recorded = row["recorded"]
+        line.system = row["system"]
+        try:
+            line.mapping, line.unmapped = row["mapping"] and self._mapping(row["mapping"]), None
+        except Refused as error:
+            line.mapping, line.unmapped = None, error
         if now > self._sweep:
             self._sweep = now + KEEP_SECONDS / 10
             self._lines = {key: one for key, one in self._lines.items() if now - one[0] < KEEP_SECONDS}

@@ -21,6 +21,7 @@ from crossdock.access.secrets import ConnectionSecrets
 from crossdock.access.subjects import Subjects
 from crossdock.access.tenants import Tenants
 from crossdock.connect import Registry
+from crossdock.desk.codes import Codes
 from crossdock.desk.connections import Lines
 from crossdock.desk.events import Deliveries, Events
 from crossdock.desk.exceptions import Exceptions
@@ -28,6 +29,7 @@ from crossdock.desk.explain import Explain
 from crossdock.desk.ground import Asked, Ground, Told
 from crossdock.desk.house import Houses, Roles, Settings
 from crossdock.desk.keys import Keys
+from crossdock.desk.mappings import Mappings
 from crossdock.desk.people import People, Providers
 from crossdock.desk.personal import Personal
 from crossdock.desk.processes import Problems, Processes
@@ -81,6 +83,8 @@ class Acts:
         self.deliveries = Deliveries(ground, quarantine)
         self.processes = Processes(ground, library, read=read, problems=problems)
         self.connections = Lines(ground, connections, registry, secrets, lines)
+        self.mappings = Mappings(ground, lines, registry)
+        self.codes = Codes(ground)
         self.settings = Settings(ground, library)
         self.roles = Roles(ground)
         self.keys = Keys(ground, identity.keys)

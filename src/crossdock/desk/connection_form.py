@@ -14,7 +14,7 @@ from crossdock.errors import Refused
 from crossdock.expressions import json_schema
 from crossdock.process.problems import nearest
 
-FIELDS = ("connector", "system", "environment", "settings", "secrets", "concurrency", "rate")
+FIELDS = ("connector", "system", "environment", "settings", "secrets", "concurrency", "rate", "mapping")
 ENVIRONMENTS = ("production", "sandbox")
 
 
@@ -105,6 +105,7 @@ def wanted(
         "connector": connector.name,
         "environment": environment,
         "settings": settings,
+        "mapping": None if given.get("mapping") is None else str(given["mapping"]),
         **limits,
     }
     return values, {key: [str(one) for one in _listed(value)] for key, value in secrets.items()}

@@ -13,6 +13,7 @@ from crossdock import connect
 from crossdock.access import Principal, Resource
 from crossdock.access.secrets import ConnectionSecrets, Known
 from crossdock.connect import Connector, Registry
+from crossdock.connect.mappings import Mappings
 from crossdock.connect.probe import Finding, probe
 from crossdock.connect.traffic import har_of
 from crossdock.desk.connection_form import wanted
@@ -26,7 +27,8 @@ from crossdock.store import Tenant
 LONGEST_RECORDING = 86_400  # seconds
 
 _ONE: LiteralString = """
-select name, system, connector, environment, settings, concurrency, rate, stopped is not null as stopped
+select name, system, connector, environment, settings, concurrency, rate, mapping,
+  stopped is not null as stopped
 from crossdock.connection where tenant = crossdock.tenant() and name = $1
 """
 _NAMES: LiteralString = "select name from crossdock.connection where tenant = crossdock.tenant() order by 1"
@@ -49,6 +51,7 @@ class Lines:
         self._connections = connections
         self._registry = registry
         self._secrets = secrets
+        self._mappings = Mappings(ground.database)
 
     @property
     def connectors(self) -> Mapping[str, Connector]:
@@ -145,7 +148,12 @@ class Lines:
         for name, given in connections.items():
             kept = {one.name for one in await self._secrets.known(tenant, str(name))}
             place = f"{where}: {name}" if where else str(name)
-            found.append(wanted(self._registry.connectors, str(name), given, kept=kept, where=place))
+            values, secrets = wanted(self._registry.connectors, str(name), given, kept=kept, where=place)
+            mapping = values["mapping"]
+            if mapping is not None and await self._mappings.current(tenant, mapping) is None:
+                mend = "publish it first: crossdock map publish FILE"
+                raise Refused(f"there is no mapping `{mapping}`", where=place, mend=mend)
+            found.append((values, secrets))
         return found
 
     async def stop(self, by: Principal, name: str, *, deadlines_run: bool = True) -> None:
@@ -241,4 +249,5 @@ def _said(row: Any) -> dict[str, Any]:
         "settings": msgspec.json.decode(row["settings"]),
         "concurrency": row["concurrency"],
         "rate": row["rate"],
+        "mapping": row["mapping"],
     }

@@ -29,6 +29,7 @@ class Connection:
     system: str
     connector: str
     settings: Mapping[str, Any]
+    mapping: str | None  # by name: what it delivers and what is asked of it passes through it
     concurrency: int | None  # calls at one time, over all workers
     rate: float | None  # calls a second, over all workers
     environment: str  # production, or sandbox: only runs in test call it
@@ -46,11 +47,11 @@ class Connection:
 
 _PUT: LiteralString = """
 insert into crossdock.connection as c
-  (tenant, name, system, connector, settings, concurrency, rate, environment)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+  (tenant, name, system, connector, settings, concurrency, rate, environment, mapping)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (tenant, name) do update set system = excluded.system, connector = excluded.connector,
   settings = excluded.settings, concurrency = excluded.concurrency, rate = excluded.rate,
-  environment = excluded.environment
+  environment = excluded.environment, mapping = excluded.mapping
 """
 
 _LOCK: LiteralString = "select 1 from crossdock.connection where tenant = $1 and name = $2 for update"
@@ -108,7 +109,7 @@ select entry from crossdock.traffic where tenant = crossdock.tenant() and connec
 """
 
 _LIST: LiteralString = """
-select c.name, c.system, c.connector, c.settings, c.concurrency, c.rate, c.environment,
+select c.name, c.system, c.connector, c.settings, c.mapping, c.concurrency, c.rate, c.environment,
        c.stopped, c.stopped_by,
        c.stand_still, c.drain_rate,
        case when c.record_until > crossdock.now() then c.record_until end as record_until,
@@ -142,6 +143,7 @@ class Connections:
         concurrency: int | None = None,
         rate: float | None = None,
         environment: str = "production",
+        mapping: str | None = None,
         last: Last | None = None,
     ) -> None:
         """Set a connection, new or not. Settings hold no secrets."""
@@ -156,6 +158,7 @@ class Connections:
                 concurrency,
                 rate,
                 environment,
+                mapping,
             )
             if last is not None:
                 await last(transaction)

@@ -1,6 +1,7 @@
 """The doors in: webhooks, feeds that are read, events of programs; what cannot be read is set aside."""
 
 from crossdock.gateway.compare import WHATS
+from crossdock.gateway.mapped import Through
 from crossdock.gateway.poll import Poller
 from crossdock.gateway.programs import Taken, arrival_of, take_events
 from crossdock.gateway.quarantine import Quarantine, SetAside
@@ -22,6 +23,7 @@ __all__ = [
     "Senders",
     "SetAside",
     "Taken",
+    "Through",
     "Tracker",
     "Unverified",
     "Verified",

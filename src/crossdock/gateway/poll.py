@@ -26,7 +26,8 @@ from crossdock.connect.contract import Connector, Page, Poll
 from crossdock.connect.fit import plain
 from crossdock.engine import Arrival, Inbox
 from crossdock.errors import CrossdockError, NotFound, Refused, Unreachable
-from crossdock.gateway.receive import Receipt, keep, outcome_of
+from crossdock.gateway.mapped import Through
+from crossdock.gateway.receive import AS_IT_IS, Receipt, keep, outcome_of
 from crossdock.store import Database, Tenant
 
 log = structlog.get_logger(__name__)
@@ -172,19 +173,29 @@ class Poller:
     async def _take(
         self, tenant: Tenant, connector: Connector, poll: Poll, connection: str, page: Page
     ) -> None:
-        settings = (await self._lines.line(tenant.id, connection)).settings
+        line = await self._lines.line(tenant.id, connection)
         events: list[Arrival] = []
         rejected: list[tuple[bytes, str]] = []
         for happening in page.happenings:
             name = _name(poll, msgspec.json.encode(happening))
             try:
-                events += arrivals([happening], connector, connection, name)
+                events += await self._lines.with_rows(
+                    line,
+                    lambda rows, one=happening, name=name: arrivals(  # type: ignore[misc]
+                        Through.of(line, rows).events([one]), connector, connection, name
+                    ),
+                )
             except Refused as error:
                 rejected.append((msgspec.json.encode(plain(happening)), str(error)))
         for record in page.records:
             raw = _encode(record)
             try:
-                events += read_record(connector, poll, connection, record, settings)
+                events += await self._lines.with_rows(
+                    line,
+                    lambda rows, one=record: read_record(  # type: ignore[misc]
+                        connector, poll, connection, one, line.settings, Through.of(line, rows)
+                    ),
+                )
             except Refused as error:
                 rejected.append((raw, str(error)))
         if events:
@@ -196,7 +207,11 @@ class Poller:
                 tenant.id,
                 connection,
                 _name(poll, raw),
-                Receipt(outcome="quarantined", reason=reason),
+                Receipt(
+                    outcome="quarantined",
+                    reason=reason,
+                    mapping=line.mapping.label if line.mapping is not None else "",
+                ),
                 raw,
                 digest=hashlib.sha256(raw).hexdigest(),
                 feed=poll.name,
@@ -211,15 +226,21 @@ def _poll(connector: Connector, name: str) -> Poll:
 
 
 def read_record(
-    connector: Connector, poll: Poll, connection: str, record: Any, settings: Any
+    connector: Connector,
+    poll: Poll,
+    connection: str,
+    record: Any,
+    settings: Any,
+    through: Through = AS_IT_IS,
 ) -> list[Arrival]:
     """The events that a record of a feed is. Raises `Refused` with the reason where it cannot be read."""
     translate: Callable[..., Any] | None = poll.translate
-    if translate is None:
+    if translate is None and not (through.mapping is not None and through.mapping.of_payloads):
         raise Refused(f"the feed {poll.name} gives records and has no `translate`")
     name = _name(poll, _encode(record))
     try:
-        return arrivals(translate(record, settings), connector, connection, name)
+        read = through.record(record, settings, lambda: translate(record, settings) if translate else ())
+        return arrivals(read, connector, connection, name)
     except Refused:
         raise
     except Exception as error:  # noqa: BLE001 - a connector reads what others send

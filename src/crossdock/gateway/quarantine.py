@@ -13,6 +13,7 @@ from crossdock.connect.contract import Happening, Notice
 from crossdock.connect.lines import Line
 from crossdock.engine import Arrival, Inbox
 from crossdock.errors import Conflict, NotFound, Refused
+from crossdock.gateway.mapped import Through
 from crossdock.gateway.poll import exact, read_record
 from crossdock.gateway.receive import Receipt, outcome_of, translated
 from crossdock.store import Database, Last, Tenant
@@ -32,6 +33,7 @@ where d.id = $1 and d.outcome in ('quarantined', 'replayed', 'dismissed')
 
 _DECIDE: LiteralString = """
 update crossdock.delivery set outcome = $3, reason = $4, by = $5, events = $6,
+  mapping = coalesce($7, mapping),
   decided = case when $3 = 'quarantined' then null else crossdock.now() end
 where tenant = $1 and id = $2 and outcome = 'quarantined'
 """
@@ -85,15 +87,18 @@ class Quarantine:
         """
         found = await self.show(tenant, number)
         line = await self._lines.line(tenant.id, found.connection)
+        mapping = line.mapping.label if line.mapping is not None else ""
         try:
-            events = _read(found, line)
+            events = await self._lines.with_rows(
+                line, lambda rows: _read(found, line, Through.of(line, rows))
+            )
         except Refused as error:
             receipt = Receipt(outcome="quarantined", reason=str(error))
             reason = (await self._inbox.raw(tenant.id, receipt.reason.encode())).decode()
-            await self._decide(tenant, number, "quarantined", reason, by, 0, last)
+            await self._decide(tenant, number, "quarantined", reason, by, 0, last, mapping)
             return receipt
         receipt = outcome_of(await self._inbox.put(tenant, events))
-        await self._decide(tenant, number, "replayed", found.reason, by, receipt.events, last)
+        await self._decide(tenant, number, "replayed", found.reason, by, receipt.events, last, mapping)
         return receipt
 
     async def dismiss(
@@ -112,31 +117,31 @@ class Quarantine:
         by: str,
         events: int,
         last: Last | None,
+        mapping: str | None = None,
     ) -> None:
         async with self._database.engine() as transaction:
-            done = await transaction.execute(_DECIDE, tenant.id, number, outcome, reason, by, events)
+            done = await transaction.execute(_DECIDE, tenant.id, number, outcome, reason, by, events, mapping)
             if not done:
                 raise Conflict(f"delivery {number} is not in quarantine any more", mend="look at it again")
             if last is not None:
                 await last(transaction)
 
 
-def _read(found: SetAside, line: Line) -> list[Arrival]:
+def _read(found: SetAside, line: Line, through: Through) -> list[Arrival]:
     connector = line.connector
     if not found.feed:
         if connector.webhook is None:
             raise Refused(f"{connector.name} takes no webhooks any more")
         notice = Notice(headers=found.headers, body=found.body, received=found.at, settings=line.settings)
-        return translated(connector, line.name, connector.webhook, notice, found.message)
+        return translated(connector, line.name, connector.webhook, notice, found.message, through)
     poll = next((poll for poll in connector.polls if poll.name == found.feed), None)
     if poll is None:
         raise Refused(f"{connector.name} has no feed {found.feed} any more")
     if poll.translate is None:
-        return arrivals(
-            [msgspec.json.decode(found.body, type=Happening)], connector, line.name, found.message
-        )
+        happening = msgspec.json.decode(found.body, type=Happening)
+        return arrivals(through.events([happening]), connector, line.name, found.message)
     record = exact(found.body)
-    return read_record(connector, poll, line.name, record, line.settings)
+    return read_record(connector, poll, line.name, record, line.settings, through)
 
 
 def _set_aside(row: Any) -> SetAside:

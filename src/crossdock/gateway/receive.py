@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, LiteralString
 
@@ -36,6 +36,7 @@ from crossdock.connect.signatures import NotVerified, Scheme, verify
 from crossdock.engine import Arrival, Inbox
 from crossdock.engine import Receipt as Kept
 from crossdock.errors import CrossdockError, NotFound, Refused
+from crossdock.gateway.mapped import Through
 from crossdock.gateway.senders import Senders, bearer
 from crossdock.store import Database, Tenant, Together
 
@@ -47,18 +48,20 @@ _PROOF = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key
 _KEEP: LiteralString = """
 with k as (
   select * from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
-                       $8::text[], $9::bytea[], $10::bytea[])
-    with ordinality as k(tenant, connection, feed, message, outcome, reason, events, hash, headers, data, n)
+                       $8::text[], $9::bytea[], $10::bytea[], $11::text[])
+    with ordinality
+    as k(tenant, connection, feed, message, outcome, reason, events, hash, headers, data, mapping, n)
 ), bodies as (
   insert into crossdock.blob (tenant, hash, data)
   select distinct on (k.tenant, k.hash) k.tenant, k.hash, k.data from k where k.data is not null
   order by k.tenant, k.hash
   on conflict do nothing
 )
-insert into crossdock.delivery (tenant, connection, feed, message, outcome, reason, events, body, headers)
+insert into crossdock.delivery
+  (tenant, connection, feed, message, outcome, reason, events, body, headers, mapping)
 select k.tenant, k.connection, k.feed, k.message, k.outcome,
-  case when before.other and k.hash not like '%.sealed' then k.reason || $11 else k.reason end,
-  k.events, k.hash, k.headers
+  case when before.other and k.hash not like '%.sealed' then k.reason || $12 else k.reason end,
+  k.events, k.hash, k.headers, k.mapping
 from k cross join lateral (
   select coalesce(bool_or(d.body = k.hash), false) as same,
          coalesce(bool_or(d.body <> k.hash), false) as other
@@ -70,6 +73,7 @@ where not before.same
 order by k.n returning id
 """
 _OTHER_BODY = " (a delivery of the same id, with another body, is in quarantine too)"
+AS_IT_IS = Through()
 _TOGETHER = 200  # deliveries in one statement
 
 
@@ -100,6 +104,7 @@ class Receipt:
     outcome: Outcome
     events: int = 0
     reason: str = ""
+    mapping: str = ""  # name@version of the mapping that read it
 
 
 class Receiver:
@@ -167,11 +172,18 @@ class Receiver:
         except Exception:  # noqa: BLE001 - it reads what others send
             message = digest
         try:
-            events = translated(line.connector, line.name, verified.webhook, notice, message)
+            events = await self._lines.with_rows(
+                line,
+                lambda rows: translated(
+                    line.connector, line.name, verified.webhook, notice, message, Through.of(line, rows)
+                ),
+            )
         except Refused as error:
             receipt = Receipt(outcome="quarantined", reason=str(error))
         else:
             receipt = outcome_of(await self._inbox.put(verified.tenant, events))
+        if line.mapping is not None:
+            receipt = replace(receipt, mapping=line.mapping.label)
         row = await _row(
             self._inbox, verified.tenant.id, line.name, message, receipt, notice.body, digest, notice.headers
         )
@@ -184,11 +196,17 @@ class Receiver:
 
 
 def translated(
-    connector: Connector, connection: str, webhook: Webhook, notice: Notice, message: str
+    connector: Connector,
+    connection: str,
+    webhook: Webhook,
+    notice: Notice,
+    message: str,
+    through: Through = AS_IT_IS,
 ) -> list[Arrival]:
     """The events that a message is. Raises `Refused` with the reason where it cannot be read."""
     try:
-        return arrivals(webhook.translate(notice), connector, connection, message)
+        happenings = through.payload(notice, lambda: webhook.translate(notice))
+        return arrivals(happenings, connector, connection, message)
     except Refused:
         raise
     except CrossdockError as error:
@@ -258,6 +276,7 @@ async def _row(
         name,
         msgspec.json.encode(headers),
         data,
+        receipt.mapping,
     )
 
 

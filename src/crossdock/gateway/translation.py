@@ -17,8 +17,9 @@ from crossdock.connect.contract import Connector, Context, Notice, Page, Poll, R
 from crossdock.connect.places import line_of
 from crossdock.engine import Arrival
 from crossdock.errors import CrossdockError, NotFound, Refused
+from crossdock.gateway.mapped import Through
 from crossdock.gateway.poll import exact, read_record
-from crossdock.gateway.receive import digest_of, translated
+from crossdock.gateway.receive import AS_IT_IS, digest_of, translated
 
 _Door = Callable[[], list[Arrival]]
 
@@ -32,12 +33,14 @@ def translate(
     headers: Mapping[str, str] | None = None,
     feed: str | None = None,
     received: datetime | None = None,
+    through: Through = AS_IT_IS,
 ) -> list[Arrival]:
     """The events that a payload is; none where it says nothing that concerns us.
 
     `settings` are the connection's, the connector's defaults where none are given; `headers` those of a
-    webhook, names in lower case; `feed` names one feed as the only door. Raises `Refused` with the reason of
-    the first door, and the line in the payload where that is known, and `NotFound` for a feed that is none.
+    webhook, names in lower case; `feed` names one feed as the only door, `through` the mapping of the
+    connection. Raises `Refused` with the reason of the first door, and the line in the payload where that is
+    known, and `NotFound` for a feed that is none.
     """
     known = settings if settings is not None else _defaults(connector)
     name = connection or connector.name
@@ -49,7 +52,7 @@ def translate(
     )
     first: Refused | None = None
     read = False
-    for door in _doors(connector, notice, name, feed):
+    for door in _doors(connector, notice, name, feed, through):
         try:
             events = door()
         except Refused as error:
@@ -68,33 +71,39 @@ def translate(
     raise Refused(first.message, where=line_of(payload, first.where), mend=first.mend)
 
 
-def _doors(connector: Connector, notice: Notice, connection: str, feed: str | None) -> Iterator[_Door]:
+def _doors(
+    connector: Connector, notice: Notice, connection: str, feed: str | None, through: Through
+) -> Iterator[_Door]:
     webhook = connector.webhook
     if webhook is not None and feed is None:
-        yield lambda: translated(connector, connection, webhook, notice, _message(connector, notice))
+        yield lambda: translated(connector, connection, webhook, notice, _message(connector, notice), through)
     polls = [poll for poll in connector.polls if feed in (None, poll.name)]
     if feed is not None and not polls:
         has = ", ".join(poll.name for poll in connector.polls) or "none"
         raise NotFound(f"{connector.name} has no feed {feed}", mend=f"it has: {has}")
     for poll in polls:
-        yield lambda poll=poll: _page(connector, poll, notice, connection)  # type: ignore[misc]
-        yield lambda poll=poll: _record(connector, poll, notice, connection)  # type: ignore[misc]
+        yield lambda poll=poll: _page(connector, poll, notice, connection, through)  # type: ignore[misc]
+        yield lambda poll=poll: _record(connector, poll, notice, connection, through)  # type: ignore[misc]
 
 
-def _record(connector: Connector, poll: Poll, notice: Notice, connection: str) -> list[Arrival]:
+def _record(
+    connector: Connector, poll: Poll, notice: Notice, connection: str, through: Through
+) -> list[Arrival]:
     try:
         record = exact(notice.body)
     except (msgspec.DecodeError, RecursionError):
         record = notice.json()  # says why and where
-    return read_record(connector, poll, connection, record, notice.settings)
+    return read_record(connector, poll, connection, record, notice.settings, through)
 
 
-def _page(connector: Connector, poll: Poll, notice: Notice, connection: str) -> list[Arrival]:
+def _page(
+    connector: Connector, poll: Poll, notice: Notice, connection: str, through: Through
+) -> list[Arrival]:
     """The payload as the one answer that the feed's reading asks for."""
     page = _answered(poll, notice, connection)
-    found = arrivals(page.happenings, connector, connection, poll.name)
+    found = arrivals(through.events(page.happenings), connector, connection, poll.name)
     for record in page.records:
-        found += read_record(connector, poll, connection, record, notice.settings)
+        found += read_record(connector, poll, connection, record, notice.settings, through)
     return found
 
 

@@ -3,7 +3,7 @@
     answer        while tries are left             when they are used up            while being taken back
     done          the step has succeeded           -                                succeeded, then undone
     refused       -                                failed: refused_by_partner       it never was
-                  (nobody was asked: failed: connection_missing)
+                  (nobody was asked: failed: connection_missing, or unmapped_value)
     unreachable   again, after the back-off        failed: partner_down             it never was
     unknown       found out, then again            a person: unknown_outcome        found out, else a person
     withdrawn     it never was                     -                                it never was
@@ -25,12 +25,13 @@ import msgspec
 from crossdock.process import undoing, unwind
 from crossdock.process.actions import failed, give_way
 from crossdock.process.definition import CallWork, Retry, Undo
-from crossdock.process.messages import NO_CONNECTION, Call, CallEnded
+from crossdock.process.messages import NO_CONNECTION, UNMAPPED, Call, CallEnded
 from crossdock.process.messages import Retry as RetryCommand
 from crossdock.process.state import PendingCall
 from crossdock.process.turn import DecisionError, Turn, text_of
 
 MOST_RETRY_AFTER = timedelta(days=7)  # what a partner asks for beyond that is not waited for
+_REFUSED_HERE = {NO_CONNECTION: "connection_missing", UNMAPPED: "unmapped_value"}
 _TYPES = {"refused": "refused_by_partner", "unreachable": "partner_down", "unknown": "unknown_outcome"}
 
 
@@ -124,7 +125,7 @@ def _not_done(turn: Turn, name: str, answer: CallEnded, call: PendingCall) -> No
     elif answer.outcome == "withdrawn":
         send(turn, name)  # found not to be there, and still wanted
     else:
-        type_ = "connection_missing" if answer.code == NO_CONNECTION else "refused_by_partner"
+        type_ = _REFUSED_HERE.get(answer.code, "refused_by_partner")
         _give_up(turn, name, type_, answer, call)
 
 

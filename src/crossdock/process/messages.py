@@ -40,6 +40,9 @@ RUN_CANCEL = "run.cancel"  # data: {"reason"}
 RUN_STOOD_STILL = "run.stood_still"  # data: {"connection", "since", "until"}: deadlines did not run meanwhile
 RUN_MOVE = "run.move"  # data: {"version", "note"}: go on under that version of its process
 
+UNMAPPED = (
+    "unmapped_value"  # the code of a call that is refused here: the partner's code for ours is not known
+)
 NO_CONNECTION = "no_connection"  # the code of a call that is refused here: there is no way to its system
 
 _TEST = "test/"

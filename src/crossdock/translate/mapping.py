@@ -24,7 +24,7 @@ from crossdock.translate.payloads import of_csv, of_json, of_xml, plain
 from crossdock.translate.rules import Rule, Told
 from crossdock.translate.shape import Shape
 from crossdock.translate.values import Values, holds
-from crossdock.translate.work import Origin, Reject, Rejected, Rows, Work
+from crossdock.translate.work import Origin, Reject, Rejected, Rows, Work, joined
 
 _INDEX = re.compile(r"\.(\d+)(?=\.|$)")
 
@@ -110,7 +110,7 @@ class PartnerMapping:
             listed = self.records.evaluate({**values, "body": body})
             sources = [whole.item(self.records, {"body": body}, one, n) for n, one in enumerate(listed)]
         elif self.reads == "csv":
-            listed, sources = body, [f"line {one['line']}" for one in body]
+            listed, sources = body, [f"line {one.line}" for one in body]
         return self._told(list(zip(listed, sources, strict=True)), values, rows)
 
     def read_record(
@@ -186,8 +186,7 @@ class PartnerMapping:
     def _rejected(self, values: Values, source: str) -> Iterable[Reject]:
         for one in self.rejects:
             if holds(one.condition, values):
-                place = ".".join(part for part in (source, one.at) if part)
-                yield Reject(source=place, message=str(one.because.evaluate(values)))
+                yield Reject(source=joined(source, one.at), message=str(one.because.evaluate(values)))
 
     def _misfits(self, told: Told, work: Work) -> list[Reject]:
         """What is wrong with an event by its type, each at the place in the input that it came from."""

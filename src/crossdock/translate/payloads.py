@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -28,6 +28,15 @@ MOST_DEPTH = 60
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _json = msgspec.json.Decoder(float_hook=str).decode
 _as_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Row(dict[str, Any]):
+    """A row of CSV, or the first of a group; `line` is where it stands."""
+
+    def __init__(self, cells: Mapping[str, Any] | Iterable[tuple[str, Any]], *, line: int) -> None:
+        """Of named cells."""
+        super().__init__(cells)
+        self.line = line
 
 
 def plain(value: Any) -> Any:
@@ -50,7 +59,7 @@ def of_json(body: bytes) -> Any:
     return value
 
 
-def of_csv(body: bytes, *, separator: str = ",", group: str = "") -> list[dict[str, Any]]:
+def of_csv(body: bytes, *, separator: str = ",", group: str = "") -> list[Row]:
     """The rows, or groups of them. Raises `Refused` with the line where it is no CSV."""
     try:
         text = body.decode("utf-8-sig")
@@ -58,7 +67,7 @@ def of_csv(body: bytes, *, separator: str = ",", group: str = "") -> list[dict[s
         line = body.count(b"\n", 0, error.start) + 1
         raise Refused("it is not UTF-8", where=f"line {line}", mend="send it in UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     names: list[str] = []
     try:
         for cells in reader:
@@ -75,18 +84,17 @@ def of_csv(body: bytes, *, separator: str = ",", group: str = "") -> list[dict[s
                     where=f"line {reader.line_num}",
                     mend="put a cell that has a separator in it in quotes",
                 )
-            rows.append(
-                dict(zip(names, (cell.strip() for cell in cells), strict=True)) | {"line": reader.line_num}
-            )
+            named = zip(names, (cell.strip() for cell in cells), strict=True)
+            rows.append(Row(named, line=reader.line_num))
     except csv.Error as error:
         raise Refused(f"it is no CSV: {error}", where=f"line {reader.line_num}") from None
     if not group:
         return rows
     if names and group not in names:
         raise Refused(f"there is no column `{group}`", where="line 1", mend=f"there are: {', '.join(names)}")
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Row] = {}
     for row in rows:
-        found.setdefault(row[group], {**row, "rows": []})["rows"].append(row)
+        found.setdefault(row[group], Row({**row, "rows": []}, line=row.line))["rows"].append(row)
     return list(found.values())
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from crossdock.errors import Refused
 from crossdock.expressions import Expression
+from crossdock.translate.payloads import Row
 from crossdock.translate.values import Values
 
 KINDS = ("party", "item", "location", "service", "unit")
@@ -115,6 +116,11 @@ class Rejected(Refused):
         super().__init__(f"{by}{len(said)} reasons:{lines}", where=first.source)
 
 
+def joined(source: str, path: str) -> str:
+    """A path below a place in the input; the line of a file is told before its column."""
+    return (", " if source.startswith("line ") else ".").join(part for part in (source, path) if part)
+
+
 @dataclass(slots=True, kw_only=True)
 class Work:
     """What filling a shape needs besides values, and what it leaves behind."""
@@ -134,8 +140,7 @@ class Work:
                 if name not in ("tables", "n"):
                     found.append(".".join((name, *steps)))
                 continue
-            parts = [part for part in (self.sources[name], *steps) if part]
-            found.append(".".join(parts))
+            found.append(joined(self.sources[name], ".".join(steps)))
         return ", ".join(one for one in dict.fromkeys(found) if one)
 
     def item(self, listed: Expression, values: Values, item: object, n: int) -> str:
@@ -146,6 +151,8 @@ class Work:
         within: Any = values
         for step in paths[0]:
             within = within.get(step) if isinstance(within, Mapping) else None
+        if isinstance(item, Row):
+            return f"line {item.line}"
         place = n
         if isinstance(within, list):  # a filtered list holds the items themselves, at other places
             place = next((i for i, one in enumerate(within) if one is item), n)

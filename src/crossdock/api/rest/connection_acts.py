@@ -45,6 +45,7 @@ class Line(Given):
     secrets: dict[str, str | list[str]] = Field(
         default_factory=dict, description="Sealed when they come; never shown"
     )
+    mapping: Text | None = Field(None, description="A mapping by name, through which all of it passes")
     concurrency: int | None = Field(None, ge=1, le=10_000)
     rate: float | None = Field(None, gt=0, le=10_000)
     environment: Literal["production", "sandbox"] = Field(

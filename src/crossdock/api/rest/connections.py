@@ -66,6 +66,7 @@ class Connection(Out):
     environment: Literal["production", "sandbox"] = Field(description="Who calls it: `sandbox` runs in test")
     status: Literal["running", "stopped", "failing"]
     settings: dict[str, Any] = Field(description="Without anything secret")
+    mapping: str | None = Field(None, description="All that it delivers passes through it")
     concurrency: int | None = Field(None, description="Calls at one time")
     rate: float | None = Field(None, description="Calls a second")
     stopped: datetime | None = None
@@ -145,7 +146,7 @@ async def found(call: Call, name: str) -> Known:
 def tag_of(one: Known) -> str:
     """What changes when somebody changes it."""
     settings = sorted(one.settings.items(), key=str)
-    limits = f"{one.concurrency}/{one.rate}/{one.drain_rate}"
+    limits = f"{one.concurrency}/{one.rate}/{one.drain_rate}/{one.mapping}"
     return f"{one.name}/{one.connector}/{one.environment}/{settings}/{limits}/{one.stopped}"
 
 
@@ -158,6 +159,7 @@ def shown(one: Known, health: Figures | None) -> dict[str, Any]:
         "environment": one.environment,
         "status": _status(one),
         "settings": dict(one.settings),
+        "mapping": one.mapping,
         "concurrency": one.concurrency,
         "rate": one.rate,
         "stopped": one.stopped,

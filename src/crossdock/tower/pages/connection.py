@@ -91,7 +91,7 @@ async def _set(ground: Ground, by: Principal, name: str, fields: Mapping[str, st
     known = await ground.connections.named(ground.tenant, name)
     if known is None:
         raise NotFound(f"there is no connection {name}", mend="see the connections")
-    given = _given(ground, fields, known.connector) | {"system": known.system}
+    given = _given(ground, fields, known.connector) | {"system": known.system, "mapping": known.mapping}
     changed = await ground.acts.connections.put(by, {name: given})
     return Notice("good", f"{name} is changed.") if changed else Notice("wait", "It was so already.")
 
