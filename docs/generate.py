@@ -546,7 +546,11 @@ def connector() -> str:
                 ("`sign_in`", "`settings`, `secrets`; `session` and `seconds` of `login` also `reply`"),
                 ("`events`", "`record`, `headers`, `settings`, `tables`; inside `each` also `item`"),
                 ("`webhook`", "`body`, `headers`, `settings`, `tables`"),
-                ("`feeds`", "`cursor`, `settings`, `tables`; what reads the answer also `reply`"),
+                (
+                    "`feeds`",
+                    "`cursor`, `page`, `settings`, `tables`; what reads the answer also `reply`; `cursor` and "
+                    "`more` also `records`",
+                ),
             ],
         ),
         """

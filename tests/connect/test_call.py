@@ -82,13 +82,13 @@ async def test_a_server_error_while_only_asking_is_unreachable(bench, status):
         serves=("wms",),
         operations=(
             Operation(
-                name="stock", input={"item": "string"}, output="any", changes=False, do=exchange(look, looked)
+                name="bins", input={"item": "string"}, output="any", changes=False, do=exchange(look, looked)
             ),
         ),
     )
     calls = await bench.calls(connector)
     bench.partner.answer = answers(status)
-    ended = await calls.call(leased("stock", {"item": "KIT"}))
+    ended = await calls.call(leased("bins", {"item": "KIT"}))
     assert ended.outcome == "unreachable"
 
 
@@ -158,7 +158,7 @@ async def test_a_time_out_after_sending_is_unknown_and_a_repeat_finds_what_was_d
 
 async def test_a_time_out_while_only_asking_is_unreachable(bench):
     connector = depot(
-        operations=(Operation(name="stock", changes=False, timeout=0.1, do=exchange(look, looked)),)
+        operations=(Operation(name="bins", changes=False, timeout=0.1, do=exchange(look, looked)),)
     )
     calls = await bench.calls(connector)
 
@@ -167,7 +167,7 @@ async def test_a_time_out_while_only_asking_is_unreachable(bench):
         return web.Response()
 
     bench.partner.answer = slow
-    ended = await calls.call(leased("stock", {}))
+    ended = await calls.call(leased("bins", {}))
     assert (ended.outcome, ended.reason) == ("unreachable", "depot did not answer within 0.1 s")
 
 

@@ -59,7 +59,7 @@ operations:
     delete: /picks/${ input.pick }
     accept: [409]
     refused: { if: "${ status == 409 && reply.state != 'CANCELLED' }", message: "${ reply.state }" }
-  stock:
+  bins:
     changes: false
     input: { item: string }
     output: { on_hand: quantity, value: money }
@@ -174,7 +174,7 @@ async def test_numbers_with_a_fraction_stay_exact(bench):
         return web.Response(body=b'{"qty": 3, "value": 1234567890.10}', content_type="application/json")
 
     bench.partner.answer = answer
-    ended = await called(bench, "stock", {"item": "KIT"})
+    ended = await called(bench, "bins", {"item": "KIT"})
     assert ended.output == {
         "on_hand": {"value": "3", "unit": "EA"},
         "value": {"amount": "1234567890.10", "currency": "USD"},
@@ -186,7 +186,7 @@ async def test_busy_is_unreachable(bench):
         return web.json_response({"state": "counting"})
 
     bench.partner.answer = answer
-    assert (await called(bench, "stock", {"item": "KIT"})).outcome == "unreachable"
+    assert (await called(bench, "bins", {"item": "KIT"})).outcome == "unreachable"
 
 
 async def test_an_answer_without_what_is_needed_is_unknown_after_a_change(bench):
@@ -258,6 +258,35 @@ def test_a_page_of_a_feed_is_read_with_its_cursor():
     assert (page.records, page.cursor, page.more, poll.every) == ([PACKED], "13", False, 30.0)
     (happening,) = poll.translate(PACKED, {"site": "RNO"})
     assert happening.id == "7"
+
+
+def test_pages_that_are_counted_are_read_before_the_cursor_moves():
+    text = broken('after: "${ cursor }"', 'since: "${ cursor }", page: "${ page }"')
+    text = text.replace("${ string(reply.next) }", "${ max(records.map(r, string(r.at))) }")
+    text = text.replace("more: ${ reply.more }", "pages: ${ size(reply.events) == 1 }")
+    talk = from_yaml(text).polls[0].read("09:00", Context(settings={"url": "http://x", "site": "RNO"}))
+    answers = [[{"at": "09:07"}], [{"at": "09:03"}], []]
+    request, asked = next(talk), []
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            asked.append(request.query)
+            request = talk.send(Response(200, {}, json.dumps({"events": answers.pop(0)}).encode()))
+    page = stop.value.value
+    assert asked == [{"since": "09:00", "page": str(n)} for n in (1, 2, 3)]
+    assert ([one["at"] for one in page.records], page.cursor, page.more) == (
+        ["09:07", "09:03"],
+        "09:07",
+        False,
+    )
+
+
+def test_pages_without_end_are_a_fault_that_is_told():
+    text = broken("more: ${ reply.more }", "pages: ${ true }")
+    talk = from_yaml(text).polls[0].read("", Context(settings={"url": "http://x", "site": "RNO"}))
+    next(talk)
+    with pytest.raises(Refused, match="more than 200 pages"):
+        while True:
+            talk.send(Response(200, {}, b'{"events": [], "next": 1}'))
 
 
 def broken(old, new):

@@ -195,6 +195,11 @@ SCHEMA: dict[str, Any] = {
                 "records": _said(_EXPRESSION, "The records in `reply`"),
                 "cursor": _said(_EXPRESSION, "Where to go on, a text"),
                 "more": _said(_EXPRESSION, "Whether there are more to read at once"),
+                "pages": _said(
+                    _EXPRESSION,
+                    "Whether another page is to be asked for first: `page` counts them from 1, and `records` "
+                    "in `cursor` are those of all",
+                ),
             },
             "records",
             "cursor",

@@ -12,7 +12,7 @@ from crossdock.connect.declarative.questions import REPLY, Questions
 from crossdock.connect.signatures import Scheme
 from crossdock.connect.systems import data_of, type_of
 from crossdock.errors import Refused
-from crossdock.expressions import DYN, STRING, Environment, Type
+from crossdock.expressions import DYN, INT, STRING, Environment, Type
 from crossdock.model import EVENTS
 from crossdock.process.problems import nearest
 from crossdock.process.source import Path
@@ -86,18 +86,20 @@ class Happened(Questions):
     def feed(self, path: Path, name: str, value: Any, rules: tuple[Rule, ...]) -> Poll | None:
         """A feed, or None and a problem."""
         given = self.part(path, value, "feed")
-        known = {**self.known, "cursor": STRING}
+        known: dict[str, Type] = {**self.known, "cursor": STRING, "page": INT}
         asked = self.ask(path, given, known)
         environment = Environment({**known, **REPLY})
         records = self.expression((*path, "records"), given.get("records"), environment, want=ANY_LIST)
-        cursor = self.expression((*path, "cursor"), given.get("cursor"), environment)
-        more = self.condition((*path, "more"), given.get("more"), environment)
+        read = Environment({**known, **REPLY, "records": ANY_LIST})
+        cursor = self.expression((*path, "cursor"), given.get("cursor"), read)
+        more = self.condition((*path, "more"), given.get("more"), read)
+        pages = self.condition((*path, "pages"), given.get("pages"), environment)
         every = self.seconds((*path, "every"), given.get("every", 60))
         if asked is None or records is None or cursor is None:
             return None
         return Poll(
             name=name,
-            read=play.feed(asked, records, cursor, more, self.tables),
+            read=play.feed(asked, records, cursor, more, pages, self.tables),
             translate=play.record_reader(rules, self.tables),
             every=every,
             doc=str(given.get("doc", "")),

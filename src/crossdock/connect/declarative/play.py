@@ -32,6 +32,7 @@ from crossdock.translate.values import Values, holds, text, texts
 
 # Numbers with a fraction are read as text: exact, and what `money` and `decimal` take.
 _exact = msgspec.json.Decoder(float_hook=str).decode
+_PAGES = 200  # that are read for one cursor; more are no news but a history
 _PLACE = re.compile(r"\$\{([^{}]*)\}")
 
 
@@ -240,17 +241,31 @@ def delivery_id(expression: Expression | None, tables: Values) -> Callable[[Noti
 
 
 def feed(
-    ask: Ask, records: Expression, cursor: Expression, more: Expression | None, tables: Values
+    ask: Ask,
+    records: Expression,
+    cursor: Expression,
+    more: Expression | None,
+    pages: Expression | None,
+    tables: Values,
 ) -> Callable[[str, Context], Generator[Request, Response, Page]]:
-    """The talk that reads a page."""
+    """The talk that reads on from a cursor: one page, or all pages as they are counted."""
 
     def talk(at: str, context: Context) -> Generator[Request, Response, Page]:
-        values = {"cursor": at, "settings": context.settings, "tables": tables}
-        known = ask.answered((yield ask.request(values, changes=False)), values)
-        return Page(
-            records=list(records.evaluate(known)),
-            cursor=text(cursor.evaluate(known)),
-            more=more is not None and holds(more, known),
+        read: list[Any] = []
+        for page in range(1, _PAGES + 1):
+            values = {"cursor": at, "page": page, "settings": context.settings, "tables": tables}
+            known = ask.answered((yield ask.request(values, changes=False)), values)
+            read += records.evaluate(known)
+            if pages is None or not holds(pages, known):
+                known["records"] = read
+                return Page(
+                    records=read,
+                    cursor=text(cursor.evaluate(known)),
+                    more=more is not None and holds(more, known),
+                )
+        raise Refused(
+            f"there are more than {_PAGES} pages to read from {at or 'the beginning'}",
+            mend="begin later, or ask for larger pages",
         )
 
     return talk
