@@ -548,8 +548,7 @@ def connector() -> str:
                 ("`webhook`", "`body`, `headers`, `settings`, `tables`"),
                 (
                     "`feeds`",
-                    "`cursor`, `page`, `settings`, `tables`; what reads the answer also `reply`; `cursor` and "
-                    "`more` also `records`",
+                    "`cursor`, `page`, `settings`, `tables`; what reads the answer also `reply`, then `records`",
                 ),
             ],
         ),

@@ -260,18 +260,24 @@ def test_a_page_of_a_feed_is_read_with_its_cursor():
     assert happening.id == "7"
 
 
+def read_on(poll, cursor, *pages):
+    """The page that was read, and what was asked for it."""
+    talk = poll.read(cursor, Context(settings={"url": "http://x", "site": "RNO"}))
+    asked = [next(talk).query]
+    try:
+        for page in pages:
+            asked.append(talk.send(Response(200, {}, json.dumps(page).encode())).query)
+    except StopIteration as stop:
+        return stop.value, asked
+    raise AssertionError("it asks for more")
+
+
 def test_pages_that_are_counted_are_read_before_the_cursor_moves():
     text = broken('after: "${ cursor }"', 'since: "${ cursor }", page: "${ page }"')
     text = text.replace("${ string(reply.next) }", "${ max(records.map(r, string(r.at))) }")
     text = text.replace("more: ${ reply.more }", "pages: ${ size(reply.events) == 1 }")
-    talk = from_yaml(text).polls[0].read("09:00", Context(settings={"url": "http://x", "site": "RNO"}))
-    answers = [[{"at": "09:07"}], [{"at": "09:03"}], []]
-    request, asked = next(talk), []
-    with pytest.raises(StopIteration) as stop:
-        while True:
-            asked.append(request.query)
-            request = talk.send(Response(200, {}, json.dumps({"events": answers.pop(0)}).encode()))
-    page = stop.value.value
+    pages = [{"events": events} for events in ([{"at": "09:07"}], [{"at": "09:03"}], [])]
+    page, asked = read_on(from_yaml(text).polls[0], "09:00", *pages)
     assert asked == [{"since": "09:00", "page": str(n)} for n in (1, 2, 3)]
     assert ([one["at"] for one in page.records], page.cursor, page.more) == (
         ["09:07", "09:03"],
@@ -282,11 +288,8 @@ def test_pages_that_are_counted_are_read_before_the_cursor_moves():
 
 def test_pages_without_end_are_a_fault_that_is_told():
     text = broken("more: ${ reply.more }", "pages: ${ true }")
-    talk = from_yaml(text).polls[0].read("", Context(settings={"url": "http://x", "site": "RNO"}))
-    next(talk)
     with pytest.raises(Refused, match="more than 200 pages"):
-        while True:
-            talk.send(Response(200, {}, b'{"events": [], "next": 1}'))
+        read_on(from_yaml(text).polls[0], "", *[{"events": [], "next": 1}] * 201)
 
 
 def broken(old, new):
