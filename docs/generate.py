@@ -548,7 +548,7 @@ def connector() -> str:
                 ("`webhook`", "`body`, `headers`, `settings`, `tables`"),
                 (
                     "`feeds`",
-                    "`cursor`, `page`, `settings`, `tables`; what reads the answer also `reply`, then `records`",
+                    "`cursor`, `page`, `settings`, `tables`; to read the answer `reply`, then `records`",
                 ),
             ],
         ),

@@ -266,7 +266,8 @@ def read_on(poll, cursor, *pages):
     asked = [next(talk).query]
     try:
         for page in pages:
-            asked.append(talk.send(Response(200, {}, json.dumps(page).encode())).query)
+            request = talk.send(Response(200, {}, json.dumps(page).encode()))
+            asked.append(request.query)
     except StopIteration as stop:
         return stop.value, asked
     raise AssertionError("it asks for more")
