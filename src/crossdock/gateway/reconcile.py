@@ -43,6 +43,7 @@ _records = msgspec.json.Decoder(list[Record]).decode
 log = structlog.get_logger(__name__)
 
 LEASE_SECONDS = 900.0
+REST_SECONDS = 60.0  # of real time between two comparisons, also where the engine's clock runs fast
 MOST = 1_000  # differences of one comparison that are kept
 _RUNS = 5_000  # of a window, that are looked at besides those which facts name
 _READ_SECONDS = 300.0
@@ -66,6 +67,7 @@ from (
   select x.tenant, t.name from crossdock.reconciliation x
   join crossdock.tenant t on t.tenant = x.tenant and t.suspended is null
   where x.due <= crossdock.now() and (x.leased_until is null or x.leased_until < clock_timestamp())
+    and not x.tenant = any($3::int[])
   order by x.due limit $1 for update of x skip locked) d
 where r.tenant = d.tenant returning r.tenant, d.name
 """
@@ -204,6 +206,7 @@ class Reconciler:
         self._lines = lines
         self._calls = calls
         self._registry = registry
+        self._rest: dict[int, float] = {}  # by tenant: until when, by the monotonic clock
 
     async def run(self, *, look: float = 5.0) -> None:
         """Compare what is due until cancelled, looking every `look` seconds."""
@@ -218,10 +221,12 @@ class Reconciler:
 
     async def turn(self, most: int = 2) -> int:
         """Compare for up to `most` tenants that are due; gives how many there were."""
+        began = time.monotonic()
+        self._rest = {tenant: until for tenant, until in self._rest.items() if until > began}
         polled = [name for name, one in self._registry.connectors.items() if one.polls]
         async with self._database.engine() as transaction:
             await transaction.execute(_DUE, polled)
-            rows = await transaction.fetch(_LEASE, most, LEASE_SECONDS)
+            rows = await transaction.fetch(_LEASE, most, LEASE_SECONDS, list(self._rest))
         for row in rows:
             tenant = Tenant(id=row["tenant"], name=row["name"])
             try:
@@ -229,6 +234,8 @@ class Reconciler:
             except CrossdockError as error:
                 log.warning("reconcile.failed", tenant=tenant.name, error=str(error))
                 await self._put_off(tenant)
+            now = time.monotonic()
+            self._rest[tenant.id] = now + max(REST_SECONDS, 10 * (now - began))
         return len(rows)
 
     async def once(self, tenant: Tenant, whats: Sequence[str] = WHATS) -> Outcome:
