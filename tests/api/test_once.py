@@ -101,3 +101,18 @@ async def test_what_a_run_was_asked_is_told_as_it_was_decided(world):
     assert (told["run"], told["outcome"]) == (run["id"], "done")
     assert told["records"]
     assert len(await done(world, "run.cancel")) == 1
+
+
+async def test_many_exceptions_that_were_closed_before_the_answer_are_told_as_closed(world):
+    world.partners.refuse["wms.pick"] = "no stock"
+    await world.put(*(order(f"SO-{n}") for n in range(3)))
+    async with world.working():
+        for n in range(3):
+            await world.steps(f"SO-{n}", pick="held")
+        names = [one["id"] for one in (await world.get("/exceptions"))["items"]]
+        await world.post(f"/exceptions/{names[2]}/close", {"note": "by somebody else"})
+        told = await asked_again(world, "/exceptions/close", {"exceptions": names, "note": "old"}, 200)
+    assert (told["asked"], told["refused"]) == (2, 1)
+    assert [one["asked"] for one in told["items"]] == [True, True, False]
+    assert told["items"][2]["problem"]["type"].endswith("conflict")
+    assert len(await done(world, "exception.close")) == 3

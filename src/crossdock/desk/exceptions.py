@@ -42,7 +42,10 @@ class Exceptions:
     async def close(
         self, by: Principal, exception: str, action: Action = "close", *, note: str = "", once: str = ""
     ) -> Asked:
-        """Close it, and do that besides. `skip` and `cancel` need a note. Raises `Conflict`."""
+        """Close it, and do that besides. `skip` and `cancel` need a note. Raises `Conflict`.
+
+        What was closed under the same `once` before is told so again.
+        """
         row, resource = await self.find(by, exception)
         await self._ground.policies.require(by, "exception.close", resource)
         if action not in ("close", *_BESIDES):
@@ -57,7 +60,11 @@ class Exceptions:
                     more["excluded"] = await excluded_from(transaction, [(run.id, row["step"])])
             await self._ground.policies.require(by, _BESIDES[action], run.resource(more))
         note = needs(note) if action in ("skip", "cancel") else note_of(note)
+        once = f"{exception}/{action}/{once}" if once else ""
         if row["closed"] is not None:
+            before = await self._ground.told(by, run, EXCEPTION_CLOSE, once)
+            if before is not None:
+                return before
             raise Conflict("it has been closed meanwhile", where=exception, mend="see those that are open")
         return await self._ground.tell(
             by,
@@ -65,6 +72,6 @@ class Exceptions:
             "exception.close",
             EXCEPTION_CLOSE,
             {"exception": exception, "action": action, "note": note},
-            once=f"{exception}/{action}/{once}" if once else "",
+            once=once,
             resource=resource,
         )

@@ -179,7 +179,7 @@ class Ground:
     ) -> Asked:
         """Put an event for one run. `once` names the deed: the same one again changes nothing."""
         arrival = Arrival(
-            id=hashlib.sha256(f"{run.id}/{type_}/{once}".encode()).hexdigest()[:24] if once else str(uuid4()),
+            id=_name(run, type_, once) if once else str(uuid4()),
             source=f"desk/{by.id}",
             type=type_,
             data=dict(data),
@@ -204,6 +204,15 @@ class Ground:
             again=receipt.fate == "duplicate",
         )
 
+    async def told(self, by: Principal, run: Run, type_: str, once: str) -> Asked | None:
+        """What `tell` gave for a deed that was done before under this name; None where it was not."""
+        if not once:
+            return None
+        arrival = Arrival(id=_name(run, type_, once), source=f"desk/{by.id}", type=type_)
+        if not await self.inbox.knows(await self.tenant(by), arrival):
+            return None
+        return Asked(run=run.id, event=arrival.id, source=arrival.source, after=0, again=True)
+
     async def outcome(self, by: Principal, asked: Asked, *, within: float = 2.0) -> Told | None:
         """What the run has decided about it; None where it has not within so many seconds."""
         loop = asyncio.get_running_loop()
@@ -219,6 +228,10 @@ class Ground:
                 return None
             await asyncio.sleep(pause)
             pause = min(0.25, pause * 1.5)
+
+
+def _name(run: Run, type_: str, once: str) -> str:
+    return hashlib.sha256(f"{run.id}/{type_}/{once}".encode()).hexdigest()[:24]
 
 
 def _why(refused: Record) -> str:
