@@ -42,6 +42,7 @@ LOOKS = {
     "personal.state",
     "processes.others",
     "personal.erased",
+    "personal.gone",
     "people.list",
     "keys.list",
     "runs.replay",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,14 +10,13 @@ import typer
 
 from crossdock.cli.given import read_json
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.place import HERE, Directory, Json
 from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Refused
 
 if TYPE_CHECKING:
-    from crossdock.access.policy_form import Role, Rules
-    from crossdock.assemble import System
     from crossdock.client import Operator
+    from crossdock.client.shapes import Rules
 
 access = typer.Typer(help="Who may do what, and why.", no_args_is_help=True)
 
@@ -59,14 +57,16 @@ def explain(
 def roles(
     name: Annotated[str | None, typer.Argument(help="Of this role alone, each act in words")] = None,
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """List roles and what each may do. Any other role decides the tasks that ask for it, and nothing else."""
 
-    async def act(system: System) -> None:
+    async def act(operator: Operator) -> None:
         from crossdock.access import ACTIONS  # what it belongs to takes a while to import
 
-        found = await system.acts.explain.roles(system.whoever(ORIGIN))
+        found = (await operator.rules()).rights
         if name is not None:
             found = [one for one in found if one.name == name]
             if not found:
@@ -76,17 +76,17 @@ def roles(
                 )
         if json:
             for one in found:
-                say_json(asdict(one))
+                say_json(msgspec.structs.asdict(one))
         elif name is not None:
             (role,) = found
-            rows = [(act_, ACTIONS[act_], "") for act_ in role.actions]
-            rows += [(act_, ACTIONS[act_], "of some things") for act_ in role.sometimes]
+            rows = [(act_, ACTIONS.get(act_, ""), "") for act_ in role.actions]
+            rows += [(act_, ACTIONS.get(act_, ""), "of some things") for act_ in role.sometimes]
             table(f"{role.name}: {role.says}", ["act", "", ""], rows, empty="It may do nothing.")
         else:
             rows_ = [(one.name, one.says, ", ".join(one.actions), ", ".join(one.sometimes)) for one in found]
             table("Roles", ["role", "", "may", "of some things"], rows_, empty="There is none.")
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @access.command("set")
@@ -97,41 +97,39 @@ def set_(
     policies: Annotated[Path | None, typer.Option(help="The tenant's policies: a file of Cedar")] = None,
     why: Annotated[str, typer.Option("--why", help="Why; it stands in the audit")] = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Set what this tenant adds to the shipped roles and policies, from now on. What is not given stays."""
     if roles_ is None and policies is None:
         raise typer.BadParameter("give --roles, --policies, or both")
 
-    async def act(system: System) -> Rules:
-        from crossdock.access.policy_form import Rules  # these belong to what takes a while to import
-        from crossdock.installed import read_text
+    async def act(operator: Operator) -> Rules:
+        from crossdock.installed import read_text  # what it belongs to takes a while to import
 
-        before = await system.policies.rules(system.tenant.id)
-        rules = Rules(
-            version=before.version,
-            roles=before.roles if roles_ is None else _roles(read_json(roles_), str(roles_)),
-            text=before.text if policies is None else read_text(policies),
+        before = await operator.rules()
+        return await operator.set_rules(
+            before.roles if roles_ is None else _roles(read_json(roles_), str(roles_)),
+            before.policies if policies is None else read_text(policies),
+            note=why,
         )
-        return await system.acts.roles.change(system.whoever(ORIGIN), rules, note=why)
 
-    made = with_system(directory, act, json=json)
+    made = ask(Where(directory=directory, url=url, key=key), act, json=json)
     if json:
         say_json({"version": made.version, "roles": sorted(made.roles)})
     else:
         console.print(f"version {made.version} of the rules holds", highlight=False)
 
 
-def _roles(given: Any, where: str) -> dict[str, Role]:
-    from crossdock.access.policy_form import Role  # what it belongs to takes a while to import
-
+def _roles(given: Any, where: str) -> dict[str, Any]:
     try:
         found = msgspec.convert(given, dict[str, _Role])
     except msgspec.ValidationError as error:
         raise Refused(
             f"these are no roles: {error}", where=where, mend="write {name: {says, actions}}"
         ) from None
-    return {name: Role(says=one.says, actions=tuple(one.actions)) for name, one in found.items()}
+    return {name: {"says": one.says, "actions": one.actions} for name, one in found.items()}
 
 
 class _Role(msgspec.Struct, forbid_unknown_fields=True):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 
-from crossdock.access.subjects import RAW_DAYS
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
-from crossdock.desk.personal import Gone, Held, Sealing
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.whom import Key, Url, Where, ask
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator
+    from crossdock.client.shapes import Gone, Held, Sealed
 
 personal = typer.Typer(help="Personal data: sealed, found and erased.", no_args_is_help=True)
 
@@ -20,47 +22,53 @@ _Note = Annotated[str, typer.Option("--note", help="Why, for the audit")]
 
 
 @personal.command()
-def show(directory: Directory = HERE, json: Json = False) -> None:
+def show(directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False) -> None:
     """Say whether personal data is sealed."""
 
-    async def act(system: System) -> Sealing:
-        return await system.acts.personal.state(system.whoever(ORIGIN))
+    async def act(operator: Operator) -> Sealed:
+        return await operator.personal()
 
-    _tell(with_system(directory, act, json=json), json=json)
+    _tell(ask(Where(directory=directory, url=url, key=key), act, json=json), json=json)
 
 
 @personal.command()
-def seal(note: _Note = "", directory: Directory = HERE, json: Json = False) -> None:
+def seal(
+    note: _Note = "", directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False
+) -> None:
     """Seal what comes in from now on. What was written before stays as it is."""
 
-    async def act(system: System) -> Sealing:
-        return await system.acts.personal.begin(system.whoever(ORIGIN), note=note)
+    async def act(operator: Operator) -> Sealed:
+        return await operator.seal_personal(on=True, note=note)
 
-    _tell(with_system(directory, act, json=json), json=json)
+    _tell(ask(Where(directory=directory, url=url, key=key), act, json=json), json=json)
 
 
 @personal.command("stop")
-def stop(note: _Note = "", directory: Directory = HERE, json: Json = False) -> None:
+def stop(
+    note: _Note = "", directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False
+) -> None:
     """Seal nothing more. What was sealed stays so, can be read and erased."""
 
-    async def act(system: System) -> Sealing:
-        return await system.acts.personal.end(system.whoever(ORIGIN), note=note)
+    async def act(operator: Operator) -> Sealed:
+        return await operator.seal_personal(on=False, note=note)
 
-    _tell(with_system(directory, act, json=json), json=json)
+    _tell(ask(Where(directory=directory, url=url, key=key), act, json=json), json=json)
 
 
 @personal.command()
 def find(
     text: Annotated[str, typer.Argument(help="Words of a name or address, an e-mail address, a number")],
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Find whose personal data is held. That somebody looked is noted in the audit."""
 
-    async def act(system: System) -> list[Held]:
-        return await system.acts.personal.find(system.whoever(ORIGIN), text)
+    async def act(operator: Operator) -> list[Held]:
+        return await operator.find_personal(text)
 
-    found = with_system(directory, act, json=json)
+    found = ask(Where(directory=directory, url=url, key=key), act, json=json)
     if json:
         for one in found:
             say_json(asdict(one))
@@ -78,14 +86,16 @@ def erase(
     subject: Annotated[str, typer.Argument(help="As `crossdock personal find` tells it, or its handle")],
     why: Annotated[str, typer.Option("--why", help="Who asked for it, and when; name nobody")],
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Erase somebody's personal data, for ever: the key that opens it is destroyed."""
 
-    async def act(system: System) -> Gone:
-        return await system.acts.personal.erase(system.whoever(ORIGIN), subject, why=why)
+    async def act(operator: Operator) -> Gone:
+        return await operator.erase_personal(subject, why=why)
 
-    gone = with_system(directory, act, json=json)
+    gone = ask(Where(directory=directory, url=url, key=key), act, json=json)
     if json:
         say_json(asdict(gone))
         return
@@ -100,20 +110,20 @@ def erase(
         )
     if gone.raw_until is not None:
         console.print(
-            f"deliveries that could not be read may hold some of it, sealed, for at most {RAW_DAYS} days: "
+            f"deliveries that could not be read may hold some of it, sealed, with keys that are destroyed: "
             f"until {_time(gone.raw_until)}"
         )
     console.print("Backups hold the key until they are gone as well.")
 
 
 @personal.command()
-def erased(directory: Directory = HERE, json: Json = False) -> None:
+def erased(directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False) -> None:
     """List what was erased, the last first. Whose it was, nobody can say any more."""
 
-    async def act(system: System) -> list[Gone]:
-        return await system.acts.personal.erased(system.whoever(ORIGIN))
+    async def act(operator: Operator) -> list[Gone]:
+        return await operator.erased_personal()
 
-    found = with_system(directory, act, json=json)
+    found = ask(Where(directory=directory, url=url, key=key), act, json=json)
     if json:
         for one in found:
             say_json(asdict(one))
@@ -126,7 +136,7 @@ def erased(directory: Directory = HERE, json: Json = False) -> None:
     )
 
 
-def _tell(state: Sealing, *, json: bool) -> None:
+def _tell(state: Sealed, *, json: bool) -> None:
     if json:
         say_json(asdict(state))
     elif state.on and state.since is not None:

@@ -16,6 +16,8 @@ from crossdock.client.shapes import (
     CodesSet,
     Connection,
     Connector,
+    Gone,
+    Held,
     Item,
     Key,
     Link,
@@ -32,6 +34,8 @@ from crossdock.client.shapes import (
     Reconciled,
     Repair,
     Replayed,
+    Rules,
+    Sealed,
     SecretDropped,
     SecretKnown,
     SecretSet,
@@ -69,6 +73,14 @@ class _Keys(Shape, frozen=True, kw_only=True):
 
 class _Secrets(Shape, frozen=True, kw_only=True):
     items: list[SecretKnown]
+
+
+class _Held(Shape, frozen=True, kw_only=True):
+    items: list[Held]
+
+
+class _Gone(Shape, frozen=True, kw_only=True):
+    items: list[Gone]
 
 
 class Operator(Client):
@@ -458,6 +470,35 @@ class Operator(Client):
     async def explain(self, who: str, action: str, *, on: str = "") -> Why:
         """Whether a person, `key:ID` or `role:NAME` may do something, on KIND/ID, and why."""
         return await self.get("access", Why, who=who, action=action, on=on or None)
+
+    async def rules(self) -> Rules:
+        """The roles and policies of the tenant, and what each role may do."""
+        return await self.get("roles", Rules)
+
+    async def set_rules(self, roles: Mapping[str, Any], policies: str, *, note: str = "") -> Rules:
+        """Set what the tenant adds to the shipped roles and policies, whatever it had. Raises `Refused`."""
+        told = {"roles": dict(roles), "policies": policies, "note": note}
+        return await self.change("PUT", "roles", Rules, body=told)
+
+    async def personal(self) -> Sealed:
+        """Whether personal data is sealed."""
+        return await self.get("personal", Sealed)
+
+    async def seal_personal(self, *, on: bool, note: str = "", once: str | None = None) -> Sealed:
+        """Begin to seal personal data that comes in, or end it."""
+        return await self.post("personal", {"on": on, "note": note}, Sealed, once=once)
+
+    async def find_personal(self, text: str) -> list[Held]:
+        """Whose personal data is held, by what they are called. That somebody looked is noted."""
+        return (await self.post("personal/find", {"text": text}, _Held)).items
+
+    async def erase_personal(self, subject: str, *, why: str, once: str | None = None) -> Gone:
+        """Erase somebody's personal data, for ever. Raises `NotFound`."""
+        return await self.post("personal/erase", {"subject": subject, "why": why}, Gone, once=once)
+
+    async def erased_personal(self) -> list[Gone]:
+        """What was erased, the last first."""
+        return (await self.get("personal/erased", _Gone)).items
 
     async def tenant(self) -> Tenant:
         """The tenant whose key this is."""

@@ -618,3 +618,55 @@ class Mended(Shape, frozen=True, kw_only=True):
     """How many events were taken in."""
 
     events: int
+
+
+class Rights(Shape, frozen=True, kw_only=True):
+    """What a role may do: to everything, and to some things."""
+
+    name: str
+    says: str = ""
+    shipped: bool = False
+    actions: list[str] = []
+    sometimes: list[str] = []
+
+
+class Rules(Shape, frozen=True, kw_only=True):
+    """What a tenant has added to the shipped roles and policies, and what each role may do by all of them."""
+
+    version: int
+    roles: dict[str, Any]
+    policies: str
+    rights: list[Rights] = []
+
+
+class Sealed(Shape, frozen=True, kw_only=True):
+    """Whether personal data is sealed."""
+
+    on: bool
+    since: datetime | None = None
+    until: datetime | None = None
+    by: str = ""
+
+
+class Held(Shape, frozen=True, kw_only=True):
+    """Somebody whose personal data is held, in so many runs."""
+
+    subject: str
+    handle: str
+    since: datetime
+    runs: int
+    open_runs: int
+
+
+class Gone(Shape, frozen=True, kw_only=True):
+    """What was erased. `raw_until`: till then a body that could not be read may hold some of it, sealed."""
+
+    handle: str
+    at: datetime
+    by: str
+    why: str
+    since: datetime
+    words: int = 0
+    runs: int = 0
+    open_runs: int = 0
+    raw_until: datetime | None = None

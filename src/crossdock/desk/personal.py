@@ -182,9 +182,20 @@ class Personal:
             raw_until=None if known.subject.startswith(RAW) else raw_until,
         )
 
+    async def gone(self, by: Principal, handle: str) -> Gone:
+        """What was erased, as `erase` has told it. Raises `NotFound`."""
+        await self._ground.policies.require(by, "personal.erase", Resource(kind="personal"))
+        for one in await self._erased(by):
+            if one.handle == handle:
+                return one
+        raise NotFound("nothing of that handle was erased", mend="see what was erased")
+
     async def erased(self, by: Principal) -> list[Gone]:
         """What was erased, the last first, as the audit says it; whose it was, nobody can say any more."""
         await self._ground.policies.require(by, "audit.read", Resource(kind="audit"))
+        return await self._erased(by)
+
+    async def _erased(self, by: Principal) -> list[Gone]:
         rows = await self._subjects.erased(await self._ground.tenant(by))
         runs = await self._runs(by, [handle for handle, _, _ in rows])
         async with self._ground.look(by) as transaction:

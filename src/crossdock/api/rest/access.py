@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -111,6 +112,16 @@ class PolicyShown(Out):
     actions: list[str]
 
 
+class RoleShown(Out):
+    """What a role may do."""
+
+    name: str
+    says: str
+    shipped: bool = Field(description="Whether it comes with Crossdock; else the tenant has made it")
+    actions: list[str] = Field(description="What it may do to everything")
+    sometimes: list[str] = Field(description="What it may do to some things")
+
+
 class RulesShown(Out):
     """The roles and policies of a tenant."""
 
@@ -118,6 +129,7 @@ class RulesShown(Out):
     roles: dict[str, Any] = Field(description="The tenant's own")
     policies: str = Field(description="The tenant's own, in Cedar")
     all: list[PolicyShown] = Field(description="All that hold, the shipped ones too")
+    rights: list[RoleShown] = Field(description="What each role may do by them; any other decides its tasks")
 
 
 class Me(Out):
@@ -268,10 +280,7 @@ def _key(key: Key) -> dict[str, Any]:
 async def read_roles(call: Asked) -> Response:
     """Read the roles and policies that hold, the shipped ones and the tenant's own."""
     await call.allow("person.read")
-    compiled = await call.ground.policies.policies(call.principal.tenant)
-    return call.answer(
-        _rules(compiled.rules, list(compiled.policies.values())), tag=f"{compiled.rules.version}"
-    )
+    return await _rules(call)
 
 
 @routes.put("/roles", responses={200: {"model": RulesShown, "description": "Changed"}})
@@ -286,14 +295,13 @@ async def change_roles(call: Asked, given: GivenRules) -> Response:
         text=given.policies,
     )
     await call.ground.acts.roles.change(call.principal, wanted, note=given.note)
+    return await _rules(call)
+
+
+async def _rules(call: Call) -> Response:
     compiled = await call.ground.policies.policies(call.principal.tenant)
-    return call.answer(
-        _rules(compiled.rules, list(compiled.policies.values())), tag=f"{compiled.rules.version}"
-    )
-
-
-def _rules(rules: Rules, policies: Sequence[Any]) -> dict[str, Any]:
-    return {
+    rules = compiled.rules
+    value = {
         "version": rules.version,
         "roles": {
             name: {"says": role.says, "actions": list(role.actions)} for name, role in rules.roles.items()
@@ -307,9 +315,11 @@ def _rules(rules: Rules, policies: Sequence[Any]) -> dict[str, Any]:
                 "roles": list(one.roles),
                 "actions": list(one.actions),
             }
-            for one in policies
+            for one in compiled.policies.values()
         ],
+        "rights": [asdict(one) for one in await call.ground.acts.explain.roles(call.principal)],
     }
+    return call.answer(value, tag=f"{rules.version}")
 
 
 @routes.get("/me", responses={200: {"model": Me}})

@@ -97,7 +97,10 @@ async def read_personal(call: Asked) -> Response:
 async def turn_personal(call: Asked, given: Turn) -> Response:
     """Begin to seal personal data that comes in, or end it. What was written before stays as it is."""
     acts = call.ground.acts.personal
-    state = await (acts.begin if given.on else acts.end)(call.principal, note=given.note)
+    if call.done is None:
+        state = await (acts.begin if given.on else acts.end)(call.principal, note=given.note)
+    else:
+        state = await acts.state(call.principal)
     return call.answer(pick(asdict(state), ()))
 
 
@@ -111,7 +114,11 @@ async def find_personal(call: Asked, given: Search) -> Response:
 @routes.post("/personal/erase", responses={200: {"model": Gone}})
 async def erase_personal(call: Asked, given: Erase) -> Response:
     """Erase somebody's personal data, for ever: the key that opens it is destroyed."""
-    gone = await call.ground.acts.personal.erase(call.principal, given.subject, why=given.why)
+    acts = call.ground.acts.personal
+    if call.done is None:
+        gone = await acts.erase(call.principal, given.subject, why=given.why)
+    else:
+        gone = await acts.gone(call.principal, call.done)
     return call.answer(pick(asdict(gone), ()))
 
 
