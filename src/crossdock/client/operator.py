@@ -79,7 +79,7 @@ class _Held(Shape, frozen=True, kw_only=True):
     items: list[Held]
 
 
-class _Gone(Shape, frozen=True, kw_only=True):
+class _Erased(Shape, frozen=True, kw_only=True):
     items: list[Gone]
 
 
@@ -498,7 +498,7 @@ class Operator(Client):
 
     async def erased_personal(self) -> list[Gone]:
         """What was erased, the last first."""
-        return (await self.get("personal/erased", _Gone)).items
+        return (await self.get("personal/erased", _Erased)).items
 
     async def tenant(self) -> Tenant:
         """The tenant whose key this is."""
