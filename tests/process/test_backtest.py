@@ -212,3 +212,19 @@ def test_an_end_that_is_another_and_a_start_that_is_none():
     )
     case = backtest(process_of(few), packed(3).course(), until=run.now)
     assert told(case) == ["end -: it would not have begun"]
+
+
+@SETTINGS
+@given(seeds, seeds)
+def test_a_case_that_went_on_under_another_name_of_its_version_is_the_same(process: int, way: int):
+    text = process_text(process % PROCESSES)
+    if text is None:
+        return
+    run, chance = Run(text=text, document=DOCUMENT), random.Random(way)
+    walk(run, chance, 8)
+    if run.status() in ENDED_RUN:
+        return
+    run.move(to=replace(run.process, version="other"))
+    walk(run, chance, 12)
+    case = backtest(replace(run.process, version="again"), run.course(), until=run.now)
+    assert (case.verdict, told(case), case.undecided) == ("same", [], None)
