@@ -134,7 +134,7 @@ def test_the_doctor_finds_it_in_order_and_changes_nothing(crossdock: Command, he
     found = {one["what"]: one for one in said.json["findings"]}
     wrong = [name for name, one in found.items() if not one["good"] and name != "port"]
     assert wrong == []
-    assert found["processes"]["detail"] == "6 may be published"
+    assert found["processes"]["detail"] == "7 may be published"
     assert found["connection erp"]["detail"] == "northway_erp, 0 calls wait, 0 out"
     assert crossdock("runs", "--json").out == before
 
