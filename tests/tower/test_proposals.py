@@ -110,6 +110,21 @@ async def test_a_proposal_falls_when_what_it_is_about_has_changed(held):
             await held.acts.proposals.accept(by, made.id)
 
 
+async def test_one_that_was_accepted_and_never_done_is_done_only_while_it_stands(held):
+    """Whoever accepted it was killed before it was done."""
+    by = someone(held.tenant, "tenant-admin", id="lea")
+    first = await propose(held, "run.retry", {"step": "pick"})
+    second = await propose(held, "run.cancel", {"reason": "no stock"})
+    await held.sql("update crossdock.proposal set status = 'accepted', decided_by = 'lea' where tenant = $1")
+    with pytest.raises(Conflict, match="accepted by lea"):
+        await held.acts.proposals.accept(someone(held.tenant, "tenant-admin", id="tom"), first.id)
+    asked = await held.acts.proposals.accept(by, first.id)
+    assert (await held.acts.outcome(by, asked, within=10)).refusal == ""
+    with pytest.raises(Conflict, match="accepted by lea"):
+        await held.acts.proposals.accept(by, second.id)
+    assert (await held.steps("SO-2", pick="succeeded")).run.status == "active"
+
+
 async def test_a_task_that_asks_something_else_by_now_is_not_decided_by_an_old_proposal(held):
     made = await propose(held, "task.decide", {"decision": "approved"})
     changed = order("SO-1", "9000.00", version="2", changed="2026-05-04T09:00:00Z")
@@ -190,4 +205,4 @@ async def test_pages_show_what_is_proposed_and_decide_it(held):
     assert "accepted" in await held.get("/proposals")
     await held.steps("SO-2", pick="succeeded")
     told = await held.post("/proposals", act="accept", proposal=str(made.id), back="/proposals")
-    assert "it is not done twice" in told
+    assert "It was accepted by lea." in told

@@ -37,21 +37,23 @@ _EVENT = "proposal.given"  # as what its values are sealed
 Status = Literal["open", "accepted", "declined", "fallen"]
 Deed = Callable[..., Awaitable[Asked | Progress]]
 
-# With `stands`: whether what it is about is still as it was seen.
+# `stands`: what it is about is still as it was seen; one that does not has fallen, if nobody has decided it.
 PROPOSAL: LiteralString = """
 select p.id, p.run, p.task, p.exception, p.deed, p.given, p.seen, p.by, p.person, p.model, p.why, p.at,
-  p.decided, p.decided_by, p.note, r.process, r.key, r.generation,
-  case when p.status <> 'open' then p.status
-    when p.task <> '' then case when t.status = 'open'
-      and coalesce(convert_from(t.data, 'UTF8')::json ->> 'seen', '') = p.seen then 'open' else 'fallen' end
-    when p.exception <> '' then case when e.closed is null and e.count::text = p.seen
-      then 'open' else 'fallen' end
-    else case when r.ended is null and r.seq::text = p.seen then 'open' else 'fallen' end
-  end as status
+  p.decided, p.decided_by, p.note, r.process, r.key, r.generation, n.stands,
+  case when p.status = 'open' and not n.stands then 'fallen' else p.status end as status
 from crossdock.proposal p
 join crossdock.run r on r.tenant = p.tenant and r.id = p.run
 left join crossdock.task t on t.tenant = p.tenant and t.id = p.task
 left join crossdock.exception e on e.tenant = p.tenant and e.id = p.exception
+cross join lateral (
+  select coalesce(case
+    when p.task <> '' then t.status = 'open'
+      and coalesce(convert_from(t.data, 'UTF8')::json ->> 'seen', '') = p.seen
+    when p.exception <> '' then e.closed is null and e.count::text = p.seen
+    else r.ended is null and r.seq::text = p.seen
+  end, false) as stands
+) n
 where p.tenant = crossdock.tenant()"""
 _MAKE: LiteralString = """
 insert into crossdock.proposal (tenant, run, task, exception, deed, given, seen, by, person, model, why)
@@ -66,7 +68,10 @@ where tenant = $1 and id = $2 and status = $3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What is proposed. `thing` is its task or exception, "" where it is on the run; `status` as of now."""
+    """What is proposed. `thing` is its task or exception, "" where it is on the run; `status` as of now.
+
+    `stands`: what it is about is still as it was seen.
+    """
 
     id: int
     run: int
@@ -83,6 +88,7 @@ class Proposal:
     why: str
     at: datetime
     status: Status
+    stands: bool
     decided: datetime | None
     decided_by: str
     note: str
@@ -184,13 +190,14 @@ class Proposals:
         return proposal_of(row)
 
     async def accept(self, by: Principal, number: int, *, note: str = "") -> Asked | Progress:
-        """Do what is proposed, by one's own rights. Asked again after a crash, it is done once.
+        """Do what is proposed, by one's own rights. Asked again before anything came of it, it is done once.
 
         Raises `Conflict` where it was decided, or what it is about has changed; and as the deed does: then
         the proposal is open as before.
         """
         found = await self._may_decide(by, number)
-        mine = found.status == "accepted" and found.decided_by == by.id  # it may have been killed meanwhile
+        # Accepted, and killed before it was done? What has changed since is not done any more.
+        mine = found.status == "accepted" and found.decided_by == by.id and found.stands
         if not mine:
             await self._refuse_gone(by, found)
             await self._turn(by, found, "open", "accepted", note_of(note))
