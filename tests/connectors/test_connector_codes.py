@@ -259,3 +259,45 @@ def test_an_estimate_is_kept_where_the_last_scan_is_told_twice() -> None:
         },
     )
     assert event.data["estimated_delivery"] == "2026-03-06T23:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("place", "end"),
+    [
+        ({"state": "CA", "country": "US", "zip": "94105"}, "2026-03-07T07:59:59Z"),
+        (None, "2026-03-06T23:59:59Z"),  # as it was told
+    ],
+)
+def test_an_estimate_of_midnight_is_the_end_of_that_day_where_it_goes(place: Any, end: str) -> None:
+    detail = {"status": "in_transit", "datetime": "2026-03-05T10:00:00Z", "message": "Departed"}
+    tracker = {
+        "object": "Tracker",
+        "tracking_code": "1Z1",
+        "status": "in_transit",
+        "carrier": "UPS",
+        "est_delivery_date": "2026-03-06T00:00:00Z",
+        "tracking_details": [detail],
+        "carrier_detail": {"destination_tracking_location": place},
+    }
+    (event,) = read("easypost", tracker)
+    assert event.data["estimated_delivery"] == end
+    assert event.data["estimated_delivery_precision"] == "day"
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_scans_of_the_same_minute_stay_in_the_order_that_they_are_told_in(*, newest_first: bool) -> None:
+    told = [
+        ("InTransit_002", "08"),
+        ("InTransit_003", "09"),
+        ("InTransit_007", "09"),
+        ("Delivered_001", "10"),
+    ]
+    points = [
+        {"tag": tag.split("_")[0], "subtag": tag, "checkpoint_time": f"2026-03-05T{hour}:00:00+00:00"}
+        for tag, hour in told
+    ]
+    tracking = {"tracking_number": "11", "slug": "fedex", "tag": "Delivered", "checkpoints": points}
+    if newest_first:
+        points.reverse()
+    events = read("aftership", {"meta": {"code": 200}, "data": {"tracking": tracking}})
+    assert [what(event)[1] for event in events] == ["picked_up", "arrived", "departed", "delivered"]

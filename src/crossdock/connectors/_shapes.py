@@ -17,7 +17,7 @@ from crossdock.connectors._countries import alpha2, country_in
 from crossdock.connectors._payload import Part, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place
 from crossdock.connectors._words import words
-from crossdock.connectors._zones import Moment, is_state, moment, no_moment, told_moment
+from crossdock.connectors._zones import Moment, expected, is_state, moment, no_moment, told_moment
 from crossdock.errors import Refused
 from crossdock.model.codes import COUNTRIES
 
@@ -209,10 +209,7 @@ def _country_and_region(shape: Shape, event: Part) -> tuple[str, str]:
 
 def _due(shape: Shape, parcel: Part) -> Moment | None:
     text = _first(parcel, shape.due)
-    try:
-        return told_moment(text.replace(" ", "T", 1)) if text else None
-    except Refused:
-        return None  # the scans stand whether or not the estimate can be read
+    return expected(text.replace(" ", "T", 1)) if text else None
 
 
 def _all(part: Part, paths: Paths) -> Iterator[Part]:

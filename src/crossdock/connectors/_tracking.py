@@ -136,7 +136,7 @@ def happenings(words: Words, seen: Iterable[tuple[Parcel, Sequence[Scan]]]) -> l
     found: dict[str, Happening] = {}
     delivered: dict[str, list[tuple[Parcel, Scan]]] = {}
     for parcel, scans in seen:
-        once = {scan.id: scan for scan in reversed(scans) if not _note(words, scan)}
+        once = {scan.id: scan for scan in _oldest_first(scans) if not _note(words, scan)}
         ordered = sorted(once.values(), key=lambda scan: scan.when.bound)
         earlier = replace(parcel, estimate=None)
         for n, scan in enumerate(ordered):
@@ -150,6 +150,12 @@ def happenings(words: Words, seen: Iterable[tuple[Parcel, Sequence[Scan]]]) -> l
         if whole is not None:
             found.setdefault(whole.id, whole)
     return sorted(found.values(), key=lambda happening: happening.time)
+
+
+def _oldest_first(scans: Sequence[Scan]) -> Iterable[Scan]:
+    """Scans of the same minute stay in their order: most carriers tell the newest first, some the oldest."""
+    told_so = len(scans) > 1 and scans[0].when.bound < scans[-1].when.bound
+    return scans if told_so else reversed(scans)
 
 
 def tracking(found: Iterable[Happening]) -> dict[str, Any]:

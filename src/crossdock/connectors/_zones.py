@@ -195,6 +195,22 @@ def told_moment(
     )
 
 
+def expected(
+    text: str, *, country: str = "", region: str = "", postal_code: str = "", zone: str = ""
+) -> Moment | None:
+    """When it is expected. Midnight stands for a day, whatever offset it is told with: the end of it there.
+
+    None where it cannot be read, since the scans stand whether or not it can.
+    """
+    try:
+        if "T00:00:00" not in text:
+            return told_moment(text, country=country, region=region, postal_code=postal_code, zone=zone)
+        day = told_moment(text[:10], country=country, region=region, postal_code=postal_code, zone=zone)
+        return day if day.time else told_moment(text, day_only=True)
+    except Refused:
+        return None
+
+
 def no_moment(received: datetime) -> Moment:
     """Of what was told without any time: it was before it was received."""
     return Moment(time=None, bound=received, origin="no time was told")

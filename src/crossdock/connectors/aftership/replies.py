@@ -14,7 +14,7 @@ from crossdock.connectors._countries import alpha2
 from crossdock.connectors._payload import Part, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place, tracking
 from crossdock.connectors._words import told, words
-from crossdock.connectors._zones import Moment, told_moment
+from crossdock.connectors._zones import Moment, expected, told_moment
 from crossdock.errors import Refused
 
 _WORDS = "crossdock.connectors.aftership"
@@ -124,7 +124,4 @@ def _due(tracking: Part) -> Moment | None:
     if not text or tracking.text("tag") == "Delivered":
         return None
     country = alpha2(tracking.text("destination_country_region") or tracking.text("destination_country_iso3"))
-    try:
-        return told_moment(text, country=country)
-    except Refused:
-        return None  # the scans stand whether or not the estimate can be read
+    return expected(text, country=country)

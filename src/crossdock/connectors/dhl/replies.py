@@ -17,7 +17,7 @@ from crossdock.connectors._countries import alpha2, country_in
 from crossdock.connectors._payload import Part, below, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place, tracking
 from crossdock.connectors._words import told, words
-from crossdock.connectors._zones import Moment, moment, told_moment
+from crossdock.connectors._zones import Moment, expected, moment, told_moment
 from crossdock.errors import Refused
 
 _WORDS = "crossdock.connectors.dhl"
@@ -110,10 +110,7 @@ def _express_scan(event: Part, zone: str) -> Scan:
 def _due(shipment: Part) -> Moment | None:
     text = shipment.text("estimatedTimeOfDelivery") or shipment.text("estimatedDeliveryDate")
     address = shipment["receiverDetails"]["postalAddress"]
-    try:
-        return told_moment(text, country=address.text("countryCode")) if text else None
-    except Refused:
-        return None  # the scans stand whether or not the estimate can be read
+    return expected(text, country=address.text("countryCode")) if text else None
 
 
 def _scan(code: str, when: Moment, text: str, area: str, signed: str) -> Scan:
@@ -257,7 +254,4 @@ def _due_unified(shipment: Part, zone: str) -> Moment | None:
         "estimatedTimeOfDelivery"
     )
     country = alpha2(shipment["destination"]["address"].text("countryCode"))
-    try:
-        return told_moment(text, country=country, zone=zone) if text else None
-    except Refused:
-        return None
+    return expected(text, country=country, zone=zone) if text else None

@@ -16,7 +16,7 @@ from crossdock.connectors._countries import alpha2
 from crossdock.connectors._payload import Part, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place, tracking
 from crossdock.connectors._words import words
-from crossdock.connectors._zones import Moment, told_moment
+from crossdock.connectors._zones import Moment, expected, told_moment
 from crossdock.errors import Refused
 
 _WORDS = "crossdock.connectors.easypost"
@@ -135,7 +135,7 @@ def _due(tracker: Part) -> Moment | None:
     text = tracker.text("est_delivery_date")
     if not text or tracker.text("status") == "delivered":
         return None
-    try:
-        return told_moment(text, day_only=False)
-    except Refused:
-        return None  # the scans stand whether or not the estimate can be read
+    to = tracker["carrier_detail"]["destination_tracking_location"]
+    return expected(
+        text, country=alpha2(to.text("country")), region=to.text("state"), postal_code=to.text("zip")
+    )

@@ -14,7 +14,7 @@ from crossdock.connect.contract import Happening, Notice, Response
 from crossdock.connectors._payload import Part, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place, tracking
 from crossdock.connectors._words import told, words
-from crossdock.connectors._zones import Moment, told_moment
+from crossdock.connectors._zones import Moment, expected, told_moment
 from crossdock.errors import Refused
 
 _WORDS = "crossdock.connectors.fedex"
@@ -198,18 +198,7 @@ def _due(result: Part) -> Moment | None:
     if not text or times.get("ACTUAL_DELIVERY"):
         return None
     address = result["recipientInformation"]["address"]
-    return _expected(text, address.text("countryCode"), address.text("stateOrProvinceCode"))
-
-
-def _expected(text: str, country: str, region: str) -> Moment | None:
-    """An estimate; where it is a day, the end of that day where it is going, whatever offset was told."""
-    try:
-        if "T00:00:00" in text:
-            day = told_moment(text[:10], country=country, region=region)
-            return day if day.time else told_moment(text, day_only=True)
-        return told_moment(text, country=country, region=region)
-    except Refused:
-        return None  # the scans stand whether or not the estimate can be read
+    return expected(text, country=address.text("countryCode"), region=address.text("stateOrProvinceCode"))
 
 
 def _master(result: Part) -> str:
@@ -246,7 +235,7 @@ def _due_of(detail: Part) -> Moment | None:
     if not text or detail["ActualDeliveryTimestamp"]:
         return None
     to = detail["DestinationAddress"]
-    return _expected(text, to.text("CountryCode"), to.text("StateOrProvinceCode"))
+    return expected(text, country=to.text("CountryCode"), region=to.text("StateOrProvinceCode"))
 
 
 def _event(event: Part, zone: str, signed: str, proof: dict[str, str]) -> Scan:

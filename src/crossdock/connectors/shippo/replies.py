@@ -14,7 +14,7 @@ from crossdock.connectors._countries import alpha2
 from crossdock.connectors._payload import Part, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place, tracking
 from crossdock.connectors._words import words
-from crossdock.connectors._zones import Moment, told_moment
+from crossdock.connectors._zones import Moment, expected, told_moment
 from crossdock.errors import Refused
 
 _WORDS = "crossdock.connectors.shippo"
@@ -89,7 +89,7 @@ def _due(track: Part) -> Moment | None:
     text = track.text("eta")
     if not text or track["tracking_status"].text("status") == "DELIVERED":
         return None
-    try:
-        return told_moment(text)
-    except Refused:
-        return None  # the scans stand whether or not the estimate can be read
+    to = track["address_to"]
+    return expected(
+        text, country=alpha2(to.text("country")), region=to.text("state"), postal_code=to.text("zip")
+    )
