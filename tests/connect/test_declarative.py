@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import jsonschema
+import msgspec
 import pytest
 import yaml
 from aiohttp import web
@@ -344,3 +345,44 @@ def test_the_published_schema_takes_what_the_reader_takes_and_not_more():
     validator.validate(yaml.safe_load(DEPOT))
     with pytest.raises(jsonschema.ValidationError):
         validator.validate({**yaml.safe_load(DEPOT), "serve": "wms"})
+
+
+FORMS = """
+connector: dock
+version: 1
+serves: dock
+tables: { units: { PCE: EA } }
+secrets: { hook: signs }
+webhook: { signature: { kind: shared, header: X-Proof, secret: hook } }
+events:
+  - type: order.created
+    time: { of: "${ record.at }", zone: Europe/Berlin }
+    data:
+      number: ${ record.no }
+      lines:
+        each: ${ record.rows }
+        as: row
+        if: ${ row.qty > 0 }
+        give:
+          number: ${ string(n) }
+          item: ${ row.sku }
+          quantity: { value: "${ string(row.qty) }", unit: { of: "${ row.uom }", table: units, default: EA } }
+"""
+
+
+def test_what_is_said_of_an_event_may_have_the_forms_of_a_mapping_but_no_look_up():
+    jsonschema.validate(yaml.safe_load(FORMS), SCHEMA)
+    rows = [{"sku": "A", "qty": 0}, {"sku": "B", "qty": 2, "uom": "PCE"}, {"sku": "C", "qty": 1}]
+    body = json.dumps({"no": "7", "at": "2026-07-01T10:00", "rows": rows}).encode()
+    notice = Notice(headers={}, body=body, received=datetime.now(UTC))
+    (happening,) = from_yaml(FORMS).webhook.translate(notice)
+    assert happening.time.isoformat() == "2026-07-01T10:00:00+02:00"
+    assert [(line["item"], line["quantity"]) for line in happening.data["lines"]] == [
+        ("B", {"value": "2", "unit": "EA"}),
+        ("C", {"value": "1", "unit": "EA"}),
+    ]
+    strange = body.replace(b"PCE", b"PAL")
+    with pytest.raises(Refused, match="`PAL` is not in the table `units`"):
+        list(from_yaml(FORMS).webhook.translate(msgspec.structs.replace(notice, body=strange)))
+    with pytest.raises(NotAConnector, match="a connector knows no master data"):
+        from_yaml(FORMS.replace("table: units", "lookup: unit"))
