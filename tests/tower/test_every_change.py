@@ -22,6 +22,7 @@ from crossdock.access.policy_form import Role, Rules
 from crossdock.access.providers import Provider
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Forbidden
+from crossdock.translate.codes import Code
 from played_orders import event, order
 
 SOURCE = Path(crossdock.__file__).parent
@@ -36,6 +37,7 @@ LOOKS = {
     "connections.checked",
     "connections.health",
     "connections.known_secrets",
+    "mappings.tried",
     "explain.explain",
     "explain.roles",
     "events.sealed",
@@ -76,6 +78,9 @@ DEEDS = {
     "deliveries.dismiss": lambda do, by, w: do.deliveries.dismiss(by, w.delivery, reason="no"),
     "processes.publish": lambda do, by, w: do.processes.publish(by, {"order.yaml": w.newer}),
     "processes.roll_back": lambda do, by, w: do.processes.roll_back(by, "order", w.version),
+    "mappings.publish": lambda do, by, w: do.mappings.publish(by, {"units.yaml": UNITS}),
+    "codes.put": lambda do, by, w: do.codes.put(by, "erp", [(1, Code(kind="unit", ours="EA", theirs="ea"))]),
+    "codes.drop": lambda do, by, w: do.codes.drop(by, "erp", "item", theirs="known"),
     "connections.put": lambda do, by, w: do.connections.put(by, {"tms2": {"connector": "tests"}}),
     "connections.stop": lambda do, by, w: do.connections.stop(by, "erp"),
     "connections.start": lambda do, by, w: do.connections.start(by, "wms"),
@@ -109,6 +114,7 @@ DEEDS = {
     "tenants.delete": lambda do, by, w: do.tenants.delete(by, "acme", why="no"),
     "tenants.seal_anew": lambda do, by, w: do.tenants.seal_anew(by),
 }
+UNITS = "mapping: units\ntakes: string\ngives: ${ document }\n"
 CORP = Provider(name="corp", title="", issuer="https://x.example", client_id="c", groups={})
 CLOUD_EVENT = (
     b'{"specversion":"1.0","id":"1","source":"/shop","type":"shipment.delivered",'
@@ -191,6 +197,7 @@ async def world(tower):
     await acts.providers.put(by, dataclasses.replace(CORP, name="old"))
     w.repair = (await acts.repairs.begin(by, Cause(runs=(w.held,)), Action(act="close"), trial=0)).id
     await acts.connections.stop(by, "wms")
+    await acts.codes.put(by, "erp", [(1, Code(kind="item", ours="1", theirs="known"))])
     return w
 
 
