@@ -182,8 +182,25 @@ async def test_a_recorder_that_fails_leaves_the_call_as_it_is(bench: Bench) -> N
     def entry() -> dict[str, Any]:
         raise RecursionError
 
-    watch.record(bench.tenant.id, "depot", entry)
+    watch.record(bench.tenant.id, "depot", set(), entry)
     assert (await calls.call(leased())).outcome == "done"
+
+
+async def test_the_same_question_with_the_same_answer_is_kept_once_in_each_recording(bench: Bench) -> None:
+    bench.wire.watch = watch = Watch(bench.database)
+    connections = Connections(bench.database)
+
+    async def the_same(_request: web.Request) -> web.Response:
+        return web.json_response({"id": "P-1"})
+
+    bench.partner.answer = the_same
+    for _ in range(2):
+        await connections.record(bench.tenant, "depot", 60)
+        calls = await bench.calls(depot())
+        for key in ("one", "one", "two"):
+            await calls.call(leased(data={"order": SHIPPED}, key=key))
+        await watch.write()
+        assert len(await connections.recorded(bench.tenant, "depot")) == 2
 
 
 async def test_recording_ends_by_itself_and_begins_anew(bench: Bench) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, LiteralString, TypeVar
 
 import msgspec
@@ -32,7 +33,7 @@ _LEAST = 8  # letters of a secret that is looked for in what a partner answers
 
 _READ: LiteralString = """
 select c.connector, c.settings, c.system, m.source as mapping,
-  coalesce(c.record_until > crossdock.now(), false) as recorded
+  case when c.record_until > crossdock.now() then c.record_until end as record_until
 from crossdock.connection c
 left join lateral (
   select m.source from crossdock.mapping m
@@ -72,7 +73,8 @@ class Line:
     session_until: float = float("inf")  # monotonic seconds
     session_asked: bool = False  # it was asked for, so another one can be
     tokens: frozenset[str] = frozenset()  # texts that signing in was answered with
-    recorded: bool = False  # what is asked and answered is kept
+    record_until: datetime | None = None  # until then what is asked and answered is kept
+    recorded: set[bytes] = field(default_factory=set)  # digests of what was kept: the same is kept once
     signing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _shown: tuple[str, ...] | None = None  # our secrets as they may come back, longest first
 

@@ -161,7 +161,9 @@ async def _certificate(url: SplitResult) -> str:
 
 
 async def _sign_in(line: Line, wire: Wire) -> str:
-    secrets = ", ".join(line.connector.secrets) or "no secrets"
+    webhook = line.connector.webhook
+    ours = [name for name in line.connector.secrets if webhook is None or name != webhook.secret]
+    secrets = ", ".join(ours) or "no secrets"
     mend = f"set them anew, here ({secrets}) or there: crossdock secrets set {line.name} NAME"
     await _asked(wire.signed_in(line), mend=mend)
     return "signed in" if line.session_asked else "what shows who we are is ready; nothing was asked yet"

@@ -177,7 +177,7 @@ class Wire:
             raise self._lost(line, changing, _why(error)) from None
         if self.watch is not None:
             self.watch.answered(line.tenant, line.name, answer.headers)
-            if line.recorded:
+            if line.record_until is not None:
                 seconds = time.monotonic() - start
                 entry = partial(
                     entry_of,
@@ -192,7 +192,7 @@ class Wire:
                     signing=progress.signing,
                     data=progress.data,
                 )
-                self.watch.record(line.tenant, line.name, entry)
+                self.watch.record(line.tenant, line.name, line.recorded, entry)
         return answer
 
     def _lost(self, line: Line, changing: bool, why: str) -> Unreachable | UnknownOutcome:  # noqa: FBT001

@@ -260,7 +260,9 @@ class _Reader(Happened):
         found = _NAMED.match(str(text))
         known: dict[str, set[str]] = {"settings": set(self.settings), "secrets": set(self.secrets)}
         if found is None:
-            self.problem(path, f"{text!r} names no setting or secret", "write `${ secrets.name }`")
+            where = next((kind for kind in known if str(text) in known[kind]), "secrets")
+            name = text if str(text) in known[where] else "name"
+            self.problem(path, f"{text!r} names no setting or secret", f"write `${{ {where}.{name} }}`")
         elif found[2] not in known[found[1]]:
             self.problem(path, f"there is no {found[0].strip()}", nearest(found[2], known[found[1]]))
         return found[2] if found else ""
