@@ -104,7 +104,7 @@ async def measure(scale: float = 1.0) -> AsyncIterator[Figure]:
     alone = spent["alone"]
     for name in KINDS:
         yield Figure(figure=f"{name}_us", unit="us of CPU", ours=spent[name], peers={"aiohttp": alone})
-        yield Figure(figure=f"{name}_ratio", unit="", ours=spent[name] / alone, peers={"aiohttp": 1.0})
+        yield Figure(figure=f"{name}_ratio", unit="times", ours=spent[name] / alone, peers={"aiohttp": 1.0})
 
 
 def bare() -> aiohttp.ClientSession:

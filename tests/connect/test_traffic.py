@@ -195,8 +195,8 @@ async def test_the_same_question_with_the_same_answer_is_kept_once_in_each_recor
 
     bench.partner.answer = the_same
     for _ in range(2):
-        await connections.record(bench.tenant, "depot", 60)
         calls = await bench.calls(depot())
+        await connections.record(bench.tenant, "depot", 60)
         for key in ("one", "one", "two"):
             await calls.call(leased(data={"order": SHIPPED}, key=key))
         await watch.write()
