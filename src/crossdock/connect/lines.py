@@ -178,7 +178,8 @@ class Lines:
             or secrets != line.secrets
         ):
             line = self._made(tenant, name, row["connector"], msgspec.json.decode(written), secrets)
-        line.recorded = row["recorded"]
+        if row["record_until"] != line.record_until:
+            line.record_until, line.recorded = row["record_until"], set()
         line.system = row["system"]
         try:
             line.mapping, line.unmapped = row["mapping"] and self._mapping(row["mapping"]), None
