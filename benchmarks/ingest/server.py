@@ -9,7 +9,9 @@ import contextlib
 import functools
 import socket
 import sys
+import tempfile
 from datetime import datetime
+from pathlib import Path
 
 import asyncpg
 import uvicorn
@@ -22,12 +24,17 @@ from starlette.routing import Route
 
 from benchmarks._ground import read
 from benchmarks.ingest.client import SECRET
+from crossdock.access import Policies
+from crossdock.access.audit import Audit
+from crossdock.access.identity import Identity
+from crossdock.access.master import Masters
+from crossdock.access.sealing import Sealing
 from crossdock.connect import Connector, Lines, Registry
 from crossdock.connect.contract import Happening, Notice, Setting, Webhook
 from crossdock.connect.secret import Secret
 from crossdock.connect.signatures import Scheme
 from crossdock.engine import Connections, Inbox, Library
-from crossdock.gateway import take_events, webhooks
+from crossdock.gateway import Senders, take_events, webhooks
 from crossdock.process.messages import Actor
 from crossdock.store import Database
 
@@ -79,7 +86,12 @@ async def ours(url: str) -> None:
         tenant, "carrier", system="carrier", connector="played", settings=settings
     )
     inbox = Inbox(database, Library(database, read))
-    await _serve(webhooks(database, inbox, Lines(database, Registry.of([CARRIER]), Keeps())))
+    audit = Audit(database)
+    with tempfile.TemporaryDirectory() as keys:
+        sealing = Sealing(database, Masters(Path(keys) / "master.key"))
+        senders = Senders(Identity(database, audit, sealing), Policies(database, audit))
+        lines = Lines(database, Registry.of([CARRIER]), Keeps())
+        await _serve(webhooks(database, inbox, lines, senders))
     await database.close()
 
 

@@ -276,8 +276,9 @@ async def test_api7_server_side_request_forgery(two):
     named = [
         name
         for schema in description["components"]["schemas"].values()
-        for name in schema.get("properties", {})
-        if name in {"url", "uri", "callback", "webhook", "href", "endpoint", "host"}
+        for name, what in schema.get("properties", {}).items()
+        if what.get("type") != "boolean"
+        and name in {"url", "uri", "callback", "webhook", "href", "endpoint", "host"}
     ]
     assert named == []
     calls = list(world.partners.calls)

@@ -183,7 +183,7 @@ BAD_CONNECTIONS = [
     ("- erp\n", "connections are named fields", "write `name:` and below it `connector:`"),
     ("erp: northway_erp", "a connection has fields", "write `connector:` and `settings:`"),
     ("erp: { connector: nortway_erp }", "there is no connector `nortway_erp`", "did you mean `northway_erp`?"),
-    ("erp: { system: erp }", "no connector", "known: "),
+    ("erp: { system: erp }", "no connector", "see `crossdock connections connectors`"),
     ("erp: { connector: northway_erp, setings: {} }", "unknown field `setings`", "did you mean `settings`?"),
     ("erp: { connector: northway_erp, system: wms }", "northway_erp does not serve `wms`", "it serves: erp"),
     ("erp: { connector: northway_erp, settings: { ulr: x } }", "northway_erp has no setting ulr", "it has: url"),

@@ -74,6 +74,10 @@ class Desk:
         one = Arrival(id=f"{type_}/{keys}", source="tests", type=type_, time=self.now, data=data, about=keys)
         await self.system.inbox.put(self.system.tenant, [one])
 
+    async def at(self, hour: float) -> None:
+        """Let it become that hour: of this day, or of the next."""
+        await self.wait((hour - self.now.hour - self.now.minute / 60) % 24)
+
     async def wait(self, hours: float) -> None:
         """Let time pass on both sides, ten minutes at a time, so that what comes is decided before it goes on."""
         until = self.now + timedelta(hours=hours)
@@ -149,6 +153,7 @@ async def desk(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory)
 async def test_a_carrier_that_does_not_answer_by_its_calendar_loses_the_load_and_its_late_yes_books_nothing(
     desk: Desk,
 ) -> None:
+    await desk.at(8)
     late = {"carrier": "oldbridge", "after_minutes": 300, "insists": True}
     await desk.load("L-1", late, {"carrier": "farrow", "after_minutes": 20}, hours=3.5)
     assert await desk.tenders("L-1") == [("oldbridge", "pending")]  # two hours of its day end at 12:00
@@ -158,6 +163,7 @@ async def test_a_carrier_that_does_not_answer_by_its_calendar_loses_the_load_and
 
 
 async def test_a_late_yes_that_comes_while_others_are_asked_is_shown_to_a_person(desk: Desk) -> None:
+    await desk.at(13.5)
     late = {"carrier": "oldbridge", "after_minutes": 180, "insists": True}
     await desk.load("L-2", late, {"carrier": "farrow", "after_minutes": 100}, hours=5)
     assert await desk.ended("L-2") == ("completed", "farrow", 1)
@@ -165,7 +171,7 @@ async def test_a_late_yes_that_comes_while_others_are_asked_is_shown_to_a_person
 
 
 async def test_a_tender_whose_answer_is_lost_is_found_and_not_sent_twice(desk: Desk) -> None:
-    await desk.wait(24 - 9 + 1)  # tomorrow, before the cut-offs
+    await desk.at(10.5)  # before the cut-offs
     await desk.fault("timeout_after", "tender.create", seconds=0.2)
     await desk.load("L-3", {"after_minutes": 20}, hours=2)
     assert await desk.tenders("L-3") == [("oldbridge", "accepted")]
@@ -173,6 +179,7 @@ async def test_a_tender_whose_answer_is_lost_is_found_and_not_sent_twice(desk: D
 
 
 async def test_a_yes_that_is_said_twice_and_sent_twice_books_once(desk: Desk) -> None:
+    await desk.at(12.5)
     await desk.fault("duplicate", "tender.accepted")
     await desk.load("L-4", {"after_minutes": 20, "times": 2}, hours=1)
     assert await desk.ended("L-4") == ("completed", "oldbridge", 1)
@@ -181,6 +188,7 @@ async def test_a_yes_that_is_said_twice_and_sent_twice_books_once(desk: Desk) ->
 
 
 async def test_a_no_that_comes_after_the_next_ones_yes_changes_nothing(desk: Desk) -> None:
+    await desk.at(13.5)
     await desk.fault("out_of_order", "tender.declined")  # held until something else of this load is told
     no = {"carrier": "oldbridge", "answer": "decline", "after_minutes": 10, "reason": "no trucks"}
     await desk.load("L-5", no, {"carrier": "farrow", "after_minutes": 20}, hours=4)
@@ -189,13 +197,14 @@ async def test_a_no_that_comes_after_the_next_ones_yes_changes_nothing(desk: Des
 
 
 async def test_a_yes_that_never_arrives_by_webhook_is_read_from_the_feed(desk: Desk) -> None:
+    await desk.at(17.5)
     await desk.fault("lost_webhook", "tender.accepted")
     await desk.load("L-6", {"after_minutes": 5}, hours=0.2)
 
     async def is_booked() -> bool:
         return (await desk.run("L-6")).run.status == "completed"
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await is_booked():
             await desk.wait(1 / 6)
             await asyncio.sleep(0.2)
@@ -203,7 +212,7 @@ async def test_a_yes_that_never_arrives_by_webhook_is_read_from_the_feed(desk: D
 
 
 async def test_where_nobody_takes_it_a_person_reads_who_said_what_and_books_one(desk: Desk) -> None:
-    await desk.wait(24 - 9)
+    await desk.at(9)
     no = {"answer": "decline", "after_minutes": 10, "reason": "no trucks"}
     await desk.load("L-7", no, hours=3)
     detail = await desk.run("L-7")
@@ -214,13 +223,9 @@ async def test_where_nobody_takes_it_a_person_reads_who_said_what_and_books_one(
 
 
 async def test_the_slot_is_asked_for_and_agreed_on_later(desk: Desk) -> None:
+    await desk.at(12)
     await desk.load("L-8", {"dock": {"confirm_after_minutes": 40}}, hours=0.5)
     detail = await desk.run("L-8")
     assert (detail.run.status, detail.state.steps["slot_agreed"].status) == ("active", "waiting")
     await desk.wait(0.5)
     assert await desk.ended("L-8") == ("completed", "oldbridge", 1)
-
-
-async def test_no_load_has_two_trucks(desk: Desk) -> None:
-    trucks = {f"L-{n}": (await desk.ended(f"L-{n}"))[2] for n in range(1, 9)}
-    assert trucks == {f"L-{n}": 0 if n == 7 else 1 for n in range(1, 9)}

@@ -117,14 +117,12 @@ async def test_nor_as_one_of_many_nor_by_closing_an_exception(waiting):
 
 async def test_a_repair_of_many_is_the_deed_of_whoever_began_it(waiting):
     by = someone(waiting.tenant, "operations-lead", id="key:9", kind="key", behind="bob")
-    await waiting.sql(
-        "insert into crossdock.exception (tenant, id, run, process, step, type, opened, data) "
-        "values ($1, 'x1', $2, 'order', 'approve', 'approval_late', now(), '{}')",
-        waiting.run,
-    )
-    cause = Cause(exception="approval_late")
+    waiting.partners.refuse["wms.pick"] = "no stock"
+    await waiting.put(order("SO-2"))
+    await waiting.steps("SO-2", pick="held")
+    cause = Cause(exception="refused_by_partner")
     await waiting.acts.repairs.begin(by, cause, Action(act="skip", note="late"), trial=0, rate=100)
-    detail = await waiting.steps("SO-1", approve="skipped")
+    detail = await waiting.steps("SO-2", pick="skipped")
     actor = next(line.event.actor for line in detail.lines if line.event.type == STEP_SKIP)
     assert (actor.id, actor.kind, actor.behind) == ("key:9", "key", "bob")
 

@@ -51,7 +51,7 @@ def wanted(
         if field not in FIELDS:
             raise Refused(f"unknown field `{field}`", where=where, mend=nearest(str(field), FIELDS))
     if given.get("connector") not in known:
-        mend = nearest(str(given.get("connector", "")), known) or "see `crossdock doctor`"
+        mend = nearest(str(given.get("connector", "")), known) or "see `crossdock connections connectors`"
         said = f"there is no connector `{given['connector']}`" if "connector" in given else "no connector"
         raise Refused(said, where=where, mend=mend)
     connector = known[given["connector"]]
