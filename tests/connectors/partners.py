@@ -12,6 +12,7 @@ from crossdock.connect.secret import Secret
 from crossdock.engine import Connections, LeasedCall
 from crossdock.process.messages import Call, CallEnded
 from crossdock.store import Database
+from erp_orders import ZONE, erp_order
 
 CONNECTORS = {
     "erp": "northway_erp",
@@ -23,7 +24,6 @@ CONNECTORS = {
     "postbox": "postbox",
 }
 CARRIERS = ("quayline", "farrow", "oldbridge")
-ZONE = "America/Los_Angeles"
 SETTINGS: dict[str, dict[str, Any]] = {
     "tms": {"zone": ZONE},
     "quayline": {"zone": ZONE},
@@ -32,30 +32,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 CUSTOMER = {"code": "C1001", "name": "Harbour Clinic", "currency": "USD", "credit_limit": "5000.00"}
 _numbers = itertools.count(1)
-
-
-def order(number: str) -> dict[str, Any]:
-    """An order as the ERP has it."""
-    return {
-        "number": number,
-        "customer": "C1001",
-        "currency": "USD",
-        "site": "RNO",
-        "zone": ZONE,
-        "ordered_on": "2026-03-01",
-        "wanted_on": "2026-12-30",
-        "created_by": "jo",
-        "ship_to": {
-            "name": "Harbour Clinic",
-            "street": "1 Quay",
-            "city": "Oakland",
-            "postcode": "94607",
-            "country": "US",
-        },
-        "lines": [
-            {"line_no": 1, "item": "KIT-30", "quantity": "10", "unit_price": "12.50", "weight_kg": "0.40"}
-        ],
-    }
 
 
 class Keeps:
@@ -148,6 +124,6 @@ class Partners:
     async def import_order(self, number: str) -> None:
         """An order in the ERP, released."""
         now = (await self.control("erp", "/clock"))["now"]
-        orders = [{**order(number), "release_at": now}]
+        orders = [{**erp_order(number), "release_at": now}]
         await self.control("erp", "/import", {"customers": [CUSTOMER], "orders": orders})
         await self.control("erp", "/clock", {"now": now})

@@ -19,6 +19,7 @@ from crossdock.engine import Connections, History, Inbox, Library, Pace, Worker
 from crossdock.gateway import Poller, Reconciler, Tracker
 from crossdock.installed import Installed
 from crossdock.store import Clock, Database, Tenant
+from erp_orders import ZONE, erp_order
 
 CONNECTORS = {
     "erp": "northway_erp",
@@ -30,7 +31,6 @@ CONNECTORS = {
     "postbox": "postbox",
 }
 CARRIERS = ("quayline", "farrow", "oldbridge")
-ZONE = "America/Los_Angeles"
 _numbers = itertools.count(1)
 _OPEN = """
 select exists (select from crossdock.inbox where tenant = $1)
@@ -194,30 +194,6 @@ class World:
             "where tenant = crossdock.tenant() order by opened, id"
         )
         return [(row["type"], row["message"], row["open"]) for row in rows]
-
-
-def erp_order(number: str) -> dict[str, Any]:
-    """An order as the ERP has it."""
-    return {
-        "number": number,
-        "customer": "C1001",
-        "currency": "USD",
-        "site": "RNO",
-        "zone": ZONE,
-        "ordered_on": "2026-03-01",
-        "wanted_on": "2026-12-30",
-        "created_by": "jo",
-        "ship_to": {
-            "name": "Harbour Clinic",
-            "street": "1 Quay",
-            "city": "Oakland",
-            "postcode": "94607",
-            "country": "US",
-        },
-        "lines": [
-            {"line_no": 1, "item": "KIT-30", "quantity": "10", "unit_price": "12.50", "weight_kg": "0.40"}
-        ],
-    }
 
 
 def said(value: Any) -> str:

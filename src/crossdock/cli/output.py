@@ -136,3 +136,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, str) and value.startswith("[") and "[/" in value:
         return value  # markup of ours
     return escape(str(value))
+
+
+def fields(pairs: Iterable[tuple[str, str]]) -> None:
+    """What one thing says of itself, a line each; what is empty is left out."""
+    for name, value in pairs:
+        if value:
+            console.print(f"  {name + ':':<12}{value}", highlight=False, markup=False)

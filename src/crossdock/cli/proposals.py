@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from crossdock.cli.given import read_json
-from crossdock.cli.output import console, say_json, table
+from crossdock.cli.output import console, fields, say_json, table
 from crossdock.cli.place import HERE, Directory, Json
 from crossdock.cli.runs import done, find, time_of
 from crossdock.cli.whom import Key, Url, Where, ask
@@ -84,9 +84,7 @@ def show_proposal(
             ("decided", f"{time_of(one.decided)} by {one.decided_by}" if one.decided else ""),
             ("note", one.note or ""),
         ]
-        for name, value in told:
-            if value:
-                console.print(f"  {name + ':':<12}{value}", highlight=False, markup=False)
+        fields(told)
 
     ask(Where(directory=directory, url=url, key=key), act, json=json)
 

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from crossdock.cli.given import read_json
-from crossdock.cli.output import console, say_json, table
+from crossdock.cli.output import console, fields, say_json, table
 from crossdock.cli.place import HERE, Directory, Json
 from crossdock.cli.runs import done, find, time_of
 from crossdock.cli.whom import Key, Url, Where, ask
@@ -91,7 +91,7 @@ def show_task(
             ("due", time_of(one.due)),
             ("not by", ", ".join(one.excluded)),
         ]
-        _fields([*told, *_flat(one.content)])
+        fields([*told, *_flat(one.content)])
 
     ask(Where(directory=directory, url=url, key=key), act, json=json)
 
@@ -184,7 +184,7 @@ def show_exception(
             say_json(msgspec.structs.asdict(one))
             return
         console.print(f"[bold]{one.type}[/bold], {one.severity}: {one.status}", highlight=False)
-        _fields(
+        fields(
             [
                 ("run", f"{one.process}/{one.key}"),
                 ("step", f"{one.step}, which waits for it" if one.holds else one.step),
@@ -230,12 +230,6 @@ def close_exception(
 def _one_of(word: str, known: tuple[str, ...], where: str) -> None:
     if word not in known:
         raise Refused(f"{word} is none of them", where=where, mend=f"give {', '.join(known)}")
-
-
-def _fields(told: list[tuple[str, str]]) -> None:
-    for name, value in told:
-        if value:
-            console.print(f"  {name + ':':<12}{value}", highlight=False, markup=False)
 
 
 def _flat(content: Any, at: str = "") -> list[tuple[str, str]]:
