@@ -293,6 +293,17 @@ def test_a_cut_off_less_some_time_that_has_passed_is_due_at_once():
     assert run.open == ["slow"]
 
 
+@pytest.mark.parametrize(
+    ("before", "due"), [("1 day", "2026-03-28T12:00"), ("24h", "2026-03-28T11:00"), ("1 day 2h", "2026-03-28T10:00")]
+)
+def test_days_before_a_time_keep_the_local_time_when_the_clocks_change(before: str, due: str):
+    berlin = ZoneInfo("Europe/Berlin")
+    text = f"a: {{ await: case.scanned, by: {{ time: '${{ case.due }}', before: {before} }}, late: {{ raise: slow }} }}"
+    case = {"number": "C-1", "due": "2026-03-29T12:00:00+02:00"}
+    run = Run(text, case, top="calendar: office", calendars={"office": OFFICE})
+    assert run.state.wake == at(due, berlin)
+
+
 def test_a_cut_off_that_the_calendar_does_not_know_is_told():
     run = Run("a: { await: case.scanned, by: { cut_off: carrier }, late: { raise: slow } }")
     assert run.open == ["decision_failed"]

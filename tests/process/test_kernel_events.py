@@ -219,6 +219,17 @@ def test_a_document_with_another_key_is_another_document():
     assert run.state.document == {"number": "C-1"}
 
 
+def test_a_run_in_test_takes_newer_versions_of_its_document_too():
+    run = Run(
+        "a: { await: case.scanned, within: 1 day, late: { raise: slow } }",
+        {"number": "C-1", "version": 1},
+        top="environment: sandbox",
+    )
+    assert run.state.key == "test/C-1"
+    run.event("case.changed", {"number": "C-1", "version": 2})
+    assert run.state.document["version"] == 2
+
+
 def test_inputs_are_those_at_the_start_of_the_step():
     run = Run(
         """
@@ -288,6 +299,21 @@ def test_a_handler_does_a_step_again():
     run.event("case.changed", {"number": "C-1", "version": 3})
     assert run.open == ["redo_limit"]
     assert run.status("a") == "succeeded"
+
+
+def test_a_redo_of_what_has_not_begun_takes_nothing_back_and_does_not_count():
+    run = Run(
+        """
+    z: { wait: 1h }
+    a: { needs: z, call: erp.do, undo: erp.undo }
+    """,
+        top="on: { case.noted: { redo: a, most: 1 } }",
+    )
+    for n in range(3):
+        run.event("case.noted", {"n": n})
+    assert (run.open, run.status("a")) == ([], "pending")
+    run.wait("1h").done("a").event("case.noted").done("a!undo").done("a#1")
+    assert (run.open, run.status()) == ([], "completed")
 
 
 def test_a_handler_that_cannot_be_worked_out_is_told_and_the_event_counts():

@@ -92,6 +92,21 @@ class Calendar:
         except OverflowError as error:
             raise Refused(f"{instant} plus {duration} lies beyond the year 9999", where=self.name) from error
 
+    def before(self, instant: datetime, duration: Duration) -> datetime:
+        """The instant (UTC) that lies a plain `duration` before `instant`: time first, then days.
+
+        `Broken` for business time, which is not counted back; OverflowError before the year 1.
+        """
+        if duration.business:
+            raise Broken(f"{duration} cannot be counted back", mend="give plain time")
+        local = self._local(_utc(instant) - duration.time)
+        if not duration.days:
+            return local.astimezone(UTC)
+        day = local.toordinal() - duration.days
+        if day < 1:
+            raise OverflowError
+        return self._instant(day, _since_midnight(local))
+
     def between(self, start: datetime, end: datetime) -> timedelta:
         """Open time from `start` to `end`; negative when `end` is the earlier."""
         a, b = _utc(start), _utc(end)

@@ -20,6 +20,7 @@ from typing import Any
 from crossdock.errors import CrossdockError
 from crossdock.expressions import EvaluationError
 from crossdock.process.actions import perform
+from crossdock.process.calendar import Calendar
 from crossdock.process.definition import Deadline, WaitWork
 from crossdock.process.durations import Duration
 from crossdock.process.state import StepState
@@ -172,7 +173,7 @@ def _due(turn: Turn, step: StepState, deadline: Deadline) -> datetime | None:
     elif deadline.cut_off:
         due = turn.calendar(deadline.calendar).cut_off(deadline.cut_off, start)
     if due is not None and deadline.before is not None:
-        due = _earlier(due, deadline.before)
+        due = _earlier(due, deadline.before, turn.calendar(deadline.calendar))
     if due is None and deadline.within is not None:
         length = Duration.parse(turn.text(deadline.within))
         due = turn.after(start, length, turn.calendar(deadline.calendar))
@@ -215,9 +216,9 @@ def _later(due: datetime, length: timedelta) -> datetime:
         raise EvaluationError(f"{length} after {text_of(due)} is beyond all calendars") from None
 
 
-def _earlier(due: datetime, before: Duration) -> datetime:
+def _earlier(due: datetime, before: Duration, calendar: Calendar) -> datetime:
     try:
-        return due - before.exact
+        return calendar.before(due, before)
     except OverflowError:
         raise EvaluationError(f"{before} before {text_of(due)} is beyond all calendars") from None
 

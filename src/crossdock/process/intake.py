@@ -18,7 +18,7 @@ from crossdock.model import journey
 from crossdock.process import deadlines, unwind, work
 from crossdock.process.actions import perform
 from crossdock.process.definition import AwaitWork
-from crossdock.process.messages import Event
+from crossdock.process.messages import Event, apart
 from crossdock.process.state import ENDED_RUN, KeptEvent, State
 from crossdock.process.turn import FAILURES, MOST_EVENTS, MOST_KEPT, MOST_MILESTONES, DecisionError, Turn
 from crossdock.process.views import event_view, same_event, text_of
@@ -189,7 +189,7 @@ def _key_of(turn: Turn, document: Any) -> str:
         value = turn.process.key.evaluate({turn.process.variable: document, "tenant": turn.reference.tenant})
     except FAILURES:
         return ""
-    return str(value)
+    return apart(str(value), test=turn.state.test)
 
 
 def _newer(data: Mapping[str, Any], time: datetime, received: datetime, state: State) -> bool:

@@ -32,8 +32,9 @@ def redo(
 ) -> bool:
     """Return `target` and all that depends on it to pending. False where that is refused.
 
-    A redo that no person asked for (`by` empty) counts against the limit `most`, or the step's own. Its
-    refusal is told of the step that `asked` for it, so that it is settled when that has ended.
+    A redo that no person asked for (`by` empty) counts against the limit `most`, or the step's own, unless
+    nothing has begun that would be done again. Its refusal is told of the step that `asked` for it, so that
+    it is settled when that has ended.
     """
     steps = _with_dependents(turn, target)
     if turn.state.unwind is not None and turn.state.unwind.end:
@@ -44,7 +45,7 @@ def redo(
         turn.record("redo.refused", target, reason=obstacle)
         turn.open("redo_refused", asked or target, message=f"{target} cannot be done again: {obstacle}")
         return False
-    if not by:
+    if not by and any(_has_begun(turn.look(name)) for name in steps):
         limit = most or turn.process.steps[target].redo_most or 1
         step = turn.step(target)
         if step.auto_redo >= limit:
@@ -131,6 +132,10 @@ def _obstacle(turn: Turn, steps: list[str]) -> tuple[str, str]:
 def _was_done(step: StepState) -> bool:
     """Whether a step has done what it does, or one of its children has."""
     return step.status == "succeeded" or (step.children is not None and step.children.succeeded > 0)
+
+
+def _has_begun(step: StepState) -> bool:
+    return step.status != "pending" or step.started is not None
 
 
 def _begin(
