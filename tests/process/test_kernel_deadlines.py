@@ -294,7 +294,8 @@ def test_a_cut_off_less_some_time_that_has_passed_is_due_at_once():
 
 
 @pytest.mark.parametrize(
-    ("before", "due"), [("1 day", "2026-03-28T12:00"), ("24h", "2026-03-28T11:00"), ("1 day 2h", "2026-03-28T10:00")]
+    ("before", "due"),
+    [("1 day", "2026-03-28T12:00"), ("24h", "2026-03-28T11:00"), ("1 day 2h", "2026-03-28T10:00")],
 )
 def test_days_before_a_time_keep_the_local_time_when_the_clocks_change(before: str, due: str):
     berlin = ZoneInfo("Europe/Berlin")
