@@ -3,10 +3,11 @@
 `Inbox` takes events in, `Worker` decides and calls, `History` shows, `Repairs` and `Connections` act on many.
 """
 
+from crossdock.engine.arrival import Arrival
 from crossdock.engine.connections import Connections
 from crossdock.engine.find import idle_until
 from crossdock.engine.history import History
-from crossdock.engine.inbox import Arrival, Inbox, Receipt
+from crossdock.engine.inbox import Inbox, Receipt
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Caller, LeasedCall
 from crossdock.engine.repair import Repairs

@@ -16,11 +16,12 @@ from typing import Any, Literal, LiteralString
 
 import msgspec
 
+from crossdock.engine.arrival import Arrival
 from crossdock.engine.correlate import Routing, RunRef, decode_event
 from crossdock.engine.library import Library, Shelf
 from crossdock.engine.personal import Personal
 from crossdock.errors import Conflict, NotFound, Refused
-from crossdock.process.messages import Actor, Event
+from crossdock.process.messages import Event
 from crossdock.store import Database, EngineTransaction, Last, Tenant, Together
 
 LARGEST_EVENT = 4 * 2**20  # bytes of JSON
@@ -38,25 +39,6 @@ with s as (
 select t.now, s.tenant, s.event, pg_notify('crossdock', $3)
 from (select crossdock.now() as now) t left join s on true
 """
-
-
-class Arrival(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event as a door lets it in: `messages.Event` without the engine's own times.
-
-    Without a `time` it happens now, by the engine's clock. `sealed`: its personal values are tokens already;
-    no door says so.
-    """
-
-    id: str
-    source: str
-    type: str
-    time: datetime | None = None
-    data: Any = None
-    about: dict[str, str] = {}
-    actor: Actor | None = None
-    trusted: bool = True
-    sealed: bool = False
-    test: bool = False  # what it starts is in test; what a connection of a sandbox sends is so anyway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,20 +23,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, LiteralString, cast
+from typing import Any, LiteralString, cast
 
 import msgspec
 
 from crossdock.access.subjects import RAW, TOKEN, Seal, Subjects, safe
+from crossdock.engine.arrival import Arrival
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Caller, LeasedCall
 from crossdock.errors import CrossdockError, Unreachable
 from crossdock.model.personal import transformed
 from crossdock.process.messages import RUN_START, CallEnded
 from crossdock.store import Database, Together
-
-if TYPE_CHECKING:
-    from crossdock.engine.inbox import Arrival
 
 _LEAST_ECHO = 3  # letters of a value that is looked for in what a partner says; less would hide words
 _MOST_KEPT = 50_000  # runs, and keys, whose subject is kept in memory
