@@ -12,7 +12,7 @@ from crossdock.engine.aliases import FROM_THE_BEGINNING, missed
 from crossdock.engine.correlate import Routing, RunRef
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Outbox
-from crossdock.engine.repair import Repairs
+from crossdock.engine.repair_turn import RepairTurn
 from crossdock.store import Database
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Tidier:
         self._database = database
         self._library = library
         self._outbox = outbox
-        self._repairs = Repairs(database, library)
+        self._repairs = RepairTurn(database)
         self._missed_after = FROM_THE_BEGINNING
         self._hour = -_HOURLY
 
