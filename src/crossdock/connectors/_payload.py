@@ -19,47 +19,51 @@ _BLANKS = " \t\r\n\x00"
 
 
 class Part:
-    """A value in a payload, and its path."""
+    """A value in a payload, and its path, which is put together when somebody asks for it."""
 
-    __slots__ = ("path", "value")
+    __slots__ = ("_above", "_name", "value")
 
-    def __init__(self, value: Any, path: str = "") -> None:
-        """The value at that path; None where there is nothing."""
+    def __init__(self, value: Any, name: str | int = "", above: Part | None = None) -> None:
+        """The value of that name, or at that place in a list, in the part above; None where there is none."""
         self.value = value
-        self.path = path
+        self._name = name
+        self._above = above
 
     def __bool__(self) -> bool:
         return self.value not in (None, "", [], {})
 
+    def __str__(self) -> str:
+        return self.path
+
     def __getitem__(self, name: str) -> Part:
         """The part of that name; an empty one where there is none. Raises `Refused` where none can be."""
         value = self.value
-        path = f"{self.path}.{name}" if self.path else name
         if type(value) is dict or isinstance(value, Mapping):  # asking the type first is much quicker
-            return Part(value.get(name), path)
+            return Part(value.get(name), name, self)
         if isinstance(value, ET.Element):
             found = value.find(name)
-            return Part(None if found is None else _plain(found), path)
+            return Part(None if found is None else _plain(found), name, self)
         if value in (None, "", []):
-            return Part(None, path)
+            return Part(None, name, self)
         if isinstance(value, list) and len(value) == 1:
-            return Part(value[0], f"{self.path}[0]")[name]
+            return Part(value[0], 0, self)[name]
         raise Refused(f"{self.name} is {_kind(value)} and has no `{name}`", where=self.where)
 
     def each(self, name: str) -> Iterator[Part]:
         """The parts of that name: of a list each, of a single one that alone, of nothing none."""
-        path = f"{self.path}.{name}" if self.path else name
         if isinstance(self.value, ET.Element):
+            listed = Part(None, name, self)
             for n, element in enumerate(self.value.findall(name)):
-                yield Part(_plain(element), f"{path}[{n}]")
+                yield Part(_plain(element), n, listed)
             return
-        value = self[name].value
+        inner = self[name]
+        value = inner.value
         if isinstance(value, list):
             for n, one in enumerate(value):
                 if one is not None:
-                    yield Part(one, f"{path}[{n}]")
+                    yield Part(one, n, inner)
         elif value not in (None, "", {}):
-            yield Part(value, path)
+            yield inner
 
     def text(self, *names: str) -> str:
         """The text at that path, or of this part itself; "" where there is none. Numbers are texts too."""
@@ -101,6 +105,14 @@ class Part:
             where = part.where if part.value is not None else self.where or part.path
             raise Refused(f"`{'.'.join(names) or part.name}` is missing", where=where)
         return found
+
+    @property
+    def path(self) -> str:
+        """Where it stands, such as `shipments[0].id`; "" for the whole."""
+        above = self._above.path if self._above is not None else ""
+        if isinstance(self._name, int):
+            return f"{above}[{self._name}]"
+        return f"{above}.{self._name}" if above else self._name
 
     @property
     def where(self) -> str:

@@ -29,7 +29,7 @@ class _Known(TypedDict):
     region: str
     postal_code: str
     zone: str
-    where: str
+    where: Part
 
 
 _NAMED: Mapping[str, str] = {
@@ -163,7 +163,7 @@ def _when(shape: Shape, event: Part, zone: str, received: datetime) -> Moment:
         region=region,
         postal_code=_first(event, shape.postal_code),
         zone=_first(event, shape.zone) or zone,
-        where=event.where,
+        where=event,
     )
     clock, abbreviated = _first(event, shape.clock), _first(event, shape.abbreviated).upper()
     if shape.abbreviated and clock == "00:00:00" and not abbreviated:

@@ -13,8 +13,10 @@ last of its pieces is, which is told where the payload has all of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from crossdock.connect.contract import Happening
 from crossdock.connectors._words import Row, told
@@ -75,8 +77,7 @@ REPORTS = tuple(
 """The types of events that tracking leads to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     """What a payload is about.
 
     `number` is the shipment's tracking number, `package` the piece's where there are several, `carrier` who
@@ -88,7 +89,7 @@ class Parcel:
     package: str = ""
     pieces: int = 1
     service: str = ""
-    references: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, str] = {}
     estimate: Moment | None = None  # of the delivery, as the carrier has it now
 
     @property
@@ -97,8 +98,7 @@ class Parcel:
         return self.pieces > 1 and bool(self.package)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that the carrier reports.
 
     `asks` are the keys by which its meaning is looked for in the table, the most telling first, and `why`
@@ -112,10 +112,10 @@ class Scan:
     text: str = ""
     why: Sequence[tuple[str, str]] = ()
     reason: str = ""
-    place: Place = field(default_factory=dict)
+    place: Place = {}
     id: str = ""
     signed_by: str = ""
-    proof: Mapping[str, Any] = field(default_factory=dict)
+    proof: Mapping[str, Any] = {}
     kind: str = ""
     of: str = ""
     of_number: str = ""
@@ -134,22 +134,39 @@ def place(
 def happenings(words: Words, seen: Iterable[tuple[Parcel, Sequence[Scan]]]) -> list[Happening]:
     """What a payload tells of its parcels, oldest first; the same scan told twice is one."""
     found: dict[str, Happening] = {}
-    delivered: dict[str, list[tuple[Parcel, Scan]]] = {}
+    delivered: dict[str, list[tuple[Parcel, _Meant]]] = {}
     for parcel, scans in seen:
-        once = {scan.id: scan for scan in _oldest_first(scans) if not _note(words, scan)}
-        ordered = sorted(once.values(), key=lambda scan: scan.when.bound)
+        once = {scan.id: meant for scan in _oldest_first(scans) if (meant := _Meant.by(words, scan)).tells}
+        ordered = sorted(once.values(), key=lambda meant: meant.scan.when.bound)
         earlier = replace(parcel, estimate=None)
-        for n, scan in enumerate(ordered):
-            happening = _happening(words, parcel if n == len(ordered) - 1 else earlier, scan)
+        for n, meant in enumerate(ordered):
+            happening = _happening(parcel if n == len(ordered) - 1 else earlier, meant)
             found.setdefault(happening.id, happening)
-        last = next((s for s in reversed(ordered) if _code(words, s) == "delivered"), None)
+        last = next((m for m in reversed(ordered) if m.row and m.row["milestone"] == "delivered"), None)
         if parcel.several and last is not None:
             delivered.setdefault(parcel.number, []).append((parcel, last))
     for pieces in delivered.values():
-        whole = _whole(words, pieces)
+        whole = _whole(pieces)
         if whole is not None:
             found.setdefault(whole.id, whole)
     return sorted(found.values(), key=lambda happening: happening.time)
+
+
+class _Meant(NamedTuple):
+    """A scan with the rows of the table that say what its status and its reason mean, None for no row."""
+
+    scan: Scan
+    row: Row | None
+    cause: Row | None
+
+    @classmethod
+    def by(cls, words: Words, scan: Scan) -> _Meant:
+        return cls(scan, _row(words, scan.asks), _row(words, scan.why))
+
+    @property
+    def tells(self) -> bool:
+        """Whether it tells of the journey, and is no mere note."""
+        return self.row is None or bool(self.row["milestone"] or self.row["reason"])
 
 
 def _oldest_first(scans: Sequence[Scan]) -> Iterable[Scan]:
@@ -178,8 +195,9 @@ def day_end(when: Moment | None) -> dict[str, str]:
     return told(estimated_delivery=instant_text(when.time), estimated_delivery_precision=when.precision)
 
 
-def _happening(words: Words, parcel: Parcel, scan: Scan) -> Happening:
-    type_, milestone = _milestone(words, parcel, scan)
+def _happening(parcel: Parcel, meant: _Meant) -> Happening:
+    scan = meant.scan
+    type_, milestone = _milestone(parcel, meant)
     estimate = day_end(parcel.estimate)
     data = {
         **told(
@@ -196,9 +214,8 @@ def _happening(words: Words, parcel: Parcel, scan: Scan) -> Happening:
     return Happening(type=type_, time=scan.when.bound, data=data, id=_id(parcel, scan))
 
 
-def _milestone(words: Words, parcel: Parcel, scan: Scan) -> tuple[str, dict[str, Any]]:
-    row = _row(words, scan.asks)
-    cause = _row(words, scan.why)
+def _milestone(parcel: Parcel, meant: _Meant) -> tuple[str, dict[str, Any]]:
+    scan, row, cause = meant
     code, event = (row["milestone"], row["event"]) if row else ("unknown", _OTHER)
     if cause is not None and not code:
         code, event = cause["milestone"], event or cause["event"]
@@ -242,17 +259,11 @@ def _event(code: str, reason: str) -> str:
 
 
 def _row(words: Words, asks: Sequence[tuple[str, str]]) -> Row | None:
-    return next((words[ask] for ask in asks if ask in words), None)
-
-
-def _note(words: Words, scan: Scan) -> bool:
-    row = _row(words, scan.asks)
-    return row is not None and not (row["milestone"] or row["reason"])
-
-
-def _code(words: Words, scan: Scan) -> str:
-    row = _row(words, scan.asks)
-    return row["milestone"] if row else ""
+    for ask in asks:
+        row = words.get(ask)
+        if row is not None:
+            return row
+    return None
 
 
 def _proof(parcel: Parcel, scan: Scan) -> dict[str, Any] | None:
@@ -269,12 +280,13 @@ def _proof(parcel: Parcel, scan: Scan) -> dict[str, Any] | None:
     }
 
 
-def _whole(words: Words, pieces: Sequence[tuple[Parcel, Scan]]) -> Happening | None:
+def _whole(pieces: Sequence[tuple[Parcel, _Meant]]) -> Happening | None:
     """The delivery of the shipment, where each of its pieces is delivered."""
     if len({parcel.package for parcel, _ in pieces}) < max(parcel.pieces for parcel, _ in pieces):
         return None
-    parcel, last = max(pieces, key=lambda piece: piece[1].when.bound)
-    return _happening(words, replace(parcel, pieces=1, package=""), replace(last, id=f"all/{last.id}"))
+    parcel, last = max(pieces, key=lambda piece: piece[1].scan.when.bound)
+    whole = replace(last.scan, id=f"all/{last.scan.id}")
+    return _happening(replace(parcel, pieces=1, package=""), last._replace(scan=whole))
 
 
 def _id(parcel: Parcel, scan: Scan) -> str:

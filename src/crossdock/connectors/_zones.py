@@ -21,21 +21,26 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from importlib import resources
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
+
 from crossdock.connect.contract import Setting
+from crossdock.connectors._payload import Part
 from crossdock.errors import Refused
 
 ZONE = Setting(doc="IANA zone of times that come without one and whose place does not say it", optional=True)
 """The setting `zone` of a connection: rule 3."""
 
-_LAST = timezone(timedelta(hours=-12))  # where a day ends last
+_LAST = timedelta(hours=-12)  # where a day ends last
+_DAY_ENDS = time(23, 59, 59)
+_NONE = timedelta()
 _EASTERN, _CENTRAL = "America/New_York", "America/Chicago"
 _MOUNTAIN, _PACIFIC = "America/Denver", "America/Los_Angeles"
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?\Z")
+_CLOCK_AND_OFFSET = re.compile(r"([0-9:.,]+)\s*(Z|z|[+-]\d{1,2}:?\d{0,2})?\Z").match
 
 
 def _states(country: str, *rows: tuple[str, str]) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -100,8 +105,7 @@ _BY_ZIP: Mapping[str, tuple[str, frozenset[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """When: the instant where it is known, the bound for its event, and how it was told.
 
     `origin` says where the zone comes from; "" where it was told.
@@ -124,36 +128,36 @@ def moment(
     region: str = "",
     postal_code: str = "",
     zone: str = "",
-    where: str = "",
+    where: Part | str = "",
 ) -> Moment:
     """The moment of a local day (`20240423`, `2024-04-23`) and clock (`095004`, `09:50`, `9:50 am`).
 
     `offset` is what was told with it (`-05:00`, `Z`), `country` (ISO 3166-1), `region` and `postal_code` its
     place, `zone` the connection's setting. Raises `Refused` for what is no time.
     """
-    local = datetime.combine(_day(day, where), _clock(clock, where) if clock else time(23, 59, 59))
+    local = datetime.combine(_day(day, where), _clock(clock, where) if clock else _DAY_ENDS)
     precision = "day" if not clock else "" if _has_seconds(clock) else "minute"
-    words = local.date().isoformat() if not clock else local.isoformat()
+    words = local.isoformat() if clock else local.date().isoformat()
     if offset:
-        instant = local.replace(tzinfo=_fixed(offset, where)).astimezone(UTC)
+        instant = _at(local, _fixed(offset, where), where)
         return Moment(time=instant, bound=instant, local=f"{words}{offset}", precision=precision)
     zones = _zones_at(country.upper(), region.upper(), postal_code) if country else ()
-    instants = {_in_zone(local, name) for name in zones}
-    if len(instants) == 1:
-        (instant,) = instants
+    offsets = {_offset_in(name, local) for name in zones}
+    if len(offsets) == 1:
+        instant = _at(local, offsets.pop(), where)
         return Moment(
             time=instant, bound=instant, local=words, precision=precision,
             origin="the zone of its place", zone=zones[0],
         )  # fmt: skip
     if zone:
-        instant = _in_zone(local, zone)
+        instant = _at(local, _offset_in(zone, local), where)
         return Moment(
             time=instant, bound=instant, local=words, precision=precision,
             origin=f"the connection's zone {zone}", zone="",
         )  # fmt: skip
     return Moment(
         time=None,
-        bound=max(instants, default=local.replace(tzinfo=_LAST).astimezone(UTC)),
+        bound=_at(local, min(offsets, default=_LAST), where),
         local=words,
         origin="no zone was told, and its place does not say one",
     )
@@ -166,7 +170,7 @@ def told_moment(
     region: str = "",
     postal_code: str = "",
     zone: str = "",
-    where: str = "",
+    where: Part | str = "",
     day_only: bool = False,
 ) -> Moment:
     """The moment of ISO 8601 text, with an offset or without: `2024-04-23T09:50:04-05:00`, `2024-04-23`.
@@ -177,9 +181,9 @@ def told_moment(
     day, clock = text[:10], text[11:]
     offset = ""
     if clock:
-        split = re.match(r"([0-9:.,]+)\s*(Z|z|[+-]\d{1,2}:?\d{0,2})?\Z", clock)
+        split = _CLOCK_AND_OFFSET(clock)
         if split is None:
-            raise Refused(f"{text!r} is not a time", where=where)
+            raise Refused(f"{text!r} is not a time", where=str(where))
         clock, offset = split[1], split[2] or ""
     if day_only:
         clock = ""
@@ -245,9 +249,17 @@ def zones_of(country: str) -> Sequence[str]:
     return _countries().get(country, ())
 
 
-def _in_zone(local: datetime, name: str) -> datetime:
+def _at(local: datetime, offset: timedelta, where: Part | str) -> datetime:
     try:
-        return local.replace(tzinfo=_zone(name)).astimezone(UTC)
+        return (local - offset).replace(tzinfo=UTC)
+    except OverflowError:
+        raise Refused(f"{local.isoformat()} is before or after all calendars", where=str(where)) from None
+
+
+def _offset_in(name: str, local: datetime) -> timedelta:
+    """How far a zone's clocks are from UTC when they show that; at the first time, where they do twice."""
+    try:
+        return _zone(name).utcoffset(local) or _NONE
     except (ZoneInfoNotFoundError, ValueError):
         raise Refused(f"{name} is no IANA time zone", where="settings.zone", mend="name one") from None
 
@@ -257,28 +269,36 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def _fixed(text: str, where: str) -> timezone:
+def _fixed(text: str, where: Part | str) -> timedelta:
+    found = _offset_of(text)
+    if found is None:
+        raise Refused(f"{text!r} is not an offset from UTC", where=str(where))
+    return found
+
+
+@functools.lru_cache(512)
+def _offset_of(text: str) -> timedelta | None:
     if text in ("Z", "z", "UTC", "GMT"):
-        return UTC
+        return _NONE
     found = _OFFSET.match(text)
     if found is None or int(found[2]) > 14 or int(found[3] or 0) > 59:
-        raise Refused(f"{text!r} is not an offset from UTC", where=where)
+        return None
     offset = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
-    return timezone(-offset if found[1] == "-" else offset)
+    return -offset if found[1] == "-" else offset
 
 
-def _day(text: str, where: str) -> date:
+def _day(text: str, where: Part | str) -> date:
     try:
         return _date_of(text.strip())
     except ValueError:
-        raise Refused(f"{text!r} is not a day", where=where) from None
+        raise Refused(f"{text!r} is not a day", where=str(where)) from None
 
 
-def _clock(text: str, where: str) -> time:
+def _clock(text: str, where: Part | str) -> time:
     try:
         return _time_of(text.strip())
     except ValueError:
-        raise Refused(f"{text!r} is not a time of day", where=where) from None
+        raise Refused(f"{text!r} is not a time of day", where=str(where)) from None
 
 
 @functools.lru_cache(4096)

@@ -104,7 +104,7 @@ def parse_document(type_name: str, data: Any) -> Value:
 
 def to_json(document: BaseModel) -> dict[str, Any]:
     """Give the JSON form: decimals as text, instants with Z, absent fields left out."""
-    return document.model_dump(mode="json")
+    return document.as_json() if isinstance(document, Value) else document.model_dump(mode="json")
 
 
 def known(name: str, registry: Mapping[str, Any], what: str) -> str:

@@ -10,13 +10,13 @@ from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     StrictBool,
     StrictInt,
     StrictStr,
     StringConstraints,
     model_serializer,
 )
+from pydantic_core import to_jsonable_python
 
 from crossdock.errors import Refused
 from crossdock.model.codes import Instant, Name
@@ -90,11 +90,14 @@ class CloudEvent(Value):
         schema = schema_id(event_type.type, event_type.version)
         return event.model_copy(update={"data": checked, "dataschema": schema})
 
-    @model_serializer(mode="wrap")
-    def _sparse(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        written: dict[str, Any] = handler(self)
-        extensions: dict[str, Any] = written.pop("extensions")
-        return {name: part for name, part in written.items() if part is not None} | extensions
+    @model_serializer
+    def as_json(self) -> dict[str, Any]:
+        """The structured form; its data is written whole, with what is empty in it."""
+        written = super().as_json()
+        written.pop("extensions", None)
+        if self.data is not None:
+            written["data"] = to_jsonable_python(self.data)
+        return written | self.extensions
 
 
 def _split(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

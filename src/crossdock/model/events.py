@@ -423,9 +423,10 @@ def about(event_type: str, data: Any) -> dict[str, str]:
     for kind, path in _paths(known(event_type, EVENTS, "event")):
         value = data
         for part in path:
-            if value is None:
-                break
-            value = value.get(part) if isinstance(value, Mapping) else None
+            if type(value) is dict:  # asking the type first is much quicker
+                value = value.get(part)
+            else:
+                value = value.get(part) if isinstance(value, Mapping) else None
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if isinstance(value, str) and value:

@@ -99,7 +99,7 @@ def _scan(point: Part, zone: str, signed: str) -> Scan:
         region=region,
         postal_code=postal_code,
         zone=zone,
-        where=point["checkpoint_time"].path,
+        where=point["checkpoint_time"],
     )
     tag, more = point.text("tag"), point.text("subtag")
     return Scan(

@@ -51,7 +51,7 @@ def _event(event: Part) -> tuple[Parcel, Sequence[Scan]]:
         number=container,
         references=told(booking=booking[:200]),
     )
-    when = told_moment(said.needed("eventDateTime"), where=said["eventDateTime"].path)
+    when = told_moment(said.needed("eventDateTime"), where=said["eventDateTime"])
     place = said["transportCall"]["location"] or said["eventLocation"]
     locode = place.text("UNLocationCode") or said["transportCall"].text("UNLocationCode")
     scan = Scan(

@@ -96,7 +96,7 @@ def _express_scan(event: Part, zone: str) -> Scan:
         country=country_in(area.text("description")),
         region=_state(area.text("description")),
         zone=zone,
-        where=event.where,
+        where=event,
     )
     return _scan(
         event.needed("typeCode"),
@@ -171,7 +171,7 @@ def _xml_scan(event: Part, zone: str) -> Scan:
         country=country_in(area),
         region=_state(area),
         zone=zone,
-        where=event.where,
+        where=event,
     )
     text = " ".join(happened.text("Description").split())
     return _scan(happened.needed("EventCode"), when, text, area, event.text("Signatory"))
@@ -235,7 +235,7 @@ def _unified_scan(event: Part, zone: str, signed: str, of_shipment: str) -> Scan
         country=country,
         region=_state(town),
         zone=zone,
-        where=event["timestamp"].path,
+        where=event["timestamp"],
     )
     said = [event.text("status"), event.text("description"), event.text("remark")]
     return Scan(

@@ -112,7 +112,7 @@ def _scan(detail: Part, zone: str, signed: str) -> Scan:
         region=where.text("state"),
         postal_code=where.text("zip"),
         zone=zone,
-        where=detail["datetime"].path,
+        where=detail["datetime"],
     )
     status, more = detail.needed("status"), detail.text("status_detail")
     return Scan(

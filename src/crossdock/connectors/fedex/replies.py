@@ -186,7 +186,7 @@ def _when(event: Part, name: str, country: str, region: str, zone: str) -> Momen
         country=country,
         region=region,
         zone=zone,
-        where=event[name].path,
+        where=event[name],
         day_only=text.endswith("T00:00:00"),
     )
 

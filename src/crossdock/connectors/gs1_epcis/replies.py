@@ -77,7 +77,7 @@ def _event(kind: str, event: Part, zone: str) -> Iterator[tuple[Parcel, Sequence
 
 def _when(event: Part, zone: str) -> Moment:
     """The time of an event has its zone in itself; the offset tells the clock of the place besides."""
-    return told_moment(event.needed("eventTime"), zone=zone, where=event["eventTime"].path)
+    return told_moment(event.needed("eventTime"), zone=zone, where=event["eventTime"])
 
 
 def _things(event: Part) -> list[str]:

@@ -66,7 +66,7 @@ def _scan(part: Part, zone: str) -> Scan:
         region=where.text("state"),
         postal_code=where.text("zip"),
         zone=zone,
-        where=part["status_date"].path,
+        where=part["status_date"],
     )
     status = part.needed("status")
     code = (more.text("code") if isinstance(more.value, dict) else more.text()).lower()

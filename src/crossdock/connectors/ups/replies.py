@@ -119,7 +119,7 @@ def _package(shipment: Part, package: Part, among: int, zone: str) -> tuple[Parc
             region=address.text("stateProvince"),
             postal_code=address.text("postalCode"),
             zone=zone,
-            where=activity.where,
+            where=activity,
         )
         status = activity["status"]
         code = status.text("code")
@@ -151,7 +151,7 @@ def _pushed(body: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
     offset = _offset(day, clock, body.text("gmtActivityDate"), body.text("gmtActivityTime"))
     if not day:
         day, clock, offset = body.needed("gmtActivityDate"), body.text("gmtActivityTime"), "Z"
-    when = moment(day, clock, offset=offset, country=country, region=region, zone=zone, where=body.where)
+    when = moment(day, clock, offset=offset, country=country, region=region, zone=zone, where=body)
     due = body.text("scheduledDeliveryDate")
     scan = Scan(
         **_scan(status.text("type"), status.needed("code"), status.text("descriptionCode"), when),
@@ -208,9 +208,11 @@ def _place(address: Part, country: str) -> dict[str, str]:
 
 def _offset(day: str, clock: str, gmt_day: str, gmt_clock: str) -> str:
     """How far the clock of the place is from GMT, where both were told."""
+    if not (day and clock and gmt_day and gmt_clock):
+        return ""
     try:
-        local = datetime.strptime(day + clock.zfill(6), "%Y%m%d%H%M%S")  # noqa: DTZ007 - compared only
-        gmt = datetime.strptime(gmt_day + gmt_clock.zfill(6), "%Y%m%d%H%M%S")  # noqa: DTZ007
+        local = datetime.fromisoformat(f"{day}T{clock.zfill(6)}")
+        gmt = datetime.fromisoformat(f"{gmt_day}T{gmt_clock.zfill(6)}")
     except ValueError:
         return ""
     minutes = round((local - gmt) / timedelta(minutes=1))

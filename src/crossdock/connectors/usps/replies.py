@@ -96,9 +96,9 @@ def _scan(event: Part, zone: str) -> Scan:
     home = country.upper() in ("", "US", "USA", "UNITED STATES")
     offset, gmt = event.text("GMTOffset"), event.text("GMTTimestamp")
     if local and offset:
-        when = moment(local[:10], local[11:19], offset=offset, where=event.where)
+        when = moment(local[:10], local[11:19], offset=offset, where=event)
     elif gmt:
-        when = told_moment(gmt if gmt.endswith("Z") or "+" in gmt[10:] else f"{gmt}Z", where=event.where)
+        when = told_moment(gmt if gmt.endswith("Z") or "+" in gmt[10:] else f"{gmt}Z", where=event)
     else:
         when = told_moment(
             event.needed("eventTimestamp"),
@@ -106,7 +106,7 @@ def _scan(event: Part, zone: str) -> Scan:
             region=region,
             postal_code=event.text("eventZIP"),
             zone=zone,
-            where=event["eventTimestamp"].path,
+            where=event["eventTimestamp"],
         )
     return Scan(
         asks=[("event", code)],
@@ -189,7 +189,7 @@ def _event(event: Part, zone: str, undated: Moment | None = None) -> Scan:
         region=region,
         postal_code=event.text("EventZIPCode"),
         zone=zone,
-        where=event.where,
+        where=event,
     )
     return Scan(
         asks=[("event", code)],
