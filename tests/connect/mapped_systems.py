@@ -75,6 +75,7 @@ class Ongoing(Mapped):
     def __init__(self) -> None:
         super().__init__()
         self.orders: dict[int, Json] = {}
+        self.articles: list[Json] = []
 
     def do(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Any
@@ -83,14 +84,21 @@ class Ongoing(Mapped):
             return 401, {"message": "Authorization has been denied for this request."}
         if (method, path) == ("PUT", "/orders"):
             return self.put(body)
+        if (method, path) == ("GET", "/articles"):
+            fits("query", query, "goodsOwnerId", "articleSystemIdFrom maxArticlesToGet onlyArticlesInStock")
+            begin = int(query["articleSystemIdFrom"])
+            found = [one for one in self.articles if one["articleSystemId"] >= begin]
+            return 200, found[: int(query["maxArticlesToGet"])]
         if (method, path) == ("GET", "/orders"):
             known = "orderNumber shippedTimeFrom shippedTimeTo orderStatusFrom orderStatusTo orderIdFrom"
             fits("query", query, "goodsOwnerId", f"{known} maxOrdersToGet orderStatusChangedTimeFrom")
             since, number = query.get("shippedTimeFrom"), query.get("orderNumber")
+            least, most = int(query.get("orderStatusFrom", 0)), int(query.get("orderStatusTo", 1000))
             return 200, [
                 one
                 for one in self.orders.values()
                 if (number is None or one["orderInfo"]["orderNumber"] == number)
+                and least <= one["orderInfo"]["orderStatus"]["number"] <= most
                 and (since is None or (one["orderInfo"]["shippedTime"] or "") >= since)
             ]
         order = self.orders.get(int(path.split("/")[2]))
@@ -134,6 +142,7 @@ class Ongoing(Mapped):
                     "rowNumber": line["rowNumber"],
                     "article": {"articleNumber": line["articleNumber"]},
                     "orderedNumberOfItems": float(line["numberOfItems"]),
+                    "allocatedNumberOfItems": float(line["numberOfItems"]),
                     "pickedNumberOfItems": 0.0,
                 }
                 for n, line in enumerate(body["orderLines"], 1)
@@ -157,6 +166,7 @@ class ShipBob(Mapped):
     def __init__(self) -> None:
         super().__init__()
         self.orders: list[Json] = []
+        self.levels: list[Json] = []
 
     def do(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Any
@@ -176,6 +186,12 @@ class ShipBob(Mapped):
             return 200, found[(page - 1) * size : page * size]
         if (method, path) == ("POST", "/2026-01/order"):
             return self.post(body)
+        if (method, path) == ("GET", "/2026-01/inventory-level/locations"):
+            fits("query", query, "PageSize", "cursor")
+            begin = int(query.get("cursor", "0=").removesuffix("="))
+            end = begin + int(query["PageSize"])
+            more = f"{path}?cursor={end}%3D&PageSize=100" if end < len(self.levels) else None
+            return 200, {"first": None, "items": self.levels[begin:end], "next": more}
         if method == "POST" and (named := re.fullmatch(r"/2026-01/order/(\d+):cancel", path)):
             order = next((one for one in self.orders if one["id"] == int(named[1])), None)
             if order is None:
@@ -222,6 +238,7 @@ class ShipBob(Mapped):
             "order_id": 70 + number,
             "reference_id": body["reference_id"],
             "status": "Processing",
+            "location": {"id": 5, "name": "Cicero (IL)"},
             "last_update_at": "2026-03-03T10:00:00Z",
             "actual_fulfillment_date": None,
             "tracking": None,

@@ -189,6 +189,62 @@ async def test_shipbob_tells_what_is_missing_and_what_was_packed(bench):
     assert "not in a cancellable state" in ended.reason
 
 
+async def test_ongoing_lists_its_stock_page_by_page_and_what_is_held_for_orders(bench):
+    system = systems.Ongoing()
+    for n in range(201):
+        info = {"numberOfItems": float(n), "allocatedNumberOfItems": 0.0}
+        article = {"articleSystemId": 100 + n, "articleNumber": f"KIT-{n}", "inventoryInfo": info}
+        system.articles.append(article)
+    rows, cursor = [], {}
+    for _ in range(2):
+        page = (await call(bench, "ongoing_wms", "list_stock", cursor, system)).output
+        rows += page["stock"]
+        cursor = {"cursor": page.get("next")}
+    assert (len(rows), cursor) == (201, {"cursor": None})
+    assert rows[200] == {"item": "KIT-200", "on_hand": {"value": "200.0", "unit": "EA"}}
+    await call(bench, "ongoing_wms", "create_pick", {"order": ORDER}, system)
+    held = (await call(bench, "ongoing_wms", "list_allocations", {}, system)).output
+    assert held["allocations"][0] == {
+        "order": "SO-1",
+        "item": "KIT-30",
+        "quantity": {"value": "2.0", "unit": "EA"},
+    }
+    system.ship(50163, *[1.0] * len(ORDER["lines"]))
+    assert (await call(bench, "ongoing_wms", "list_allocations", {}, system)).output == {"allocations": []}
+
+
+async def test_shipbob_lists_what_lies_in_each_centre_and_what_is_committed(bench):
+    system = systems.ShipBob()
+    for n in range(101):
+        centres = [
+            {"location_id": 5, "name": "Cicero (IL)", "on_hand_quantity": n, "committed_quantity": 0},
+            {"location_id": 6, "name": "Reno (NV)", "on_hand_quantity": 1, "committed_quantity": 0},
+        ]
+        system.levels.append({"inventory_id": n, "sku": f"KIT-{n}", "locations": centres})
+    first = (await call(bench, "shipbob", "list_stock", {}, system)).output
+    assert (len(first["stock"]), first["next"]) == (200, "100=")
+    rest = (await call(bench, "shipbob", "list_stock", {"cursor": first["next"]}, system)).output
+    assert rest == {
+        "stock": [
+            {"item": "KIT-100", "site": "Cicero (IL)", "on_hand": {"value": "100", "unit": "EA"}},
+            {"item": "KIT-100", "site": "Reno (NV)", "on_hand": {"value": "1", "unit": "EA"}},
+        ]
+    }
+    await call(bench, "shipbob", "create_pick", {"order": ORDER}, system)
+    system.lack()
+    held = (await call(bench, "shipbob", "list_allocations", {}, system)).output
+    assert held == {
+        "allocations": [
+            {
+                "order": "SO-1",
+                "item": "KIT-30",
+                "site": "Cicero (IL)",
+                "quantity": {"value": "1", "unit": "EA"},
+            }
+        ]
+    }
+
+
 async def test_all_pages_of_shipbob_are_read(bench):
     system = systems.ShipBob()
     await call(bench, "shipbob", "create_pick", {"order": ORDER}, system)
@@ -291,6 +347,9 @@ def shipped_order() -> Any:
     return list(system.orders.values())
 
 
+NUMBERS = {"numberOfItems": 11.0, "allocatedNumberOfItems": 0.0}
+
+
 class TestOngoing(Conformance):
     connector = mapped("ongoing_wms")
     settings: ClassVar = {"url": "https://api.example/api/v1", **SETTINGS["ongoing_wms"]}
@@ -314,6 +373,13 @@ class TestOngoing(Conformance):
             answers=[reply({"orderId": 50163, "message": ""})],
             output={},
         ),
+        Example(
+            operation="list_stock",
+            data={},
+            answers=[reply([{"articleSystemId": 1, "articleNumber": "KIT", "inventoryInfo": NUMBERS}])],
+            output={"stock": [{"item": "KIT", "on_hand": {"value": "11.0", "unit": "EA"}}]},
+        ),
+        Example(operation="list_allocations", data={}, answers=[reply([])], output={"allocations": []}),
     ]
     pages: ClassVar = [
         Fed(
@@ -358,6 +424,13 @@ class TestShipBob(Conformance):
             answers=[reply({"order_id": 71, "status": "Success", "canceled_shipment_results": []})],
             output={},
         ),
+        Example(
+            operation="list_stock",
+            data={},
+            answers=[reply({"items": [], "next": None})],
+            output={"stock": []},
+        ),
+        Example(operation="list_allocations", data={}, answers=[reply([])], output={"allocations": []}),
     ]
     pages: ClassVar = [
         Fed(

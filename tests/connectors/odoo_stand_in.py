@@ -258,6 +258,8 @@ def _fits(record: dict[str, Any], term: list[Any]) -> bool:
             return bool(value != wanted)
         case ">=":
             return str(value) >= str(wanted)
+        case ">":
+            return bool(value > wanted)
         case "in":
             return (value[0] if isinstance(value, list) else value) in wanted
         case "not in":

@@ -127,3 +127,13 @@ class Partners:
         orders = [{**erp_order(number), "release_at": now}]
         await self.control("erp", "/import", {"customers": [CUSTOMER], "orders": orders})
         await self.control("erp", "/clock", {"now": now})
+
+    async def by_hand(self, path: str, body: Any) -> Any:
+        """Somebody works in the ERP."""
+        url = self.services["erp"]["url"]
+        async with self.http.post(f"{url}/login", json=self.services["erp"]["credentials"]) as reply:
+            headers = {"Authorization": f"Session {(await reply.json())['result']['session']}"}
+        async with self.http.post(url + path, json=body, headers=headers) as reply:
+            answer = await reply.json()
+            assert "result" in answer, answer
+            return answer["result"]

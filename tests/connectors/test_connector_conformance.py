@@ -45,6 +45,15 @@ CANCELLED = reply(
 )
 
 
+LIES = {
+    "item": "KIT-30",
+    "site": "RNO",
+    "quantity": "20",
+    "uom": "PCE",
+    "changed_at": "2026-03-02T08:00:00Z",
+}
+
+
 class TestNorthway(Conformance):
     connector = connector("northway_erp")
     settings: ClassVar = {**URL, "zone": "America/Los_Angeles"}
@@ -60,6 +69,46 @@ class TestNorthway(Conformance):
                 "limit": {"amount": "5000.00", "currency": "USD"},
                 "exposure": TOTAL,
             },
+        ),
+        Example(
+            operation="list_stock",
+            data={"items": ["KIT-30"]},
+            answers=[reply({"result": {"stock": [LIES], "cursor": "500"}})],
+            output={
+                "stock": [
+                    {
+                        "item": "KIT-30",
+                        "site": "RNO",
+                        "on_hand": {"value": "20", "unit": "EA"},
+                        "changed": "2026-03-02T08:00:00Z",
+                    }
+                ],
+                "next": "500",
+            },
+        ),
+        Example(
+            operation="list_allocations",
+            data={"cursor": "500"},
+            answers=[reply({"result": {"reservations": [{**LIES, "order": "SO-1"}], "cursor": None}})],
+            output={
+                "allocations": [
+                    {
+                        "order": "SO-1",
+                        "item": "KIT-30",
+                        "site": "RNO",
+                        "quantity": {"value": "20", "unit": "EA"},
+                        "changed": "2026-03-02T08:00:00Z",
+                    }
+                ]
+            },
+        ),
+        Example(
+            operation="adjust_stock",
+            data={"item": "KIT-30", "site": "RNO", "change": {"value": "-3", "unit": "EA"}},
+            answers=[reply({"result": {"id": "ADJ-000001"}})],
+            output={"adjustment": "ADJ-000001"},
+            found=[reply({"result": [{"id": "ADJ-000001"}]})],
+            not_found=[NONE],
         ),
         Example(
             operation="release_invoice",
@@ -137,6 +186,9 @@ ALLOCATED = {
 }
 
 
+HELD = {"orderNumber": "SO-1", "lineRef": "1", "sku": "KIT-30", "warehouse": "RNO", "qty": 8}
+
+
 class TestStackyard(Conformance):
     connector = connector("stackyard_wms")
     settings: ClassVar = {**URL, "warehouse": "RNO"}
@@ -151,6 +203,51 @@ class TestStackyard(Conformance):
             not_found=[NOTHING],
         ),
         Example(operation="cancel_pick", data={"pick": "PO-000001"}, answers=[wms("pick")], output={}),
+        Example(
+            operation="list_stock",
+            data={},
+            answers=[
+                reply(
+                    {
+                        "items": [
+                            {
+                                "sku": "KIT-30",
+                                "warehouse": "RNO",
+                                "onHand": 8,
+                                "changedAt": "2026-03-02T08:00:00Z",
+                            }
+                        ],
+                        "next": 100,
+                    }
+                )
+            ],
+            output={
+                "stock": [
+                    {
+                        "item": "KIT-30",
+                        "site": "RNO",
+                        "on_hand": {"value": "8", "unit": "EA"},
+                        "changed": "2026-03-02T08:00:00Z",
+                    }
+                ],
+                "next": "100",
+            },
+        ),
+        Example(
+            operation="list_allocations",
+            data={"cursor": "100"},
+            answers=[reply({"items": [HELD], "next": None})],
+            output={
+                "allocations": [
+                    {
+                        "order": "SO-1",
+                        "item": "KIT-30",
+                        "site": "RNO",
+                        "quantity": {"value": "8", "unit": "EA"},
+                    }
+                ]
+            },
+        ),
         Example(
             operation="stock",
             data={"items": ["KIT-30"]},

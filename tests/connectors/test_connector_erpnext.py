@@ -286,3 +286,27 @@ async def test_what_it_does_not_take_is_told_as_it_would_tell_somebody() -> None
         "3.0 units of Item KIT-30 needed in Warehouse Stores - N",
     )
     assert replies.said(Response(502, {}, b"<html>Bad Gateway</html>")) == ("", "<html>Bad Gateway</html>")
+
+
+async def test_bins_are_listed_page_by_page_and_orders_by_what_is_open(bench):
+    bench.erp.keep("Warehouse", "Stores - N", company="Northway", is_group=0)
+    bench.erp.keep("Warehouse", "Other - X", company="Elsewhere", is_group=0)
+    for n in range(201):
+        known = {"item_code": f"KIT-{n}", "warehouse": "Stores - N", "stock_uom": "Nos"}
+        bench.erp.keep("Bin", f"bin-{n:03}", **known, actual_qty=float(n + 1), reserved_qty=0.0)
+    theirs = {"item_code": "KIT-1", "warehouse": "Other - X", "stock_uom": "Nos", "actual_qty": 9.0}
+    bench.erp.keep("Bin", "bin-999", **theirs)
+    first = await bench.done("list_stock", {})
+    rest = await bench.done("list_stock", {"cursor": first["next"]})
+    assert (len(first["stock"]), [one["item"] for one in rest["stock"]]) == (200, ["KIT-200"])
+    assert (first["stock"][0]["site"], first["stock"][0]["on_hand"]) == ("RNO", {"value": "1", "unit": "EA"})
+    (one,) = (await bench.done("list_stock", {"items": ["KIT-7"]}))["stock"]
+    assert one["on_hand"]["value"] == "8"
+    order = bench.order()
+    rows = [{**order["items"][0], "delivered_qty": 4.0}, {**order["items"][1], "delivered_qty": 4.0}]
+    bench.erp.again(order, items=rows)
+    bench.order("SO-2", status="Completed")
+    (open_,) = (await bench.done("list_allocations", {}))["allocations"]
+    assert (open_["order"], open_["item"], open_["site"]) == ("SO-1", "KIT-30", "RNO")
+    assert open_["quantity"] == {"value": "6", "unit": "EA"}
+    assert (await bench.done("list_allocations", {"items": ["BOX-1"]}))["allocations"] == []

@@ -306,3 +306,35 @@ async def test_an_error_is_told_by_the_name_of_its_exception_and_its_message() -
         replies.result(Response(200, {}, json.dumps(locked).encode()), context("odoo", **rpc))
     with pytest.raises(UnknownOutcome):
         replies.result(Response(200, {}, b"{}"), context("odoo", **rpc))
+
+
+async def test_stock_is_listed_by_bin_and_lot_and_promises_by_order_page_by_page(bench):
+    keep, warehouse = bench.odoo.keep, [bench.warehouse["id"], "Reno"]
+    shelf = keep("stock.location", warehouse_id=warehouse)
+    for n in range(201):
+        keep(
+            "stock.quant",
+            product_id=[bench.kit["id"], "KIT-30"],
+            location_id=[shelf["id"], f"WH/Stock/A{n}"],
+            lot_id=[7, "L-7"] if n == 200 else False,
+            quantity=2.5 if n == 200 else 1.0,
+            product_uom_id=[1, "Units"],
+            **{"location_id.usage": "internal", "product_id.default_code": "KIT-30"},
+        )
+    first = await bench.done("list_stock", {})
+    assert (len(first["stock"]), first["stock"][0]["location"]) == (200, "WH/Stock/A0")
+    rest = await bench.done("list_stock", {"cursor": first["next"]})
+    (last,) = rest["stock"]
+    assert "next" not in rest
+    assert (last["item"], last["site"], last["lot"]) == ("KIT-30", "RNO", "L-7")
+    assert last["on_hand"] == {"value": "2.5", "unit": "EA"}
+    assert (await bench.done("list_stock", {"items": ["GEL"]}))["stock"] == []
+    bench.order()
+    for move, product in zip(bench.odoo.all("stock.move"), (bench.kit, bench.box), strict=True):
+        move |= {"product_id": [product["id"], ""], "product_uom": [1, "Units"]}
+        move |= {"location_id": [shelf["id"], ""], "picking_type_id.code": "outgoing"}
+    promised = (await bench.done("list_allocations", {}))["allocations"]
+    assert [(one["order"], one["item"], one["site"], one["quantity"]["value"]) for one in promised] == [
+        ("S00001", "KIT-30", "RNO", "10"),
+        ("S00001", "BOX-1", "RNO", "4"),
+    ]

@@ -264,3 +264,38 @@ async def test_a_customer_is_written_to_in_their_language_about_the_topic(partne
     assert first["text"] == "It is on its way."
     assert (second["to"], second["subject"]) == ("SO-1-1@customers.example", "Your order SO-1-1 weather")
     assert not second.get("order")
+
+
+async def test_stock_and_what_is_promised_are_listed_page_by_page_by_both_sides(partners: Partners) -> None:
+    order = await released(partners)
+    for item in ("KIT-30", "GEL-1"):
+        await partners.by_hand("/stock/count", {"item": item, "site": "RNO", "quantity": "20"})
+        await partners.done(
+            "wms", "count_stock", {"item": item, "site": "RNO", "on_hand": {"value": "20", "unit": "EA"}}
+        )
+    await partners.done("wms", "create_pick", {"order": order})
+    for name in ("erp", "wms"):
+        stock = (await partners.done(name, "list_stock", {}))["stock"]
+        assert [(one["item"], one["site"], one["on_hand"]) for one in stock] == [
+            (item, "RNO", {"value": "20", "unit": "EA"}) for item in ("GEL-1", "KIT-30")
+        ]
+        assert all("changed" in one for one in stock)
+        (only,) = (await partners.done(name, "list_stock", {"items": ["GEL-1"]}))["stock"]
+        assert only["item"] == "GEL-1"
+        (held,) = (await partners.done(name, "list_allocations", {}))["allocations"]
+        assert (held["order"], held["item"], held["site"]) == ("SO-1", "KIT-30", "RNO")
+        assert held["quantity"] == {"value": "10", "unit": "EA"}
+    await partners.done("erp", "release_invoice", {"order": "SO-1"})
+    assert (await partners.done("erp", "list_allocations", {}))["allocations"] == []
+    (left,) = (await partners.done("erp", "list_stock", {"items": ["KIT-30"]}))["stock"]
+    assert left["on_hand"]["value"] == "10"
+
+
+async def test_a_count_is_taken_over_once_however_often_it_is_called(partners: Partners) -> None:
+    await partners.by_hand("/stock/count", {"item": "KIT-30", "site": "RNO", "quantity": "20"})
+    data = {"item": "KIT-30", "site": "RNO", "change": {"value": "-3", "unit": "EA"}, "adjustment": "CC-1"}
+    made = await partners.done("erp", "adjust_stock", data, key="count/CC-1")
+    again = await partners.call("erp", "adjust_stock", data, again="count/CC-1")
+    assert again.output == made
+    (left,) = (await partners.done("erp", "list_stock", {}))["stock"]
+    assert left["on_hand"] == {"value": "17", "unit": "EA"}

@@ -160,6 +160,14 @@ class World:
             assert "result" in answer, answer
             return answer["result"]
 
+    async def wms(self, method: str, path: str, body: Any = None) -> Any:
+        """Somebody works in the warehouse by hand."""
+        given, url = self.services["wms"]["credentials"], self.services["wms"]["url"]
+        headers = {"X-Stackyard-Client": given["client"], "X-Stackyard-Secret": given["secret"]}
+        async with self.http.request(method, url + path, json=body, headers=headers) as reply:
+            assert reply.status < 300, await reply.text()
+            return await reply.json()
+
     async def script(self, service: str, **script: Any) -> None:
         await self.control(service, "/script", script)
 

@@ -141,6 +141,7 @@ FORMS = {
     + [{"act": "release", "stopped": "true", "trial": "1", "rate": "1", "seen": "1"}],
     "/repairs/{id:int}": [{"act": "proceed"}, {"act": "stop"}],
     "/proposals": [{"act": "accept"}, {"act": "decline"}],
+    "/differences": [{"difference": "order_missing_here/SO-9"}],
     "/events": [
         {"act": act, "number": "SO-2", "note": "no"}
         for act in ("dismiss", "attach", "release", "replay", "drop")

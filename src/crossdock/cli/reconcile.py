@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def reconcile(
     what: Annotated[
-        list[str] | None, typer.Argument(help="orders, invoices, shipments; all, without any")
+        list[str] | None,
+        typer.Argument(help="orders, invoices, shipments, stock, allocations; without any, all"),
     ] = None,
     mend: Annotated[
         str | None, typer.Option(metavar="DIFFERENCE", help="Take in what this difference says is missing")
@@ -32,8 +33,9 @@ def reconcile(
 ) -> None:
     """Compare the systems with what stands here, and show what differs. Status 1 if anything does.
 
-    Orders there and runs here, invoices and proofs of delivery, shipments and bookings. The worker compares
-    by itself, as the tenant's settings say; what differs is an exception that closes when it does no more.
+    Orders there and runs here, invoices and proofs of delivery, shipments and bookings; and stock and what is
+    promised of it, in the ERP and in the warehouse. The worker compares by itself, as the tenant's settings
+    say; what differs is an exception that closes when it does no more.
     """
 
     async def act(operator: Operator) -> bool:
@@ -52,7 +54,16 @@ def reconcile(
         table(
             "What differs",
             ["difference", "severity", "here", "there", "mend"],
-            [(one.id, one.severity, one.here, f"{one.connection}: {one.there}", one.mend) for one in found],
+            [
+                (
+                    one.id,
+                    one.severity,
+                    f"{one.against}: {one.here}" if one.against else one.here,
+                    f"{one.connection}: {one.there}",
+                    one.mend,
+                )
+                for one in found
+            ],
             empty="Nothing differs.",
         )
         looked = ", ".join(f"{number} {name}" for name, number in told.compared.items())

@@ -166,12 +166,17 @@ class Operator(Client):
         return await self.post("reconciliation", {"what": list(whats)}, Reconciled, once=once)
 
     def differences(
-        self, *, what: str | None = None, state: str = "open", most: int | None = None
+        self,
+        *,
+        what: str | None = None,
+        kind: str | None = None,
+        system: str | None = None,
+        state: str = "open",
+        most: int | None = None,
     ) -> AsyncIterator[SystemsDiffer]:
-        """What stands otherwise there than here, newest first: open, gone or any."""
-        return self.each(
-            "reconciliation/differences", Page[SystemsDiffer], most, {"what": what, "state": state}
-        )
+        """What stands otherwise there than here, newest first: open, waiting, gone or any."""
+        asked = {"what": what, "kind": kind, "system": system, "state": state}
+        return self.each("reconciliation/differences", Page[SystemsDiffer], most, asked)
 
     async def mend(self, difference: str, *, once: str | None = None) -> int:
         """Take in what was lost on its way; gives how many events that were."""

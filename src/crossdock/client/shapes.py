@@ -607,9 +607,11 @@ class SystemsDiffer(Shape, frozen=True, kw_only=True):
     since: datetime
     found: datetime
     seen: datetime
+    against: str | None = None
     order: str | None = None
     shipment: str | None = None
     invoice: str | None = None
+    item: str | None = None
     gone: datetime | None = None
     mended_by: str | None = None
 

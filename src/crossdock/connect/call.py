@@ -197,6 +197,25 @@ class Calls:
             if self._wire.watch is not None:
                 self._wire.watch.ended(tenant, connection, how, time.monotonic() - began)
 
+    async def read(
+        self, tenant: int, connection: str, operation: tuple[str, str], data: Any, *, seconds: float = 30.0
+    ) -> Any:
+        """Ask an operation that changes nothing, outside of any process; through the connection's mapping.
+
+        `operation` is its system and name. Raises as `ask` does, `Refused` where the connection has none such
+        or the answer is not what its contract says.
+        """
+        line = await self._lines.line(tenant, connection)
+        ready = line.operations.get(operation)
+        if ready is None or ready.shape.changes:
+            raise Refused(f"{line.connector.name} has no {'.'.join(operation)} that only asks")
+        asked = await self._asked(line, ready, data)
+        answer = await self.ask(tenant, connection, ready.operation.do, asked, seconds=seconds)
+        output = plain(await self._answered(line, ready, answer))
+        if problem := misfit(output, ready.shape.output):
+            raise Refused(f"{connection} does not tell {ready.shape.name} as it should: {problem}")
+        return output
+
     async def check(self, tenant: int, connection: str) -> None:
         """See whether the other side answers and lets us in. Raises `Refused` or `Unreachable` where not."""
         health = (await self._lines.line(tenant, connection)).connector.health

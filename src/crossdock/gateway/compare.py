@@ -23,17 +23,21 @@ from crossdock.gateway.facts import Fact, Facts
 from crossdock.process import State
 from crossdock.process.messages import Record
 
-What = Literal["orders", "invoices", "shipments"]
-WHATS: tuple[What, ...] = ("orders", "invoices", "shipments")
+What = Literal["orders", "invoices", "shipments", "stock", "allocations"]
+FED: tuple[What, ...] = ("orders", "invoices", "shipments")  # of which feeds tell
+LISTED: tuple[What, ...] = ("stock", "allocations")  # that two systems list: see `shelves`
+WHATS: tuple[What, ...] = (*FED, *LISTED)
 LIVE = frozenset({"active", "held"})
 BILLED_WITHIN = timedelta(days=1)  # after the last delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Something that stands otherwise here than there.
+    """Something that stands otherwise here than there; or in one system than in another, `against`.
 
-    `events` are those whose taking in mends it; without any it is mended by hand, as `mend` says.
+    `events` are those whose taking in mends it; without any it is mended by hand, as `mend` says. What two
+    systems list may be in flight while both are read, so it has to stand for a while: `steady` is since when
+    both have told the same, where they say so.
     """
 
     what: What
@@ -49,6 +53,9 @@ class Difference:
     shipment: str = ""
     invoice: str = ""
     events: tuple[Arrival, ...] = ()
+    against: str = ""
+    item: str = ""
+    steady: datetime | None = None
 
     @property
     def number(self) -> str:
@@ -225,11 +232,13 @@ def _shipments(facts: Facts, here: Here, since: datetime, settled: datetime) -> 
                       "Take in what the carrier reports", shipment=run.number, events=fact.told)  # fmt: skip
     for connection, number, booked in here.followed:
         listed = "shipments" in facts.has.get(connection, ()) and connection not in facts.failed
-        if listed and number not in facts.carried and since + BILLED_WITHIN < booked <= settled:
+        lost = listed and number not in facts.carried and since + BILLED_WITHIN < booked
+        said = facts.unknown.get((connection, number))
+        if (lost or said is not None) and booked <= settled:
             fact = Fact(number=number, state="", at=booked, connection=connection)
             run = here.numbers.get(number)
             yield _of(fact, "shipments", "booking_missing_there", run.said if run else "booked here",
-                      "no such booking", "high", "Ask the carrier; book again",
+                      said or "no such booking", "high", "Ask the carrier; book again",
                       shipment=run.number if run else "")  # fmt: skip
 
 

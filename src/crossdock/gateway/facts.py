@@ -51,6 +51,7 @@ class Facts:
     carried: dict[str, Fact] = field(default_factory=dict)
     has: dict[str, set[str]] = field(default_factory=dict)  # what the feeds of a connection tell of
     failed: dict[str, str] = field(default_factory=dict)
+    unknown: dict[tuple[str, str], str] = field(default_factory=dict)  # numbers that a carrier says no to
 
     def take(self, event: Arrival, connection: str) -> None:
         """One more thing that was told."""

@@ -1,9 +1,10 @@
 """Standing reconciliation: what stands in the systems and what stands here, compared on a schedule.
 
 The systems' feeds are read again from the beginning of a window (`facts`), and compared by business fact
-(`compare`). A difference is kept once while it stands; `difference.found` and `difference.gone` tell of it,
-and the process `settle-difference` makes the exception of it that closes by itself. What a connection that
-could not be read may have had is neither found nor gone.
+(`compare`); stock and what is promised of it are listed by two systems, and compared with each other
+(`listing`). A difference is kept once while it stands (`differences`), and the process `settle-difference`
+makes the exception of it that closes by itself. What a connection that could not be read may have had is
+neither found nor gone.
 
 A tenant says how in its settings:
 
@@ -15,6 +16,7 @@ With a calendar it is compared only when that is open; `every: never` ends it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +29,14 @@ import structlog
 from crossdock.access.redaction import hidden
 from crossdock.connect import Calls, Lines, Registry
 from crossdock.connect.contract import Poll
-from crossdock.engine import Arrival, Inbox
+from crossdock.engine import Inbox
 from crossdock.engine.payloads import put_back
 from crossdock.errors import Conflict, CrossdockError, NotFound, Unreachable
-from crossdock.gateway.compare import WHATS, Bill, Difference, Here, Run, What, bills, compare
+from crossdock.gateway.bookings import Bookings
+from crossdock.gateway.compare import FED, LISTED, WHATS, Bill, Difference, Here, Run, What, bills, compare
+from crossdock.gateway.differences import Differences
 from crossdock.gateway.facts import Facts, read
+from crossdock.gateway.listing import Listed, Listing
 from crossdock.model.codes import instant_text
 from crossdock.process import decode_state
 from crossdock.process.durations import Duration
@@ -85,15 +90,15 @@ where tenant = $1
 """
 _FREE: LiteralString = "update crossdock.reconciliation set leased_until = null, due = $2 where tenant = $1"
 
-_OLDEST: LiteralString = """
-select min(at) from crossdock.difference where tenant = $1 and gone is null and what = any($2::text[])
-"""
 _CONNECTIONS: LiteralString = """
 select name, connector from crossdock.connection where tenant = $1 and stopped is null order by name
 """
 _ABOUT: LiteralString = """
 select id from crossdock.process_version where tenant = $1
   and substring(source from '(?n)^document:[ \\t]*["'']?([A-Za-z0-9_]+)') = $2
+"""
+_STANDING: LiteralString = """
+select count(*)::int from crossdock.difference where tenant = $1 and gone is null and told <> 'waiting'
 """
 _BY_ALIAS: LiteralString = """
 select distinct on (a.value) a.value as number, r.id, r.process, r.key, r.status, r.created, r.state
@@ -120,35 +125,6 @@ order by h.run, h.seq
 _FOLLOWED: LiteralString = """
 select t.connection, t.number, t.booked from crossdock.tracking t where t.tenant = $1 and t.booked >= $2
 order by t.booked desc limit $3
-"""
-
-_FOUND: LiteralString = """
-insert into crossdock.difference as d (tenant, what, kind, about, connection, severity, here, there, mend,
-  takes_in, "order", shipment, invoice, at)
-select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-  $9::text[], $10::bool[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
-on conflict (tenant, what, kind, about) where gone is null do update set
-  here = excluded.here, there = excluded.there, mend = excluded.mend, takes_in = excluded.takes_in,
-  severity = excluded.severity, seen = crossdock.now()
-returning (xmax = 0) as fresh
-"""
-_GONE: LiteralString = """
-update crossdock.difference set gone = crossdock.now()
-where tenant = $1 and gone is null and what = any($2::text[]) and connection = any($3::text[])
-  and not (kind || '/' || about) = any($4::text[])
-returning id
-"""
-_UNTOLD: LiteralString = """
-select * from crossdock.difference
-where tenant = $1 and (told = '' or (told = 'found' and gone is not null)) order by id limit 2000
-"""
-_TOLD: LiteralString = """
-update crossdock.difference set told = case when gone is null then 'found' else 'gone' end
-where tenant = $1 and id = any($2::bigint[])
-"""
-_OPEN: LiteralString = """
-select id, what, kind, about, connection, found from crossdock.difference
-where tenant = $1 and kind || '/' || about = $2 and gone is null and takes_in
 """
 
 
@@ -203,6 +179,9 @@ class Reconciler:
         """What is found goes into that inbox; systems are read through these connections."""
         self._database = database
         self._inbox = inbox
+        self._kept = Differences(database, inbox)
+        self._listing = Listing(database, lines, calls)
+        self._bookings = Bookings(database, lines, calls)
         self._lines = lines
         self._calls = calls
         self._registry = registry
@@ -223,7 +202,11 @@ class Reconciler:
         """Compare for up to `most` tenants that are due; gives how many there were."""
         began = time.monotonic()
         self._rest = {tenant: until for tenant, until in self._rest.items() if until > began}
-        polled = [name for name, one in self._registry.connectors.items() if one.polls]
+        polled = [
+            name
+            for name, one in self._registry.connectors.items()
+            if one.polls or any(operation.name == "list_stock" for operation in one.operations)
+        ]
         async with self._database.engine() as transaction:
             await transaction.execute(_DUE, polled)
             rows = await transaction.fetch(_LEASE, most, LEASE_SECONDS, list(self._rest))
@@ -253,8 +236,7 @@ class Reconciler:
         Raises `NotFound` where there is no such difference or it is mended by hand, `Conflict` where it is
         gone or is being compared.
         """
-        async with self._database.engine() as transaction:
-            row = await transaction.row(_OPEN, tenant.id, difference)
+        row = await self._kept.open(tenant, difference)
         if row is None:
             raise NotFound(
                 f"there is no open difference {difference} that is mended by taking something in",
@@ -281,13 +263,7 @@ class Reconciler:
             if receipt.fate == "duplicate"  # it came once, and nothing came of it
         ]
         await self._inbox.put(tenant, again)
-        async with self._database.engine() as transaction:
-            await transaction.execute(
-                "update crossdock.difference set mended_by = $3 where tenant = $1 and id = $2",
-                tenant.id,
-                row["id"],
-                by,
-            )
+        await self._kept.mended(tenant, row["id"], by)
         return len(events)
 
     async def _lease(self, tenant: Tenant) -> None:
@@ -303,23 +279,24 @@ class Reconciler:
 
     async def _compare(self, tenant: Tenant, whats: Sequence[str]) -> Outcome:
         began = time.monotonic()
-        reading, reference = await self._read(tenant, whats)
+        reading, reference = await self._read(tenant, [what for what in FED if what in whats])
         how = How.of(reference.tenant.get("settings") or {})
-        found: list[Difference] = []
         facts = reading.facts
-        for what in (one for one in WHATS if one in whats):
+        found: list[Difference] = []
+        for what in (one for one in FED if one in whats):
             found += await self._differences(tenant, what, reading, reference)
-        counts = {
-            "orders": len(facts.orders),
-            "invoices": len(facts.invoices),
-            "shipments": len(facts.packed) + len(facts.carried),
-        }
-        compared: dict[str, int] = {what: counts[what] for what in WHATS if what in whats}
+        listed = await self._list(tenant, [what for what in LISTED if what in whats])
+        compared = self._counted(facts, listed, whats)
         async with self._database.engine() as transaction:
             now = await transaction.value("select crossdock.now()")
-        fresh, gone = await self._keep(tenant, whats, found[:MOST], reading)
-        await self._tell(tenant, now)
-        failed = {name: hidden(why)[:500] for name, why in facts.failed.items()}
+        keep = functools.partial(self._kept.keep, tenant, now=now, grace=how.grace, most=MOST)
+        read = [name for name in reading.asked if name not in facts.failed]
+        fed, differs_no_more = await keep([what for what in FED if what in whats], found, read=read)
+        more, agrees = await keep(
+            [what for what in LISTED if what in whats], listed.found, read=listed.read, moving=listed.moving
+        )
+        await self._kept.tell(tenant, now)
+        failed = {name: hidden(why)[:500] for name, why in sorted((listed.failed | facts.failed).items())}
         async with self._database.engine() as transaction:
             await transaction.execute(
                 _DONE,
@@ -330,7 +307,30 @@ class Reconciler:
                 msgspec.json.encode(failed),
                 msgspec.json.encode(compared),
             )
-        return Outcome(compared=compared, failed=failed, open=len(found[:MOST]), found=fresh, gone=gone)
+            standing = await transaction.value(_STANDING, tenant.id)
+        return Outcome(
+            compared=compared, failed=failed, open=standing, found=fed + more, gone=differs_no_more + agrees
+        )
+
+    async def _list(self, tenant: Tenant, whats: Sequence[str]) -> Listed:
+        """What two systems list, and part in."""
+        if not whats:
+            return Listed()
+        async with self._database.engine() as transaction:
+            rows = await transaction.fetch(_CONNECTIONS, tenant.id)
+            versions = [row["id"] for row in await transaction.fetch(_ABOUT, tenant.id, "Order")]
+        names = [row["name"] for row in rows]
+        return await self._listing.compare(tenant, whats, names, versions)
+
+    @staticmethod
+    def _counted(facts: Facts, listed: Listed, whats: Sequence[str]) -> dict[str, int]:
+        counts = {
+            "orders": len(facts.orders),
+            "invoices": len(facts.invoices),
+            "shipments": len(facts.packed) + len(facts.carried) + len(facts.unknown),
+            **listed.counts,
+        }
+        return {what: counts[what] for what in WHATS if what in whats}
 
     async def _read(self, tenant: Tenant, whats: Sequence[str]) -> tuple[_Read, Reference]:
         """What stands there, of all connections whose feeds tell of it."""
@@ -340,14 +340,16 @@ class Reconciler:
         how = How.of(reference.tenant.get("settings") or {})
         async with self._database.engine() as transaction:
             now: datetime = await transaction.value("select crossdock.now()")
-            oldest: datetime | None = await transaction.value(_OLDEST, tenant.id, list(whats))
             rows = await transaction.fetch(_CONNECTIONS, tenant.id)
+        oldest = await self._kept.oldest(tenant, whats)
         since = now - how.window
         if oldest is not None:  # what differs is looked at until it does no more
             since = min(since, oldest - timedelta(hours=1))
         reading = _Read(since=since)
         for row in rows:
             await self._read_one(tenant, row["name"], whats, reading)
+        if "shipments" in whats:
+            reading.asked += await self._bookings.read(tenant, reading.facts, since, now - how.grace)
         return reading, reference
 
     async def _read_one(self, tenant: Tenant, name: str, whats: Sequence[str], reading: _Read) -> None:
@@ -429,53 +431,6 @@ class Reconciler:
         for row, text in zip(rows, whole, strict=True):
             told.setdefault(row["run"], []).append((row["at"], _records(text)))
         return {run: bills(decisions) for run, decisions in told.items()}
-
-    async def _keep(
-        self, tenant: Tenant, whats: Sequence[str], found: Sequence[Difference], reading: _Read
-    ) -> tuple[int, int]:
-        """Keep what differs; gives how much of it is new, and how much differs no more."""
-        once = {(one.what, one.kind, one.about): one for one in found}
-        columns = [
-            [one.what, one.kind, one.about, one.connection, one.severity, one.here, one.there, one.mend,
-             bool(one.events), one.order, one.shipment, one.invoice, one.at]
-            for _, one in sorted(once.items())
-        ]  # fmt: skip
-        read_well = [name for name in reading.asked if name not in reading.facts.failed]
-        names = [one.number for one in once.values()]
-        async with self._database.engine() as transaction:
-            rows = []
-            if columns:
-                rows = await transaction.fetch(
-                    _FOUND, tenant.id, *(list(column) for column in zip(*columns, strict=True))
-                )
-            gone = await transaction.fetch(_GONE, tenant.id, list(whats), read_well, names)
-        return sum(row["fresh"] for row in rows), len(gone)
-
-    async def _tell(self, tenant: Tenant, now: datetime) -> None:
-        """Tell what was not told yet, also by a comparison that broke off; an event goes out once."""
-        async with self._database.engine() as transaction:
-            rows = await transaction.fetch(_UNTOLD, tenant.id)
-        events = [_event(row, now) for row in rows if not (row["gone"] and row["told"] == "")]
-        for begin in range(0, len(events), 100):
-            await self._inbox.put(tenant, events[begin : begin + 100])
-        async with self._database.engine() as transaction:
-            await transaction.execute(_TOLD, tenant.id, [row["id"] for row in rows])
-
-
-def _event(row: Any, now: datetime) -> Arrival:
-    """What is told of a difference: that it is there, or gone."""
-    what, name = "gone" if row["gone"] else "found", f"{row['kind']}/{row['about']}"
-    mend = f"{row['mend']}: crossdock reconcile --mend {name}" if row["takes_in"] else row["mend"]
-    keys = {kind: row[kind] for kind in ("order", "shipment", "invoice") if row[kind]}
-    same = {part: row[part] for part in ("what", "kind", "about", "connection", "severity", "here", "there")}
-    return Arrival(
-        id=f"{name}/{instant_text(row['found'])}/{what}",
-        source="reconciliation",
-        type=f"difference.{what}",
-        time=now,
-        data={"number": name, **same, "mend": mend, "since": instant_text(row["at"]), **keys},
-        about={"difference": name},
-    )
 
 
 def _run(

@@ -15,6 +15,7 @@ from crossdock.model.document import Value, models_in
 from crossdock.model.exceptions import CustomerCase, Difference, ExceptionCase
 from crossdock.model.invoices import CreditNote, Dispute, HoldReason, Invoice, InvoiceLine
 from crossdock.model.milestones import Milestone
+from crossdock.model.news import StockAdjustment
 from crossdock.model.orders import Order, OrderLine, Quote, ScheduleLine
 from crossdock.model.parties import Address, Item, Party, Stock
 from crossdock.model.purchasing import InboundShipment, PurchaseOrder, Receipt
@@ -70,6 +71,7 @@ DOCUMENTS: dict[str, type[Value]] = {
         ScheduleLine,
         Shipment,
         Stock,
+        StockAdjustment,
         Tender,
     )
 }

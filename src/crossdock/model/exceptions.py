@@ -240,18 +240,20 @@ class Difference(Document):
     """Something that stands otherwise in another system than here (ours)."""
 
     number: Key = Field(description="What it is known by: its kind and the number that it is about")
-    what: Key | None = maybe("What was compared: orders, invoices, shipments")
+    what: Key | None = maybe("What was compared: orders, invoices, shipments, stock, allocations")
     kind: Key | None = maybe("In which way they part, such as `order_missing_here`")
     about: Key | None = maybe("Business number of the document that differs")
     connection: Key | None = maybe("Connection to the other system")
+    against: Key | None = maybe("Connection that it is held against, where that is not what stands here")
     severity: Severity | None = maybe("How bad")
-    here: Text | None = maybe("How it stands here")
+    here: Text | None = maybe("How it stands here, or in the system that it is held against")
     there: Text | None = maybe("How it stands there")
     mend: Text | None = maybe("What would mend it")
     since: Instant | None = maybe("When what differs last changed there")
     order: Key | None = maybe("Order that it concerns")
     shipment: Key | None = maybe("Shipment that it concerns")
     invoice: Key | None = maybe("Invoice that it concerns")
+    item: Key | None = maybe("Item that it concerns")
 
 
 class Settlement(Value):

@@ -32,7 +32,19 @@ from crossdock.store import Database, Tenant
 from crossdock.tower.doors import Doors, as_long_as, to_sign_in
 from crossdock.tower.ground import HERE, Ground, Who, templates
 from crossdock.tower.guard import POLICY
-from crossdock.tower.pages import account, act, desk, events, overview, people, processes, run, runs, sign_in
+from crossdock.tower.pages import (
+    account,
+    act,
+    desk,
+    differences,
+    events,
+    overview,
+    people,
+    processes,
+    run,
+    runs,
+    sign_in,
+)
 from crossdock.tower.pages import connection as line
 from crossdock.tower.pages import connections as lines
 from crossdock.tower.pages import proposals as proposed
@@ -149,6 +161,8 @@ def _routes(ground: Ground) -> list[BaseRoute]:
         page("/repairs/new", many.choose, shows="exception.read"),
         page("/repairs/{id:int}", many.repair, shows="exception.read"),
         page("/repairs/{id:int}", many.turn, "POST"),
+        page("/differences", differences.differences, shows="exception.read"),
+        page("/differences", differences.mend, "POST"),
         page("/proposals", proposed.proposals, shows="run.read"),
         page("/proposals", proposed.turn, "POST"),
         page("/events", events.events, shows="event.read"),

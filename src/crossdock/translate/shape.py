@@ -6,7 +6,7 @@
     { of: ..., default: EA }                      what stands there where nothing was sent
     { of: ..., table: ..., unknown: EA }          what stands there for a word that is not in the table
     { of: ..., zone: Europe/Berlin }              an instant that was written without its zone
-    { each: "${ record.lines }", give: ... }      a list, item by item
+    { each: "${ record.lines }", give: ... }      a list, item by item; where each gives a list, all of them
     { if: "${ ... }", then: ..., else: ... }      one or the other
     { all: "${ record }", but: { ... } }          everything, with some fields otherwise
     { reject: why }                               it is not taken
@@ -297,7 +297,8 @@ def _time(node: Of, value: object, work: Work, at: str, source: str) -> str:
     return told
 
 
-def _each(node: Each, values: Values, work: Work, at: str) -> list[Any]:
+def _each(node: Each, values: Values, work: Work, at: str, begin: int = 0) -> list[Any]:
+    """A list; its items count from `begin`. Where each item is a list itself, they become one."""
     listed = _guarded(work, at, node.listed, values)
     if not isinstance(listed, list):
         if listed is None:
@@ -309,9 +310,13 @@ def _each(node: Each, values: Values, work: Work, at: str) -> list[Any]:
         known = {**values, node.name: item, "n": n + 1}
         if node.condition is not None and not holds(node.condition, known):
             continue
-        work.sources[node.name] = work.places[f"{at}[{len(found)}]"] = work.item(node.listed, values, item, n)
+        place = begin + len(found)
+        work.sources[node.name] = work.places[f"{at}[{place}]"] = work.item(node.listed, values, item, n)
         try:
-            value = _fill(node.give, known, work, f"{at}[{len(found)}]")
+            if isinstance(node.give, Each):
+                found += _each(node.give, known, work, at, place)
+                continue
+            value = _fill(node.give, known, work, f"{at}[{place}]")
         except _Nothing:
             continue
         finally:
@@ -355,7 +360,7 @@ def _type(node: Node) -> Type:
             same = bool(types) and all(one is types[0] or one == types[0] for one in types)
             return ListOf(types[0] if same else DYN)
         case Each():
-            return ListOf(_type(node.give))
+            return _type(node.give) if isinstance(node.give, Each) else ListOf(_type(node.give))
         case Of():
             if node.zone is not None:
                 return TIMESTAMP

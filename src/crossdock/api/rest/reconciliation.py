@@ -20,7 +20,7 @@ from crossdock.store import TenantTransaction
 
 routes = router("reconciliation")
 
-What = Literal["orders", "invoices", "shipments"]
+What = Literal["orders", "invoices", "shipments", "stock", "allocations"]
 
 
 class Reconciled(Out):
@@ -35,21 +35,23 @@ class Reconciled(Out):
 
 
 class SystemsDiffer(Out):
-    """Something that stands otherwise there than here."""
+    """Something that stands otherwise there than here, or in one system than in another."""
 
     id: str = Field(description="What it is known by: its kind and its business number")
     what: str
     kind: str
     about: str = Field(description="The business number")
     connection: str
+    against: str | None = Field(None, description="The other system, where it is not what stands here")
     severity: str
-    here: str = Field(description="How it stands here")
+    here: str = Field(description="How it stands here, or in the system that it is held against")
     there: str = Field(description="How it stands there")
     mend: str = Field(description="What would mend it")
     takes_in: bool = Field(description="It is mended by taking in what was lost: `mend` does that")
     order: str | None = None
     shipment: str | None = None
     invoice: str | None = None
+    item: str | None = None
     since: datetime = Field(description="When what differs last changed there")
     found: datetime
     seen: datetime = Field(description="The last comparison that found it")
@@ -68,13 +70,19 @@ class DifferenceQuery(Paged):
     """Which differences, newest first."""
 
     what: What | None = Field(None, description="Of these alone")
-    state: Literal["open", "gone", "any"] = Field("open", description="Those that stand, or stood")
+    kind: Annotated[str, Field(max_length=100)] | None = Field(None, description="Of this kind alone")
+    system: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="Between this connection and another, or what stands here"
+    )
+    state: Literal["open", "waiting", "gone", "any"] = Field(
+        "open", description="Those that stand; may be in flight, and are not told yet; or stood"
+    )
 
 
 class Compare(Given):
     """What is compared now."""
 
-    what: list[What] = Field([], max_length=3, description="These alone; all, without any")
+    what: list[What] = Field([], max_length=5, description="These alone; all, without any")
 
 
 class Mend(Given):
@@ -90,6 +98,12 @@ class Mended(Out):
 
 
 _NAMES = tuple(SystemsDiffer.model_fields)
+_STATES = {
+    "open": "gone is null and told <> 'waiting'",
+    "waiting": "told = 'waiting'",
+    "gone": "gone is not null",
+    "any": "true",
+}
 
 
 @routes.get("/reconciliation", responses={200: {"model": Reconciled}})
@@ -103,7 +117,7 @@ async def read_reconciliation(call: Asked) -> Response:
         )
         differ = await transaction.value(
             "select count(*)::int from crossdock.difference "
-            "where tenant = crossdock.tenant() and gone is null"
+            "where tenant = crossdock.tenant() and gone is null and told <> 'waiting'"
         )
     found: dict[str, Any] = {"compared": {}, "failed": {}}
     if row is not None:
@@ -121,8 +135,11 @@ async def list_differences(call: Asked, query: Annotated[DifferenceQuery, Query(
         where = Where()
         if query.what is not None:
             where.add("what = {}", query.what)
-        if query.state != "any":
-            where.add(f"gone is {'' if query.state == 'open' else 'not '}null")
+        if query.kind is not None:
+            where.add("kind = {}", query.kind)
+        if query.system is not None:
+            where.add("{} in (connection, against)", query.system)
+        where.add(_STATES[query.state])
         if place is not None:
             where.add("(found, id) < ({}::text::timestamptz, {})", *place)
         sql = f"""
@@ -154,6 +171,7 @@ async def mend_difference(call: Asked, given: Mend) -> Response:
 
 
 def _shown(row: Row) -> dict[str, Any]:
-    empty = {name: None for name in ("order", "shipment", "invoice", "mended_by") if not row[name]}
+    some = ("order", "shipment", "invoice", "item", "against", "mended_by")
+    empty = {name: None for name in some if not row[name]}
     found = {name: row[name] for name in _NAMES if name not in ("id", "since")} | empty
     return {"id": f"{row['kind']}/{row['about']}", **found, "since": row["at"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crossdock.connect.contract import Connector, Limits, Operation, Poll, Webhook
 from crossdock.connect.sign_in import secret_headers
 from crossdock.connect.signatures import Scheme
-from crossdock.connectors.erpnext import replies, talks
+from crossdock.connectors.erpnext import replies, stock, talks
 from crossdock.connectors.erpnext.settings import SECRETS, SETTINGS
 
 connector = Connector(
@@ -46,6 +46,13 @@ connector = Connector(
             find=talks.find_credit,
             timeout=55.0,
             doc="Of an amount. Returns are not made here yet.",
+        ),
+        Operation(name="list_stock", do=stock.list_stock, timeout=55.0, doc="Batches are not told."),
+        Operation(
+            name="list_allocations",
+            do=stock.list_allocations,
+            timeout=55.0,
+            doc="What Sales Orders have still to deliver.",
         ),
     ),
     events=("order.released", "order.cancelled", "invoice.released", "invoice.paid", "credit.issued"),

@@ -187,6 +187,11 @@ def unit(word: object) -> str:
     return row["ours"] if row else str(word)
 
 
+def so_much(quantity: object, word: object) -> Json:
+    """A quantity in a unit of ERPNext's."""
+    return {"value": _exact(quantity), "unit": unit(word)}
+
+
 def _exact(quantity: object) -> str:
     exact = Decimal(str(quantity)).normalize()
     return decimal_text(exact.quantize(Decimal(1)) if exact == exact.to_integral_value() else exact)

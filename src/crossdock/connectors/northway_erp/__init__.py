@@ -36,6 +36,14 @@ connector = Connector(
             idempotency="find",
             find=talks.find_return,
         ),
+        Operation(name="list_stock", do=exchange(requests.list_stock, replies.stock)),
+        Operation(name="list_allocations", do=exchange(requests.list_reservations, replies.reservations)),
+        Operation(
+            name="adjust_stock",
+            do=exchange(requests.adjust_stock, replies.adjusted),
+            idempotency="find",
+            find=exchange(requests.adjustments, replies.found_adjustment),
+        ),
         Operation(name="cancel_return", do=talks.cancel_return, idempotency="natural"),
     ),
     events=(

@@ -76,6 +76,42 @@ def credited(note: Json) -> Json:
     return {"credit": note["id"], "amount": money(note["amount"], note["currency"])}
 
 
+def stock(response: Response, context: Context) -> Json:
+    """A page of what lies where."""
+    answer, settings = result(response), context.settings
+    rows = [{**_lying(row), "on_hand": _quantity(row, settings)} for row in answer["stock"]]
+    return {"stock": rows, **told(next=answer["cursor"])}
+
+
+def reservations(response: Response, context: Context) -> Json:
+    """A page of what is promised to orders."""
+    answer, settings = result(response), context.settings
+    rows = [
+        {"order": row["order"], **_lying(row), "quantity": _quantity(row, settings)}
+        for row in answer["reservations"]
+    ]
+    return {"allocations": rows, **told(next=answer["cursor"])}
+
+
+def _lying(row: Json) -> dict[str, Any]:
+    return {"item": row["item"], "site": row["site"], "changed": row["changed_at"]}
+
+
+def _quantity(row: Json, settings: Json) -> dict[str, str]:
+    return {"value": decimal_text(row["quantity"]), "unit": _unit(row.get("uom"), settings)}
+
+
+def adjusted(response: Response, _: Context) -> Json:
+    """An adjustment as the operation gives it."""
+    return {"adjustment": result(response)["id"]}
+
+
+def found_adjustment(response: Response, _: Context) -> Json | None:
+    """The adjustment with our reference."""
+    found = result(response)
+    return {"adjustment": found[0]["id"]} if found else None
+
+
 # -- what happened ------------------------------------------------------------------------------------------
 
 
@@ -179,7 +215,7 @@ def _order_line(line: Json, currency: str, settings: Json) -> dict[str, Any]:
         number=str(line["line_no"]),
         item=line["item"],
         name=line.get("description"),
-        quantity={"value": decimal_text(line["quantity"]), "unit": _unit(line.get("uom"), settings)},
+        quantity=_quantity(line, settings),
         price=None if price is None else money(price, currency),
         amount=money(line["amount"], currency),
         product={"number": line["item"], "weight": {"value": decimal_text(weight), "unit": "KGM"}}

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from crossdock.connect.contract import Context, Request, path
-from crossdock.connectors._words import told
+from crossdock.connectors._words import told, words
 from crossdock.errors import Refused
 
 
@@ -104,6 +104,48 @@ def authorise_return(data: Mapping[str, Any], context: Context) -> Request:
 def cancel_return(number: str) -> Request:
     """Take the leave back."""
     return Request("POST", path("/returns/{number}/status", number=number), json={"status": "CANCELLED"})
+
+
+def list_stock(data: Mapping[str, Any], _: Context) -> Request:
+    """A page of what lies where by its books."""
+    return Request("GET", "/stock", query=_listed(data))
+
+
+def list_reservations(data: Mapping[str, Any], _: Context) -> Request:
+    """A page of what released orders have open."""
+    return Request("GET", "/stock/reservations", query=_listed(data))
+
+
+def _listed(data: Mapping[str, Any]) -> dict[str, str]:
+    return {"limit": "500", **told(cursor=data.get("cursor"), items=",".join(data.get("items") or ()))}
+
+
+def adjust_stock(data: Mapping[str, Any], context: Context) -> Request:
+    """So much more, or less, lies there than its books say."""
+    if not data.get("site"):
+        raise Refused("it is not said at which site", where="site", mend="give the site as the ERP names it")
+    numbered = told(reason=data.get("reason"), adjustment=data.get("adjustment"))
+    body = {
+        "item": data["item"],
+        "site": data["site"],
+        "change": data["change"]["value"],
+        "uom": uom(data["change"]["unit"]),
+        "reference": context.key,
+        "reason": " ".join(str(part) for part in numbered.values()),
+    }
+    return Request("POST", "/stock/adjustments", json=body)
+
+
+def adjustments(_: Mapping[str, Any], context: Context) -> Request:
+    """The adjustments with our reference."""
+    return Request("GET", "/stock/adjustments", query={"reference": context.key})
+
+
+def uom(unit: str) -> str:
+    """A unit as the ERP calls it; one that it has no word for stands for itself."""
+    rows = words("crossdock.connectors.northway_erp")
+    known = (code for (of, code), row in rows.items() if of == "unit" and row["ours"] == unit)
+    return next(known, unit)
 
 
 def _delivered(shipments: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Connector, Limits, Operation, Poll
-from crossdock.connectors.odoo import replies, talks
+from crossdock.connectors.odoo import replies, stock, talks
 from crossdock.connectors.odoo.settings import SECRETS, SETTINGS
 
 connector = Connector(
@@ -45,6 +45,13 @@ connector = Connector(
             find=talks.find_credit,
             timeout=55.0,
             doc="Of an amount. Returns are not made here yet.",
+        ),
+        Operation(name="list_stock", do=stock.list_stock, timeout=55.0, doc="By bin and lot."),
+        Operation(
+            name="list_allocations",
+            do=stock.list_allocations,
+            timeout=55.0,
+            doc="What outgoing transfers of orders have still to carry.",
         ),
     ),
     events=("order.released", "order.cancelled", "invoice.released", "invoice.paid", "credit.issued"),

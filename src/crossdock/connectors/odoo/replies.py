@@ -177,6 +177,11 @@ def unit(name: str) -> str:
     return row["ours"] if row else name
 
 
+def so_much(quantity: object, name: str) -> Json:
+    """A quantity in a unit of Odoo's."""
+    return {"value": _exact(quantity), "unit": unit(name)}
+
+
 def _exact(quantity: object) -> str:
     exact = Decimal(str(quantity)).normalize()
     return decimal_text(exact.quantize(Decimal(1)) if exact == exact.to_integral_value() else exact)

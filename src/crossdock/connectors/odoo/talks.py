@@ -53,10 +53,11 @@ def sign_in(access: Access) -> Generator[Request, Response, Session]:
 
 def health(_: Any, context: Context) -> Talking:
     """It answers and lets us in."""
-    yield from _found(context, "res.company", [], ["name"])
+    yield from searched(context, "res.company", [], ["name"])
 
 
-def _found(context: Context, model: str, domain: list[Any], fields: list[str], **more: Any) -> Talking:
+def searched(context: Context, model: str, domain: list[Any], fields: list[str], **more: Any) -> Talking:
+    """The records of a model that fit."""
     return replies.records((yield requests.search(context, model, domain, fields, **more)), context)
 
 
@@ -65,7 +66,7 @@ def _called(context: Context, model: str, method: str, ids: list[int] | None = N
 
 
 def _sale(context: Context, number: str, fields: list[str]) -> Talking:
-    found = yield from _found(context, "sale.order", [["name", "=", number]], ["name", "state", *fields])
+    found = yield from searched(context, "sale.order", [["name", "=", number]], ["name", "state", *fields])
     if not found:
         raise RefusedByPartner(f"Odoo has no order {number}", code="not_found")
     return found[0]
@@ -86,16 +87,16 @@ def _whole(context: Context, sales: list[Any]) -> Talking:
     if not sales:
         return []
     ids = [sale["id"] for sale in sales]
-    lines = yield from _found(context, "sale.order.line", [["order_id", "in", ids]], _LINE, most=5000)
+    lines = yield from searched(context, "sale.order.line", [["order_id", "in", ids]], _LINE, most=5000)
     lines = [line for line in lines if not line.get("display_type") and line["product_id"]]
     wanted = sorted({replies.linked(line, "product_id")[0] for line in lines})
-    products = yield from _by_id(context, "product.product", wanted, ["default_code", "type", "weight"])
+    products = yield from by_id(context, "product.product", wanted, ["default_code", "type", "weight"])
     people = {
         replies.linked(sale, field)[0] for sale in sales for field in ("partner_id", "partner_shipping_id")
     }
-    partners = yield from _by_id(context, "res.partner", sorted(people - {0}), _PARTNER)
+    partners = yield from by_id(context, "res.partner", sorted(people - {0}), _PARTNER)
     places = sorted({replies.linked(sale, "warehouse_id")[0] for sale in sales} - {0})
-    warehouses = yield from _by_id(context, "stock.warehouse", places, ["code"])
+    warehouses = yield from by_id(context, "stock.warehouse", places, ["code"])
     whole = []
     for sale in sales:
         rows = []
@@ -120,10 +121,11 @@ def _whole(context: Context, sales: list[Any]) -> Talking:
     return whole
 
 
-def _by_id(context: Context, model: str, ids: list[int], fields: list[str]) -> Talking:
+def by_id(context: Context, model: str, ids: list[int], fields: list[str]) -> Talking:
+    """Records of a model by their numbers."""
     if not ids:
         return {}
-    found = yield from _found(context, model, [["id", "in", ids]], fields, most=len(ids))
+    found = yield from searched(context, model, [["id", "in", ids]], fields, most=len(ids))
     return {one["id"]: one for one in found}
 
 
@@ -134,7 +136,7 @@ def check_credit(data: Json, context: Context) -> Talking:
     domain: list[Any] = [["ref", "=", customer]]
     if customer.isdigit():
         domain = ["|", ["ref", "=", customer], ["id", "=", int(customer)]]
-    found = yield from _found(context, "res.partner", domain, fields)
+    found = yield from searched(context, "res.partner", domain, fields)
     if not found:
         raise RefusedByPartner(f"Odoo has no customer {customer}", code="not_found")
     partner, asked = found[0], data["amount"]
@@ -147,7 +149,7 @@ def check_credit(data: Json, context: Context) -> Talking:
         )
     exposure = Decimal(str(partner["credit"] or 0)) + Decimal(str(partner["credit_to_invoice"] or 0))
     mine = [["name", "=", data["order"]], ["state", "=", "sale"]]
-    for sale in (yield from _found(context, "sale.order", mine, ["amount_to_invoice"])):
+    for sale in (yield from searched(context, "sale.order", mine, ["amount_to_invoice"])):
         exposure -= Decimal(str(sale["amount_to_invoice"] or 0))
     limit = Decimal(str(partner["credit_limit"])) if partner["use_partner_credit_limit"] else None
     ok = limit is None or exposure + Decimal(asked["amount"]) <= limit
@@ -196,7 +198,7 @@ def _released(invoices: list[Any], order: str) -> Json:
 
 def _transfers(context: Context, sale: Json) -> Talking:
     domain = [["sale_id", "=", sale["id"]], ["picking_type_code", "=", "outgoing"], ["state", "!=", "cancel"]]
-    return (yield from _found(context, "stock.picking", domain, ["name", "state", "origin"]))
+    return (yield from searched(context, "stock.picking", domain, ["name", "state", "origin"]))
 
 
 def _delivered(context: Context, sale: Json, reference: str, lines: Mapping[int, Decimal] | None) -> Talking:
@@ -222,7 +224,7 @@ def _validated(context: Context, transfer: Json, lines: Mapping[int, Decimal] | 
     back_order = {"skip_backorder": True, "picking_ids_not_to_backorder": []}
     ids = [transfer["id"]]
     answer = yield from _called(context, "stock.picking", "button_validate", ids, more=back_order)
-    (after,) = yield from _found(context, "stock.picking", [["id", "in", ids]], ["state"])
+    (after,) = yield from searched(context, "stock.picking", [["id", "in", ids]], ["state"])
     if after["state"] != "done":
         asks = answer.get("res_model", "") if isinstance(answer, dict) else ""
         state = f"transfer {transfer['name']} is {after['state']} in Odoo"
@@ -234,7 +236,7 @@ def _validated(context: Context, transfer: Json, lines: Mapping[int, Decimal] | 
 def _filled(context: Context, transfer: Json, lines: Mapping[int, Decimal] | None) -> Talking:
     """The transfer says what left: so much of some lines, nothing of others."""
     fields = ["sale_line_id", "product_uom_qty", "quantity", "picked"]
-    moves = yield from _found(context, "stock.move", [["picking_id", "=", transfer["id"]]], fields)
+    moves = yield from searched(context, "stock.move", [["picking_id", "=", transfer["id"]]], fields)
     left = None if lines is None else dict(lines)
     changes = []
     for move in moves:
@@ -271,7 +273,7 @@ def _billed(context: Context, sale: Json) -> Talking:
         ["invoice_origin", "=", f"{sale['name']} {context.key}"],
         ["state", "!=", "cancel"],
     ]
-    return (yield from _found(context, "account.move", domain, _MOVE))
+    return (yield from searched(context, "account.move", domain, _MOVE))
 
 
 def _drafted(context: Context, sale: Json) -> Talking:
@@ -281,14 +283,14 @@ def _drafted(context: Context, sale: Json) -> Talking:
         ["invoice_origin", "=", sale["name"]],
         ["state", "=", "draft"],
     ]
-    drafts = yield from _found(context, "account.move", domain, _MOVE)
+    drafts = yield from searched(context, "account.move", domain, _MOVE)
     if not drafts:
         values = {"advance_payment_method": "delivered", "sale_order_ids": [[6, 0, [sale["id"]]]]}
         made = yield from _called(context, "sale.advance.payment.inv", "create", vals_list=[values])
         where = {"active_model": "sale.order", "active_id": sale["id"], "active_ids": [sale["id"]]}
         number = made[0] if isinstance(made, list) else made
         yield from _called(context, "sale.advance.payment.inv", "create_invoices", [number], more=where)
-        drafts = yield from _found(context, "account.move", domain, _MOVE)
+        drafts = yield from searched(context, "account.move", domain, _MOVE)
     if not drafts:
         raise RefusedByPartner(f"Odoo has nothing to bill of {sale['name']}", code="no_invoice")
     ids = [draft["id"] for draft in drafts]
@@ -303,7 +305,7 @@ def _drafted(context: Context, sale: Json) -> Talking:
 def credit_invoice(data: Json, context: Context) -> Talking:
     """The invoice is credited under our key: for the amount, else in full."""
     domain = [["name", "=", data["invoice"]], ["move_type", "=", "out_invoice"]]
-    found = yield from _found(context, "account.move", domain, _MOVE)
+    found = yield from searched(context, "account.move", domain, _MOVE)
     if not found:
         raise RefusedByPartner(f"Odoo has no invoice {data['invoice']}", code="not_found")
     return (yield from _credited(context, found[0], data))
@@ -319,7 +321,7 @@ def create_credit(data: Json, context: Context) -> Talking:
         ["move_type", "=", "out_invoice"],
         ["state", "=", "posted"],
     ]
-    found = yield from _found(context, "account.move", domain, _MOVE)
+    found = yield from searched(context, "account.move", domain, _MOVE)
     if not found:
         raise RefusedByPartner(f"{data['order']} has no posted invoice", code="wrong_state")
     largest = max(found, key=lambda one: (one["amount_total"], one["id"]))
@@ -334,7 +336,7 @@ def find_credit(_: Json, context: Context) -> Talking:
 
 def _ours(context: Context) -> Talking:
     domain = [["move_type", "=", "out_refund"], ["ref", "ilike", context.key], ["state", "!=", "cancel"]]
-    return (yield from _found(context, "account.move", domain, _MOVE))
+    return (yield from searched(context, "account.move", domain, _MOVE))
 
 
 def _credited(context: Context, invoice: Json, data: Json) -> Talking:
@@ -385,7 +387,7 @@ def _credited(context: Context, invoice: Json, data: Json) -> Talking:
 def _cut(context: Context, credit: Json, share: Decimal) -> Talking:
     """A draft of a credit becomes one of a share: each line's price, in one change."""
     domain = [["move_id", "=", credit["id"]], ["display_type", "=", "product"]]
-    lines = yield from _found(context, "account.move.line", domain, ["price_unit"])
+    lines = yield from searched(context, "account.move.line", domain, ["price_unit"])
     rows = []
     for line in lines:
         price = (Decimal(str(line["price_unit"])) * share).quantize(Decimal("0.000001"), ROUND_HALF_UP)

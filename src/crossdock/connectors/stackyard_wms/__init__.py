@@ -23,6 +23,14 @@ connector = Connector(
     operations=(
         Operation(name="stock", do=replies.stock),
         Operation(
+            name="list_stock",
+            do=exchange(requests.list_stock, replies.listed_stock),
+            doc="What was never counted is not among it.",
+        ),
+        Operation(
+            name="list_allocations", do=exchange(requests.list_allocations, replies.listed_allocations)
+        ),
+        Operation(
             name="allocate",
             do=replies.allocate,
             idempotency="key",

@@ -55,6 +55,40 @@ def stock(data: Json, context: Context) -> Generator[Request, Response, Json]:
     return {"stock": found}
 
 
+def listed_stock(response: Response, context: Context) -> Json:
+    """A page of what lies where."""
+    answer, unit = response.json(), context.settings["unit"]
+    rows = [
+        {
+            "item": one["sku"],
+            "site": one["warehouse"],
+            "on_hand": _quantity(one["onHand"], unit),
+            "changed": one["changedAt"],
+        }
+        for one in answer["items"]
+    ]
+    return {"stock": rows, **_next(answer)}
+
+
+def listed_allocations(response: Response, context: Context) -> Json:
+    """A page of what is held for orders."""
+    answer, unit = response.json(), context.settings["unit"]
+    rows = [
+        {
+            "order": one["orderNumber"],
+            "item": one["sku"],
+            "site": one["warehouse"],
+            "quantity": _quantity(one["qty"], _line(one, unit)[1]),
+        }
+        for one in answer["items"]
+    ]
+    return {"allocations": rows, **_next(answer)}
+
+
+def _next(answer: Json) -> Json:
+    return {} if answer["next"] is None else {"next": str(answer["next"])}
+
+
 def allocate(data: Json, context: Context) -> Generator[Request, Response, Json]:
     """The promise: made now, or before under the same reference."""
     response = yield requests.allocate(data, context)

@@ -20,6 +20,20 @@ def stock(item: str, site: str | None, context: Context) -> Request:
     return Request("GET", path("/api/stock/{sku}", sku=item), query={"warehouse": warehouse})
 
 
+def list_stock(data: Mapping[str, Any], _: Context) -> Request:
+    """A page of all that was counted."""
+    return Request("GET", "/api/stock", query=_listed(data))
+
+
+def list_allocations(data: Mapping[str, Any], _: Context) -> Request:
+    """A page of what is held for orders and not packed."""
+    return Request("GET", "/api/allocations/open", query=_listed(data))
+
+
+def _listed(data: Mapping[str, Any]) -> dict[str, str]:
+    return {"limit": "500", **told(after=data.get("cursor"), skus=",".join(data.get("items") or ()))}
+
+
 def count_stock(data: Mapping[str, Any], context: Context) -> Request:
     """What was counted; the same count again changes nothing."""
     body = {

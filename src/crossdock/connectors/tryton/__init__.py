@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Connector, Limits, Operation, Poll
-from crossdock.connectors.tryton import credit, deliver, feeds, replies, talks
+from crossdock.connectors.tryton import credit, deliver, feeds, replies, stock, talks
 from crossdock.connectors.tryton.settings import SECRETS, SETTINGS
 
 connector = Connector(
@@ -56,6 +56,27 @@ connector = Connector(
             doc="A sale of the returned quantities with our reference, as a quotation.",
         ),
         Operation(name="cancel_return", do=credit.cancel_return, idempotency="natural"),
+        Operation(
+            name="list_stock",
+            do=stock.list_stock,
+            timeout=55.0,
+            doc="All that is in a warehouse: what came in, what is stored, what is picked and has not left."
+            " Lots are not told.",
+        ),
+        Operation(
+            name="list_allocations",
+            do=stock.list_allocations,
+            timeout=55.0,
+            doc="What shipments to customers have still to carry.",
+        ),
+        Operation(
+            name="adjust_stock",
+            do=stock.adjust_stock,
+            idempotency="find",
+            find=stock.find_adjustment,
+            timeout=55.0,
+            doc="An internal shipment with our reference, between the store and what is lost and found.",
+        ),
     ),
     events=(
         "order.released",

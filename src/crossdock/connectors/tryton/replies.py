@@ -297,6 +297,21 @@ def _unit(symbol: str) -> str:
     return row["ours"] if row else symbol
 
 
+def so_much(quantity: Any, symbol: str) -> Json:
+    """A quantity in a unit of Tryton's."""
+    return {"value": decimal_text(_exact(quantity)), "unit": _unit(symbol)}
+
+
+def instant_of(value: Any) -> str:
+    """An instant as JSON has it."""
+    return instant_text(value)
+
+
+def site_of(code: Any, settings: Json) -> str | None:
+    """Our name of a warehouse."""
+    return str(settings["sites"].get(code, code)) if code else None
+
+
 def _exact(quantity: Any) -> Decimal:
     """A quantity without a tail of noughts: Tryton keeps quantities as floating point."""
     exact = Decimal(str(quantity)).normalize()
@@ -327,8 +342,7 @@ def _state(of: str, sale: Json) -> str:
 
 
 def _site(sale: Json, settings: Json) -> str | None:
-    code = _linked(sale, "warehouse").get("code")
-    return str(settings["sites"].get(code, code)) if code else None
+    return site_of(_linked(sale, "warehouse").get("code"), settings)
 
 
 def _address(address: Json, party: str | None) -> dict[str, Any]:

@@ -50,10 +50,11 @@ def search(
     *,
     order: Any = None,
     most: int | None = None,
+    more: Json | None = None,
 ) -> Request:
     """The records of a model that fit, with these fields: `party.name` reaches into what is linked."""
     arguments = (domain, 0, most, order, fields)
-    return call(context, f"model.{model}.search_read", *arguments, changes=False)
+    return call(context, f"model.{model}.search_read", *arguments, changes=False, more=more)
 
 
 def login(settings: Json, user: str, password: str) -> Request:

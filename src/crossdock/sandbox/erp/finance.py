@@ -103,6 +103,7 @@ class Finance:
         invoice.status, invoice.posted_at = "POSTED", erp.now
         invoice.number = erp.number("INV-")
         order = erp.orders[invoice.order]
+        erp.stock.book_out(order, invoice)
         erp.did(call, invoice.order, reference=invoice.reference, id=invoice.id, kind="posted", change=1)
         erp.touch(order, "INVOICED", "SO_STATUS")
         erp.tell("INV_POSTED", "invoice", invoice.id, self._show_invoice(invoice), lane=invoice.order)

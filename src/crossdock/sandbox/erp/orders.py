@@ -27,6 +27,7 @@ from crossdock.sandbox.erp.shapes import (
     Script,
     Status,
 )
+from crossdock.sandbox.erp.stock import Stock
 from crossdock.sandbox.service import Call, Rejected, Reply, Route, Service
 from crossdock.sandbox.webhooks import Sealed
 
@@ -82,6 +83,7 @@ class Erp(Service):
         """Begin with no customers and no orders."""
         self.credit = Credit(self)
         self.finance = Finance(self)
+        self.stock = Stock(self)
         super().__init__(clock, seed=seed, calm=calm)
 
     def begin(self) -> None:
@@ -90,9 +92,10 @@ class Erp(Service):
         self.orders: dict[str, Order] = {}
         self.credit.begin()
         self.finance.begin()
+        self.stock.begin()
 
     def routes(self) -> list[Route]:
-        """Customers, orders, credit, changes; then finance."""
+        """Customers, orders, credit, changes; then finance and stock."""
         return [
             Route("login", "POST", "/login", self.log_in, guarded=False),
             *self.credit.routes(),
@@ -106,6 +109,7 @@ class Erp(Service):
             Route("changes", "GET", "/changes", self.changes),
             Route("import", "POST", "/import", self.import_all, guarded=False, setup=True),
             *self.finance.routes(),
+            *self.stock.routes(),
         ]
 
     def log_in(self, call: Call) -> Reply:

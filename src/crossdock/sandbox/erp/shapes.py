@@ -114,6 +114,26 @@ class CreditQuestion(Struct):
     order: str = ""
 
 
+class StockCount(Struct):
+    """What lies at a site, counted."""
+
+    item: Name
+    site: Name
+    quantity: NotNegative
+    uom: str = "PCE"
+
+
+class NewAdjustment(Struct):
+    """What was found to be more at a site than the books say, or less."""
+
+    item: Name
+    site: Name
+    change: Decimal
+    reference: str = ""
+    uom: str = "PCE"
+    reason: str = ""
+
+
 class Import(Struct):
     """Set-up: many at once."""
 

@@ -262,7 +262,7 @@ class Wms(Service):
             line.packed += take
             self.stock.allocated[place] -= take
             if place in self.stock.on_hand:
-                self.stock.on_hand[place] -= take
+                self.stock.put(place, self.stock.on_hand[place] - take)
             contents.append((line, take))
         if contents:
             self._ship(pick, contents, name)
@@ -327,7 +327,7 @@ class Wms(Service):
         for line in pick.lines:
             place = (pick.new.warehouse, line.new.sku)
             if place in self.stock.on_hand:
-                self.stock.on_hand[place] = max(self.stock.on_hand[place], line.open)
+                self.stock.put(place, max(self.stock.on_hand[place], line.open))
         self._pack(pick, None, "", Decimal(0), final=True)
 
     def _open_lines(self, pick: Pick) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from crossdock.sandbox.wms.picks import Wms
 
 Place = tuple[str, str]  # warehouse and article
+MOST = 500  # rows of a page
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Stock:
     def begin(self) -> None:
         """Forget all."""
         self.on_hand: dict[Place, Decimal] = {}
+        self.changed: dict[Place, datetime] = {}
         self.allocated: defaultdict[Place, Decimal] = defaultdict(Decimal)
         self._allocations: dict[str, Allocation] = {}
         self._dispatched: dict[str, dict[str, Any]] = {}
@@ -47,10 +50,12 @@ class Stock:
     def routes(self) -> list[Route]:
         """Look, count, allocate, dispatch."""
         return [
+            Route("stock.list", "GET", "/api/stock", self.list_stock),
             Route("stock.get", "GET", "/api/stock/{sku}", self.get),
             Route("stock.set", "PUT", "/api/stock/{sku}", self.count),
             Route("allocation.create", "POST", "/api/allocations", self.allocate),
             Route("allocation.find", "GET", "/api/allocations", self.find),
+            Route("allocation.open", "GET", "/api/allocations/open", self.list_open),
             Route("allocation.release", "POST", "/api/allocations/{id}/release", self.release),
             Route("shipment.dispatch", "POST", "/api/shipments/{id}/dispatch", self.dispatch),
         ]
@@ -64,7 +69,7 @@ class Stock:
         count = call.read(StockCount)
         place = (count.warehouse, call.path("sku"))
         before = self.on_hand.get(place)
-        self.on_hand[place] = count.on_hand
+        self.put(place, count.on_hand)
         if before is not None and before != count.on_hand:
             lost = list(self._uncovered(place, before, count.on_hand))
             self._wms.publish(
@@ -83,6 +88,34 @@ class Stock:
         self._wms.restock(place[1])
         self._wms.did(call, place[1], id=f"{place[0]}/{place[1]}")
         return Reply(200, self._show(*place))
+
+    def put(self, place: Place, quantity: Decimal) -> None:
+        """So much lies there from now on."""
+        self.on_hand[place] = Decimal(quantity)
+        self.changed[place] = self._wms.now
+
+    def list_stock(self, call: Call) -> Reply:
+        """All that was counted, by article and warehouse."""
+        wanted = _skus(call)
+        places = sorted((sku, warehouse) for warehouse, sku in self.on_hand if not wanted or sku in wanted)
+        rows = [
+            {**self._show(warehouse, sku), "changedAt": stamp(self.changed[warehouse, sku])}
+            for sku, warehouse in places
+        ]
+        return _page(call, rows)
+
+    def list_open(self, call: Call) -> Reply:
+        """What open picks and allocations hold, by order and line."""
+        wanted = _skus(call)
+        held = [
+            (order, line, sku, warehouse, quantity)
+            for warehouse, sku in sorted(self.allocated)
+            if not wanted or sku in wanted
+            for order, line, quantity in self._claims((warehouse, sku))
+        ]
+        names = ("orderNumber", "lineRef", "sku", "warehouse")
+        rows = [dict(zip(names, one[:4], strict=True)) | {"qty": exact(one[4])} for one in sorted(held)]
+        return _page(call, rows)
 
     def _uncovered(self, place: Place, before: Decimal, now: Decimal) -> Iterator[dict[str, Any]]:
         """What orders lose by a count: those that came last lose first."""
@@ -221,3 +254,13 @@ class Stock:
             kind="allocation",
             change=change,
         )
+
+
+def _skus(call: Call) -> set[str]:
+    return {sku for sku in call.query("skus").split(",") if sku}
+
+
+def _page(call: Call, rows: list[dict[str, Any]]) -> Reply:
+    begin = call.number("after", 0)
+    end = begin + max(1, min(call.number("limit", 100), MOST))
+    return Reply(200, {"items": rows[begin:end], "next": end if end < len(rows) else None})
