@@ -70,7 +70,9 @@ FORMS: dict[str, dict[str, Any]] = {
             "each": _said(_EXPRESSION, "A list in the input; `n` counts its items from 1"),
             "as": _said(_WORD, "What an item is called below; `item` unless said"),
             "if": _said(_EXPRESSION, "Which items are taken"),
-            "give": _said(_SHAPE, "What each becomes"),
+            "give": _said(
+                _SHAPE, "What each becomes; where that is itself an `each`, all of them are one list"
+            ),
         },
         "each",
         "give",
