@@ -88,8 +88,57 @@ def test_a_refund_is_the_sum_that_was_paid_out() -> None:
     (event,) = read("shopify", "refund.json")
     assert (event.type, event.data["amount"]) == ("refund.paid", {"amount": "105.00", "currency": "USD"})
     assert event.about["shop_order"] == "5000000000017"
+    pending = {"kind": "refund", "status": "pending", "amount": "105.00", "currency": "USD"}
     with pytest.raises(Refused, match="no amount"):
-        read("shopify", "refund.json", {"transactions": []})
+        read("shopify", "refund.json", {"transactions": [pending]})
+
+
+def test_goods_that_were_taken_off_without_money_are_no_refund() -> None:
+    assert read("shopify", "refund.json", {"transactions": []}) == []
+
+
+def test_lines_are_told_as_they_are_to_be_delivered() -> None:
+    line = json.loads(example("shopify", "order.json"))["line_items"][0]
+    plain = line | {"price": "10.00", "quantity": 3, "tax_lines": [], "discount_allocations": []}
+    lines = [
+        plain | {"id": 1, "current_quantity": 2},
+        plain | {"id": 2, "current_quantity": 0},
+        plain | {"id": 3, "current_quantity": 1, "fulfillment_status": "fulfilled"},  # two came back
+        plain | {"id": 4, "current_quantity": 1, "tax_lines": [{"price": "3.00"}]},
+    ]
+    change = {"line_items": lines, "current_total_price": "65.00", "current_total_tax": "1.00"}
+    order = read("shopify", "order.json", change)[0].data
+    seen = [
+        (one["number"], one["quantity"]["value"], one.get("amount", {}).get("amount"))
+        for one in order["lines"]
+    ]
+    assert seen == [("1", "2", "20.00"), ("3", "3", "30.00"), ("4", "1", None)]
+    assert (order["total"]["amount"], order["tax"]["amount"]) == ("65.00", "1.00")
+
+
+def test_what_is_paid_beside_the_goods_is_told_without_tax_and_after_discounts() -> None:
+    shipping = {
+        "title": "Courier",
+        "price": "11.90",
+        "discount_allocations": [{"amount": "5.95"}],
+        "tax_lines": [{"price": "0.95"}],
+    }
+    change = {
+        "taxes_included": True,
+        "test": True,
+        "shipping_lines": [shipping],
+        "total_tip_received": "3.00",
+        "original_total_duties_set": {"shop_money": {"amount": "7.00", "currency_code": "USD"}},
+    }
+    order = read("shopify", "order.json", change)[0].data
+    charged = [(charge["kind"], charge["amount"]["amount"]) for charge in order["charges"]]
+    assert charged == [("freight", "5.00"), ("duty", "7.00"), ("tip", "3.00")]
+    assert order["custom"]["test"] is True
+
+    fees = [{"name": "Gift wrap", "total": "2.50"}, {"name": "Loyal", "total": "-1.00"}]
+    order = read("woocommerce", "order.json", {"fee_lines": fees})[0].data
+    charged = [(charge["kind"], charge["amount"]["amount"]) for charge in order["charges"]]
+    assert charged == [("freight", "15.00"), ("fee", "2.50"), ("discount", "-1.00")]
 
 
 def test_a_deleted_order_and_the_ping_of_a_new_webhook() -> None:

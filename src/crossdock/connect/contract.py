@@ -92,7 +92,7 @@ class Response(msgspec.Struct, frozen=True):
         """The body as JSON; numbers with a fraction are `Decimal`. Raises `UnknownOutcome` if it is none."""
         try:
             return _exact(self.body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnknownOutcome(f"the answer is not JSON: {error}") from None
 
     def text(self) -> str:
@@ -191,10 +191,21 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
             return _exact(self.body)
         except RecursionError:
             raise Refused("the body is nested too deep to be read") from None
+        except UnicodeDecodeError:
+            raise self._not_utf8() from None
         except msgspec.DecodeError as error:
             at = _BYTE.search(str(error))
             where = line_and_column(self.body, int(at[1])) if at else ""
             raise Refused(f"the body is not JSON: {error}", where=where) from None
+
+    def _not_utf8(self) -> Refused:
+        """Says at which byte; the decoder of JSON counts from the text that it is in."""
+        try:
+            self.body.decode()
+        except UnicodeDecodeError as error:
+            where = line_and_column(self.body, error.start)
+            return Refused("the body is not UTF-8, as JSON has to be", where=where)
+        return Refused("the body holds half of a surrogate pair, which is no text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +316,7 @@ def said(response: Response) -> tuple[str, str]:
     """Code and message of a refusal, as most systems write them; else the start of the body."""
     try:
         value = msgspec.json.decode(response.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "", " ".join(response.text()[:300].split())
     for _ in range(4):  # {"errors": [{"error": {"message": ...}}]}
         if isinstance(value, list) and value:

@@ -154,7 +154,7 @@ class _Clean:
             return _Left(f"{len(body)} bytes that are no text")
         try:
             value = _exact(text) if text else ""
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if _IS_FORM.fullmatch(text):
                 form = _Form(parse_qsl(text, keep_blank_values=True))
                 self.note(dict(form))

@@ -229,7 +229,7 @@ def _texts_in(body: bytes) -> frozenset[str]:
     """Texts of an answer that may be a token, whatever they are called there."""
     try:
         left, found = [msgspec.json.decode(body)], set()
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return frozenset()
     while left:
         value = left.pop()

@@ -147,13 +147,13 @@ def moment(
         instant = _at(local, offsets.pop(), where)
         return Moment(
             time=instant, bound=instant, local=words, precision=precision,
-            origin="the zone of its place", zone=zones[0],
+            origin=f"the zone of its place{_twice(zones[0], local)}", zone=zones[0],
         )  # fmt: skip
     if zone:
         instant = _at(local, _offset_in(zone, local), where)
         return Moment(
             time=instant, bound=instant, local=words, precision=precision,
-            origin=f"the connection's zone {zone}", zone="",
+            origin=f"the connection's zone {zone}{_twice(zone, local)}", zone="",
         )  # fmt: skip
     return Moment(
         time=None,
@@ -262,6 +262,12 @@ def _offset_in(name: str, local: datetime) -> timedelta:
         return _zone(name).utcoffset(local) or _NONE
     except (ZoneInfoNotFoundError, ValueError):
         raise Refused(f"{name} is no IANA time zone", where="settings.zone", mend="name one") from None
+
+
+def _twice(name: str, local: datetime) -> str:
+    """What is said of a local time that comes twice where clocks are put back: it is the first."""
+    first, second = (_zone(name).utcoffset(local.replace(fold=fold)) or _NONE for fold in (0, 1))
+    return "; that hour comes twice there, and it is taken for the first" if second < first else ""
 
 
 @functools.cache

@@ -56,7 +56,7 @@ def _events(headers: Mapping[str, str], body: bytes) -> list[Any]:
     kind = headers.get("content-type", _JSON).partition(";")[0].strip().lower()
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"the body is not JSON: {error}", mend="send CloudEvents as JSON") from None
     if "ce-specversion" in headers:
         attributes = {

@@ -91,7 +91,7 @@ def _record(
 ) -> list[Arrival]:
     try:
         record = exact(notice.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         record = notice.json()  # says why and where
     return read_record(connector, poll, connection, record, notice.settings, through)
 

@@ -117,7 +117,7 @@ def reply_values(response: Response) -> dict[str, object]:
     """What expressions know of a reply. Raises `UnknownOutcome` where it is not JSON."""
     try:
         reply = _exact(response.body) if response.body.strip() else {}
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnknownOutcome(f"the answer is not JSON: {error}") from None
     return {"reply": reply, "status": response.status, "headers": dict(response.headers)}
 
@@ -209,7 +209,7 @@ def webhook(
     def translate(notice: Notice) -> Iterable[Happening]:
         try:
             body = _exact(notice.body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"the body is not JSON: {error}") from None
         values = {
             "body": body,

@@ -114,9 +114,9 @@ def _scan(detail: Part, zone: str, signed: str) -> Scan:
         zone=zone,
         where=detail["datetime"],
     )
-    status, more = detail.needed("status"), detail.text("status_detail")
+    status, more = detail.text("status"), detail.text("status_detail")
     return Scan(
-        asks=[("detail", f"{status} {more}"), ("status", status)],
+        asks=[("detail", f"{status} {more}"), ("status", status)],  # none is not known, as others are not
         when=when,
         code=" ".join(word for word in (status, more, detail.text("carrier_code")) if word),
         text=detail.text("message"),

@@ -28,7 +28,7 @@ def said(response: Response) -> tuple[str, str]:
     try:
         body = msgspec.json.decode(response.body)
         return str(body["name"]).rpartition(".")[2], str(body.get("message") or "")[:300]
-    except (msgspec.DecodeError, RecursionError, TypeError, KeyError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError):
         return "", " ".join(response.text()[:300].split())
 
 

@@ -68,7 +68,7 @@ def _scan(part: Part, zone: str) -> Scan:
         zone=zone,
         where=part["status_date"],
     )
-    status = part.needed("status")
+    status = part.text("status")
     code = (more.text("code") if isinstance(more.value, dict) else more.text()).lower()
     return Scan(
         asks=[("substatus", code), ("status", status.upper())],

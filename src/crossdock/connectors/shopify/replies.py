@@ -24,8 +24,10 @@ def told_by_webhook(notice: Notice) -> Iterator[Happening]:
     if isinstance(body["orders"].value, list):
         for order in body.each("orders"):
             yield from order_events(read_order(order, notice.settings))
-    elif body["refund_line_items"] or body["transactions"]:
+    elif body["transactions"]:
         yield _refund(body)
+    elif isinstance(body["refund_line_items"].value, list):
+        return  # goods were taken off the order and no money moved: the order itself tells that
     elif body["financial_status"]:
         yield from order_events(read_order(body, notice.settings))
     elif not body["id"]:
@@ -62,17 +64,14 @@ def _order(order: Part, settings: Json, created: str, changed: str, state: str) 
     currency = order.needed("currency")
     customer = order["customer"]
     shipping = order["shipping_address"]
+    with_tax = order.text("taxes_included") == "true"
     lines = [
-        _line(line, currency, settings, order.text("taxes_included")) for line in order.each("line_items")
+        _line(line, currency, settings, with_tax=with_tax)
+        for line in order.each("line_items")
+        if _wanted(line) != "0" or line.text("quantity") == "0"
     ]
-    freight = [
-        {
-            "kind": "freight",
-            "amount": amount(needed_amount(line, "price"), currency),
-            **told(text=line.text("title")),
-        }
-        for line in order.each("shipping_lines")
-    ]
+    edited = any(_wanted(line) != line.text("quantity") for line in order.each("line_items"))
+    now = "current_" if edited and order["current_total_price"] else ""
     name = person(customer.text("first_name"), customer.text("last_name"))
     return told(
         number=order.text("name") or order.needed("id"),
@@ -92,9 +91,9 @@ def _order(order: Part, settings: Json, created: str, changed: str, state: str) 
         if customer or order["email"]
         else None,
         lines=lines,
-        charges=freight,
-        total=amount(needed_amount(order, "total_price"), currency),
-        tax=amount(needed_amount(order, "total_tax"), currency) if order["total_tax"] else None,
+        charges=_charges(order, currency, now, with_tax=with_tax),
+        total=amount(needed_amount(order, f"{now}total_price"), currency),
+        tax=amount(needed_amount(order, f"{now}total_tax"), currency) if order[f"{now}total_tax"] else None,
         currency=currency,
         channel="shop",
         state="cancelled" if order["cancelled_at"] else "confirmed",
@@ -111,12 +110,45 @@ def _order(order: Part, settings: Json, created: str, changed: str, state: str) 
             financial_status=state,
             fulfillment_status=order.text("fulfillment_status"),
             tags=order.text("tags"),
+            test=True if order.text("test") == "true" else None,
         ),
     )
 
 
-def _line(line: Part, currency: str, settings: Json, included: str) -> Json:
-    """A line; what it is worth is told without tax, also where the shop's prices have tax in them."""
+def _wanted(line: Part) -> str:
+    """How much of a line shall be delivered: without what was taken off it before anything of it left.
+
+    What came back after it had left is a return, and the line stays as it was ordered.
+    """
+    left = line.text("fulfillment_status") in ("fulfilled", "partial")
+    return (line.text("quantity") if left else line.text("current_quantity")) or line.text("quantity")
+
+
+def _charges(order: Part, currency: str, now: str, *, with_tax: bool) -> list[Json]:
+    """What is paid beside the goods, without tax: freight after its discounts, duties, a tip."""
+    found: list[Json] = []
+    for line in order.each("shipping_lines"):
+        cost = needed_amount(line, "price")
+        cost -= sum((needed_amount(one, "amount") for one in line.each("discount_allocations")), Decimal(0))
+        if with_tax:
+            cost -= sum((needed_amount(one, "price") for one in line.each("tax_lines")), Decimal(0))
+        found.append({"kind": "freight", "amount": amount(cost, currency), **told(text=line.text("title"))})
+    duties = order[f"{now}total_duties_set" if now else "original_total_duties_set"]["shop_money"]
+    if duties["amount"] and needed_amount(duties, "amount"):
+        of = duties.text("currency_code") or currency
+        found.append({"kind": "duty", "amount": amount(needed_amount(duties, "amount"), of)})
+    if order["total_tip_received"] and needed_amount(order, "total_tip_received"):
+        found.append({"kind": "tip", "amount": amount(needed_amount(order, "total_tip_received"), currency)})
+    return found
+
+
+def _line(line: Part, currency: str, settings: Json, *, with_tax: bool) -> Json:
+    """A line; what it is worth is told without tax, also where the shop's prices have tax in them.
+
+    Of a line that something was taken off, what the rest is worth is told where no discount or tax is on it:
+    Shopify tells those for the whole alone.
+    """
+    ordered, wanted = line.needed("quantity"), _wanted(line)
     quantity, price = needed_amount(line, "quantity"), needed_amount(line, "price")
     tax = sum((needed_amount(one, "price") for one in line.each("tax_lines")), Decimal(0))
     discounts = [needed_amount(one, "amount") for one in line.each("discount_allocations")]
@@ -124,18 +156,20 @@ def _line(line: Part, currency: str, settings: Json, included: str) -> Json:
         needed_amount(line, "total_discount") if line["total_discount"] else Decimal(0)
     )
     gross = price * quantity - off
-    with_tax = included == "true"
+    if wanted != ordered and not (off or tax):
+        ordered, gross = wanted, price * Decimal(wanted)
+    whole = wanted == ordered
     sku = line.text("sku")
     grams = line.text("grams")
     return told(
         number=line.needed("id"),
         item=sku or None,
         name=line.text("name") or line.text("title"),
-        quantity={"value": line.needed("quantity"), "unit": settings.get("unit", "EA")},
+        quantity={"value": wanted, "unit": settings.get("unit", "EA")},
         price=None if with_tax else amount(price, currency),
-        discount=amount(off, currency) if off and not with_tax else None,
-        tax=amount(tax, currency) if tax else None,
-        amount=amount(gross - tax if with_tax else gross, currency),
+        discount=amount(off, currency) if off and whole and not with_tax else None,
+        tax=amount(tax, currency) if tax and whole else None,
+        amount=amount(gross - tax if with_tax else gross, currency) if whole else None,
         product={"number": sku, "weight": {"value": grams, "unit": "GRM"}}
         if sku and grams not in ("", "0")
         else None,

@@ -34,6 +34,7 @@ _TABLES: Mapping[str, Sequence[str]] = {
     "U": ("update",),
 }
 _FREIGHT = ("freight", "freight exception")
+_BACK = frozenset(("return_started", "returned_to_sender"))
 _WIDE = frozenset(("I", "X"))  # too wide to say what a code means that is not known
 Seen = Iterator[tuple[Parcel, Sequence[Scan]]]
 
@@ -154,7 +155,7 @@ def _pushed(body: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
     when = moment(day, clock, offset=offset, country=country, region=region, zone=zone, where=body)
     due = body.text("scheduledDeliveryDate")
     scan = Scan(
-        **_scan(status.text("type"), status.needed("code"), status.text("descriptionCode"), when),
+        **_scan(status.text("type"), status.text("code"), status.text("descriptionCode"), when),
         text=status.text("description"),
         place=_place(location, country),
         signed_by=body.text("receivedBy"),
@@ -187,6 +188,8 @@ def _scan(kind: str, code: str, number: str, when: Moment, tables: Sequence[str]
         others = [(table, form) for table in ("exception", "delivery") for form in forms]
         asks += [ask for ask in others if not words(_WORDS).get(ask, {"reason": "?"})["reason"]]
     asks += [("status", number.zfill(3))] if number else []
+    if kind == "RS":  # the same code is another thing where nothing goes back: only rows of a return count
+        asks = [ask for ask in asks if words(_WORDS).get(ask, {"milestone": ""})["milestone"] in _BACK]
     if not (code or number) or kind not in _WIDE:
         asks.append(("type", kind))
     return {

@@ -106,6 +106,14 @@ def _order(order: Part, settings: Json, created: datetime, changed: datetime, st
                 **told(text=line.text("method_title")),
             }
             for line in order.each("shipping_lines")
+        ]
+        + [
+            {
+                "kind": "discount" if needed_amount(line, "total") < 0 else "fee",
+                "amount": amount(needed_amount(line, "total"), currency),
+                **told(text=line.text("name")),
+            }
+            for line in order.each("fee_lines")
         ],
         total=amount(needed_amount(order, "total"), currency),
         tax=amount(needed_amount(order, "total_tax"), currency) if order["total_tax"] else None,
