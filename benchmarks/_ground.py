@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil
 
 from crossdock.engine import Arrival, Caller, Connections, Inbox, LeasedCall, Library, Pace, Worker
 from crossdock.process import Process, canonical, load
@@ -67,6 +68,12 @@ def say(text: str) -> None:
 def read(text: str, *_others: str) -> Process:
     """The process in `text`, against the operations of the benchmarks."""
     return load(text, _CATALOGUE)
+
+
+def cpu(process: psutil.Process) -> float:
+    """CPU seconds of a process so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def scaled(number: int, scale: float, least: int = 1) -> int:
@@ -240,6 +247,18 @@ class Ground:
                 await connection.execute(statement, timeout=3600)
         finally:
             await connection.close()
+
+    def cpu(self) -> float:
+        """CPU seconds of the server so far; sessions that have ended count where the system tells it."""
+        postmaster = psutil.Process(
+            int((self.server.directory / "postgres/postmaster.pid").read_text().split()[0])
+        )
+        gone = postmaster.cpu_times()
+        spent = cpu(postmaster) + float(gone.children_user + gone.children_system)
+        for session in postmaster.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                spent += cpu(session)
+        return spent
 
     async def drop(self, url: str) -> None:
         """Drop a database that `database` made."""

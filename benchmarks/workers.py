@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks import Figure
-from benchmarks._ground import JUST_RUNS, Ground, Station, delivered, ground, released, say, scaled
+from benchmarks._ground import JUST_RUNS, Ground, Station, cpu, delivered, ground, released, say, scaled
 
 WORKERS = (1, 2, 4)
 ORDERS = 10_000
@@ -80,11 +80,8 @@ async def _round(here: Ground, number: int, orders: int) -> Round:
             workers = await asyncio.gather(*starting)
             waits: Counter[str] = Counter()
             looking = asyncio.create_task(_look(station, waits))
-            postgres = psutil.Process(
-                int((here.server.directory / "postgres/postmaster.pid").read_text().split()[0])
-            )
             pids = [psutil.Process(worker.pid) for worker in workers]
-            before, of_postgres = sum(map(_cpu, pids)), _cpu_of_all(postgres)
+            before, of_postgres = sum(map(cpu, pids)), here.cpu()
             began = time.perf_counter()
             for worker in workers:
                 assert worker.stdin
@@ -95,7 +92,7 @@ async def _round(here: Ground, number: int, orders: int) -> Round:
                 orders,
             )
             took = time.perf_counter() - began
-            of_workers, of_postgres = sum(map(_cpu, pids)) - before, _cpu_of_all(postgres) - of_postgres
+            of_workers, of_postgres = sum(map(cpu, pids)) - before, here.cpu() - of_postgres
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
     await here.drop(url)
@@ -146,18 +143,3 @@ async def _look(station: Station, waits: Counter[str]) -> None:
 def _share(waits: Counter[str], *kinds: str) -> float:
     found = sum(n for what, n in waits.items() if what.split(" ")[0] in kinds)
     return 100 * found / max(1, waits.total())
-
-
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def _cpu_of_all(postmaster: psutil.Process) -> float:
-    """CPU seconds of the server so far; sessions that have ended count where the system tells it."""
-    gone = postmaster.cpu_times()
-    return (
-        _cpu(postmaster)
-        + float(gone.children_user + gone.children_system)
-        + sum(map(_cpu, postmaster.children()))
-    )

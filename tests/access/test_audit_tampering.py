@@ -416,6 +416,59 @@ async def test_a_long_history_is_signed_in_parts_and_a_transaction_never_cut(aud
     assert (report.good, report.rows, report.unsigned_rows) == (True, 12010, 0)
 
 
+async def test_all_parts_of_a_long_history_are_signed_at_once_and_stand_in_the_file(
+    audit, database, tenant, owner, signer
+):
+    for run, rows in ((1, 6000), (2, 3000), (3, 3000), (4, 10)):
+        await owner.execute(
+            "insert into crossdock.history (tenant, run, seq, at, type, event, records) "
+            "select $1, $2, n, now(), 'x', '{}', '[]' from generate_series(1, $3::int) n",
+            tenant.id,
+            run,
+            rows,
+        )
+    await audit.seal_all(tenant.id)
+    report = await audit.verify(tenant)
+    assert (report.good, report.checkpoints, report.rows, report.unsigned_rows) == (True, 5, 12010, 0)
+    lines = CheckpointFile(signer.directory, tenant.id).path.read_text().splitlines()
+    assert [Checkpoint.from_line(line).number for line in lines] == [1, 2, 3, 4, 5]
+    await owner.execute("delete from crossdock.history where run = 4 and seq = 10")  # the newest
+    (only,) = (await audit.verify(tenant)).faults
+    assert only.what == "step 10 of run 4 in the history was removed"
+
+
+async def test_what_a_crash_kept_from_the_file_is_added_with_the_next_checkpoint(
+    audit, database, tenant, signer
+):
+    path = CheckpointFile(signer.directory, tenant.id).path
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0])
+    await record(audit, database, tenant, 9)
+    await audit.seal(tenant.id)
+    found = path.read_text().splitlines(keepends=True)
+    assert found[:2] == lines
+    assert Checkpoint.from_line(found[2]).number == 3
+    assert (await audit.verify(tenant)).good
+
+
+async def test_processes_that_sign_at_the_same_time_leave_one_row_of_checkpoints(
+    audit, database, tenant, url, signer
+):
+    other = await Database.open(url)
+    try:
+        both = (audit, Audit(other, Signer(signer.directory)))
+        for n in range(20):
+            await record(audit, database, tenant, n)
+            await decide(database, tenant, 1, n)
+            await asyncio.gather(*(one.seal(tenant.id) for one in both * 2))
+        report = await audit.verify(tenant)
+    finally:
+        await other.close()
+    assert (report.faults, report.unsigned_rows, report.signed) == ([], 0, ENTRIES + 20)
+    lines = CheckpointFile(signer.directory, tenant.id).path.read_text().splitlines()
+    assert [Checkpoint.from_line(line).number for line in lines] == [*range(1, report.checkpoints + 1)]
+
+
 async def test_history_of_a_transaction_that_is_open_is_left_to_the_next_checkpoint(
     audit, database, tenant, url
 ):

@@ -36,7 +36,7 @@ import structlog
 
 from crossdock.access.actions import ACTIONS
 from crossdock.access.audit_attempts import Attempts
-from crossdock.access.audit_checkpoints import CheckpointFile, as_entry, make
+from crossdock.access.audit_checkpoints import CheckpointFile, Made, as_entry, make
 from crossdock.access.audit_form import (
     GENESIS,
     LONGEST_WHY,
@@ -219,18 +219,29 @@ class Audit:
 
         Raises `Broken` where it is not what was recorded, `Refused` where nobody can sign.
         """
+        made = await self._seal(tenant)
+        return made is not None and made.checkpoint is not None
+
+    async def seal_all(self, tenant: int) -> None:
+        """Sign all that is new of a tenant, in as many parts as it takes; see `seal`."""
+        while (made := await self._seal(tenant)) and made.more:
+            pass
+
+    async def _seal(self, tenant: int) -> Made | None:
         if self._signer is None:
-            return False
+            return None
         file = CheckpointFile(self._signer.directory, tenant)
         outside = file.last()
-        async with self._database.engine() as transaction:
-            made = await make(transaction, tenant, self._signer, outside=outside)
-        if made is not None or outside == 0:
+        made = await make(self._database, tenant, self._signer, outside=outside)
+        new = made.checkpoint
+        if new is not None and new.number == outside + 1:
+            await asyncio.to_thread(file.add, [new])
+        elif new is not None or outside == 0:
             async with self._database.engine() as transaction:
                 missing = await checkpoints_after(transaction, tenant, outside, self._signer.known())
             if missing:
                 await asyncio.to_thread(file.add, missing)
-        return made is not None
+        return made
 
     def sign(self, data: bytes) -> tuple[str, bytes]:
         """The name of the key and its signature over something else that is to be proven later."""
@@ -295,9 +306,7 @@ class Audit:
             tenants = [row["tenant"] for row in await transaction.fetch(which)]
         for tenant in tenants:
             try:
-                more = await self.seal(tenant)
-                while more:  # a long history takes several
-                    more = which is _UNSIGNED_HISTORY and await self.seal(tenant)
+                await (self.seal if which is _UNSIGNED else self.seal_all)(tenant)
             except Broken as error:
                 log.warning("audit.broken", tenant=tenant, error=error.message, mend=error.mend)
 

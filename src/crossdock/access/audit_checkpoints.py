@@ -29,40 +29,28 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, LiteralString
 
 from crossdock.access.audit_form import GENESIS, Entry, timestamp
 from crossdock.access.audit_signer import Signer, is_signed
 from crossdock.errors import Broken
-from crossdock.store import EngineTransaction
+from crossdock.store import Database
 
 FORM = "crossdock.checkpoint.1"
 MOST_ROWS = 5000  # of the history in one checkpoint, about; and the most entries
 FIRST = "0" * 64
 _TAIL = 8192  # bytes at the end of a file, in which the newest line is looked for first
 
-_LAST: LiteralString = """
-select number, statement, signature from crossdock.audit_checkpoint where tenant = $1
-order by number desc limit 1
+_STATE: LiteralString = """
+select c.statement, c.signature, h.number, h.hash
+from (select 1) one
+left join (select * from crossdock.audit_checkpoint where tenant = $1 order by number desc limit 1) c on true
+left join crossdock.audit_head h on h.tenant = $1
 """
-
-_HEAD: LiteralString = "select number, hash from crossdock.audit_head where tenant = $1"
 
 _SINCE: LiteralString = """
 select * from crossdock.audit where tenant = $1 and number > $2 and number <= $3 order by number limit $4
-"""
-
-# How far the history may be signed now, about so many rows further: a transaction is never cut.
-_UPTO: LiteralString = """
-select coalesce((
-    select greatest(h.xid::text::bigint, 1 + (
-      select f.xid::text::bigint from crossdock.history f where f.tenant = $1 and f.xid >= $2::text::xid8
-      order by f.xid limit 1))
-    from crossdock.history h where h.tenant = $1 and h.xid >= $2::text::xid8 and h.xid < s.xmin
-    order by h.xid offset $3 limit 1), s.xmin::text::bigint) as upto
-from (select pg_snapshot_xmin(pg_current_snapshot()) as xmin) s
 """
 
 # Sorted below the aggregate: twice as fast as an aggregate that sorts.
@@ -75,9 +63,25 @@ from (
 ) o
 """
 
+# The same of what is new: below the oldest transaction that is open, about so many rows; none is cut.
+_NEW: LiteralString = """
+select count(*) as rows, coalesce(string_agg(o.leaf, ''::bytea), '') as leaves,
+  max(o.xid::text::bigint) as newest, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin,
+  statement_timestamp() as now
+from (
+  select n.xid, n.leaf
+  from (
+    select h.xid, h.run, h.seq, h.stored, crossdock.history_leaf(h) as leaf from crossdock.history h
+    where h.tenant = $1 and h.xid >= $2::text::xid8 and h.xid < pg_snapshot_xmin(pg_current_snapshot())
+    order by h.xid fetch first ($3) rows with ties
+  ) n
+  order by n.xid, n.run, n.seq, n.stored
+) o
+"""
+
 _KEEP: LiteralString = """
 insert into crossdock.audit_checkpoint (tenant, number, at, entries, upto, statement, signature, leaves)
-values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
+values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning number
 """
 
 
@@ -151,45 +155,43 @@ class Checkpoint:
             raise ValueError(f"no line of a checkpoint: {error}") from None
 
 
-async def make(
-    transaction: EngineTransaction, tenant: int, signer: Signer, *, outside: int
-) -> Checkpoint | None:
-    """Sign what has come since the last checkpoint; None where nothing has, or another process was first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What `make` did: the checkpoint, None where there was nothing to sign or another process was first; and
+    whether there is more to sign than one checkpoint takes.
+    """
+
+    checkpoint: Checkpoint | None
+    more: bool
+
+
+async def make(database: Database, tenant: int, signer: Signer, *, outside: int) -> Made:
+    """Sign what has come since the last checkpoint.
 
     `outside` is the number of the newest checkpoint in the file. What is signed was looked at: the last
     checkpoint and the entries since. Raises `Broken` where they do not hold: whatever was done there is not
     signed over.
     """
     keys = dict(signer.known())
-    row = await transaction.row(_LAST, tenant)
-    last = None if row is None else _reread(row["statement"], row["signature"], keys)
+    (state,) = await database.at_once(_STATE, tenant)
+    last = None if state["statement"] is None else _reread(state["statement"], state["signature"], keys)
     if outside > (0 if last is None else last.number):
         raise _not_signed(tenant, f"checkpoint {outside} stands in the file, and not in the database")
-    head = await transaction.row(_HEAD, tenant)
-    end, end_hash = (0, GENESIS) if head is None else (head["number"], head["hash"])
-    entries, newest = (0, GENESIS) if last is None else (last.entries, bytes.fromhex(last.hash))
-    at_entry = entries
-    for found in await transaction.fetch(_SINCE, tenant, entries, end, MOST_ROWS):
-        entry = as_entry(found)
-        entries += 1
-        if entry.number != entries or entry.previous != newest or entry.digest() != entry.hash:
-            raise _not_signed(tenant, f"entry {entries} is not what was recorded")
-        newest = entry.hash
-    if (entries, newest) != (end, end_hash) and entries < at_entry + MOST_ROWS:
-        raise _not_signed(tenant, f"the chain ends at entry {entries}, and its head says {end}")
+    signed, newest = (0, GENESIS) if last is None else (last.entries, bytes.fromhex(last.hash))
+    end = (0, GENESIS) if state["number"] is None else (state["number"], state["hash"])
+    entries = signed
+    if end != (signed, newest):
+        entries, newest = await _follow(database, tenant, signed, newest, end)
     since = 0 if last is None else last.upto
-    upto = max(since, await transaction.value(_UPTO, tenant, str(since), MOST_ROWS))
-    counted = await transaction.row(LEAVES, tenant, str(since), str(upto))
-    assert counted is not None  # noqa: S101 - an aggregate
-    rows, leaves = counted["rows"], bytes(counted["leaves"])
-    if not rows:
-        if entries == at_entry:
-            return None
-        upto = since
-    now: datetime = await transaction.value("select statement_timestamp()")
+    (new,) = await database.at_once(_NEW, tenant, str(since), MOST_ROWS)
+    rows, leaves = new["rows"], bytes(new["leaves"])
+    more = rows >= MOST_ROWS or entries - signed == MOST_ROWS
+    if not rows and entries == signed:
+        return Made(checkpoint=None, more=False)
+    upto = since if not rows else new["newest"] + 1 if rows >= MOST_ROWS else new["xmin"]
     statement = json.dumps(
         {
-            "at": timestamp(now),
+            "at": timestamp(new["now"]),
             "entries": entries,
             "form": FORM,
             "hash": newest.hex(),
@@ -208,10 +210,26 @@ async def make(
         separators=(",", ":"),
     )
     made = Checkpoint.read(statement, signer.sign(statement.encode()))
-    kept = await transaction.execute(
-        _KEEP, tenant, made.number, now, entries, upto, statement, made.signature, leaves
+    kept = await database.at_once(
+        _KEEP, tenant, made.number, new["now"], entries, upto, statement, made.signature, leaves
     )
-    return made if kept else None
+    return Made(checkpoint=made if kept else None, more=more)
+
+
+async def _follow(
+    database: Database, tenant: int, entries: int, newest: bytes, end: tuple[int, bytes]
+) -> tuple[int, bytes]:
+    """The chain from the entry that is signed up to its `end`, or as far as one checkpoint takes."""
+    first = entries
+    for found in await database.at_once(_SINCE, tenant, entries, end[0], MOST_ROWS):
+        entry = as_entry(found)
+        entries += 1
+        if entry.number != entries or entry.previous != newest or entry.digest() != entry.hash:
+            raise _not_signed(tenant, f"entry {entries} is not what was recorded")
+        newest = entry.hash
+    if (entries, newest) != end and entries < first + MOST_ROWS:
+        raise _not_signed(tenant, f"the chain ends at entry {entries}, and its head says {end[0]}")
+    return entries, newest
 
 
 def as_entry(row: Any) -> Entry:
