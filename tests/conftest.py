@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,6 +16,14 @@ import pytest
 from crossdock.store import Database, EmbeddedServer, Tenant, migrate
 
 _numbers = itertools.count(1)
+
+# What tests write need not survive the machine, and a fresh database for each is a few hundred files: in memory
+# that takes 30 ms, on a busy disk up to a second. Programs that tests start inherit it.
+_MEMORY = Path("/dev/shm")
+_ROOM = 4 * 2**30  # bytes
+if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
+    os.environ["TMPDIR"] = str(_MEMORY)
+    tempfile.tempdir = None  # read again
 
 
 @pytest.fixture(scope="session")
