@@ -51,6 +51,8 @@ from crossdock.access.secrets import ConnectionSecrets
 from crossdock.access.tenants import Tenants
 from crossdock.api import Ground, Imports, NameBook, app
 from crossdock.api.throttle import Alone, Throttle
+from crossdock.api.graphql import Persisted
+from crossdock.api.graphql.measure import Bounds
 from crossdock.api.throttle_rules import Limit, Rules
 from crossdock.api.throttle_store import Shared
 from crossdock.connect import Lines, Registry, SealedKeeper
@@ -261,6 +263,8 @@ async def served(station: Station, *, guarded: bool) -> AsyncIterator[Any]:
                 imports=Imports(database, names, acts, identity, audit),
                 tenants=Tenants(database, audit),
                 audit=audit,
+                persisted=Persisted(database, audit),
+                query_bounds=Bounds(),
                 read=read,
                 check=lambda _text, _others: (None, []),
             )

@@ -33,6 +33,8 @@ from crossdock.access.subjects import Subjects
 from crossdock.access.tenants import OPERATOR, Tenants
 from crossdock.access.who import EVERY_ROLE
 from crossdock.api import Ground, Imports, NameBook
+from crossdock.api.graphql.measure import Bounds
+from crossdock.api.graphql.persisted import Persisted
 from crossdock.api.throttle import Throttle
 from crossdock.api.throttle_redis import InRedis
 from crossdock.api.throttle_rules import Limit, Rules, limits_by_kind
@@ -173,6 +175,12 @@ class System:
             imports=self.imports,
             tenants=Tenants(self.database, self.audit),
             audit=self.audit,
+            persisted=Persisted(self.database, self.audit, only=self.settings.graphql_persisted_only),
+            query_bounds=Bounds(
+                cost=self.settings.graphql_cost,
+                depth=self.settings.graphql_depth,
+                introspection=self.settings.graphql_introspection,
+            ),
             read=self.installed.reopen,
             check=lambda text, others: self.installed.beside(*others).check(text),
             address=address or self.settings.address,

@@ -14,8 +14,7 @@ from crossdock.access.headers import Headers
 from crossdock.access.opening import Opening
 from crossdock.api import app as rest
 from crossdock.api import nothing_here
-from crossdock.api.graphql import Asking, Persisted, endpoint
-from crossdock.api.graphql.measure import Bounds as QueryBounds
+from crossdock.api.graphql import Asking, endpoint
 from crossdock.api.limits import Bounds, Limits
 from crossdock.api.oauth import oauth
 from crossdock.assemble import System
@@ -43,8 +42,7 @@ def site(system: System) -> Starlette:
         title=system.tenant.name,
     )
     ground = system.api()
-    persisted = Persisted(system.database, system.audit, only=settings.graphql_persisted_only)
-    asking = Asking(bounds=query_bounds(settings), persisted=persisted, seconds=settings.graphql_seconds)
+    asking = Asking(bounds=ground.query_bounds, persisted=ground.persisted, seconds=settings.graphql_seconds)
     senders = Senders(system.identity, system.policies)
     made = Starlette(
         routes=[
@@ -63,15 +61,6 @@ def site(system: System) -> Starlette:
     )
     made.state.stream = tower.state.stream
     return made
-
-
-def query_bounds(settings: Settings) -> QueryBounds:
-    """How much one query of the graph may be."""
-    return QueryBounds(
-        cost=settings.graphql_cost,
-        depth=settings.graphql_depth,
-        introspection=settings.graphql_introspection,
-    )
 
 
 def _limits(given: Settings) -> Middleware:

@@ -24,6 +24,8 @@ from crossdock.access.master import Masters
 from crossdock.access.sealing import Sealing
 from crossdock.access.tenants import Tenants
 from crossdock.api import Ground, Imports, NameBook, app, nothing_here
+from crossdock.api.graphql import Persisted
+from crossdock.api.graphql.measure import Bounds
 from crossdock.api.throttle import Alone, Throttle
 from crossdock.api.throttle_rules import Rules
 from crossdock.connect import Registry
@@ -228,6 +230,8 @@ async def world_of(database: Database, tenant: Tenant, keys: Path) -> AsyncItera
         imports=imports,
         tenants=Tenants(database, audit),
         audit=audit,
+        persisted=Persisted(database, audit),
+        query_bounds=Bounds(),
         read=INSTALLED.reopen,
         check=lambda text, others: INSTALLED.beside(*others).check(text),
     )

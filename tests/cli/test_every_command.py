@@ -156,6 +156,7 @@ def here(place: Path, url: str, crossdock: Command, monkeypatch: pytest.MonkeyPa
     (place / "processes").mkdir()
     (place / "processes" / "bake.yaml").write_text(BAKE)
     (place / "none.cedar").write_text("")
+    (place / "query.graphql").write_text("{ orders(first: 1) { nodes { number } } }")
     (place / "units.yaml").write_text("mapping: units\ntakes: string\ngives: ${ document }\n")
     (place / "codes.csv").write_text("kind,ours,theirs\nunit,EA,ea\n")
     (place / "cake.json").write_text(json.dumps({"number": "C-2"}))

@@ -31,7 +31,7 @@ def here(place: Path, url: str, crossdock: Command, monkeypatch: pytest.MonkeyPa
 
 def test_a_limit_is_agreed_told_and_taken_back(crossdock: Command, here: Path) -> None:
     assert "each key" in crossdock("limits", "list").out
-    said = crossdock("limits", "set", "read", "6000/minute", "--key", "key:abc", "--json")
+    said = crossdock("limits", "set", "read", "6000/minute", "--of", "key:abc", "--json")
     assert json.loads(said.out) == {"who": "key:abc", "kind": "read", "limit": "6000/minute"}
     assert crossdock("limits", "set", "bulk", "5/10 seconds").out == "default may bulk 5/10 seconds.\n"
     listed = [json.loads(line) for line in crossdock("limits", "list", "--json").out.splitlines()]

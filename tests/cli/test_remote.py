@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 import threading
@@ -40,7 +41,7 @@ steps:
   weigh: { set: { grams: "${ int(cake.number) * 10 }" } }
 """
 MENDED = BAKE.replace("int(cake.number)", "size(cake.number)")
-PAIRS = 4  # of cakes: A-1 is for what is done here, B-1 for what is done there
+PAIRS = 5  # of cakes: A-1 is for what is done here, B-1 for what is done there
 PARCELS = {"connector": "quayline", "settings": {"url": "http://127.0.0.1:9"}}
 SECRETS = {"key": "long enough", "webhook_secret": "long enough"}
 
@@ -58,6 +59,7 @@ def served(
     (place / "mappings" / "units.yaml").write_text("mapping: units\ntakes: string\ngives: ${ document }\n")
     (place / "codes.csv").write_text("kind,ours,theirs\nunit,EA,ea\n")
     (place / "wrong.csv").write_text("kind,ours,theirs\nunit,EA,\nunits,EA,ea\n")
+    (place / "tower.graphql").write_text("{ orders(first: 5) { nodes { number } } }")
     (place / "keys.json").write_text('{"key": "long enough"}')
     (place / "connections.yaml").write_text(json.dumps({"parcels": {**PARCELS, "secrets": SECRETS}}))
     for number in [f"{side}-{n}" for side in "AB" for n in range(1, PAIRS + 2)]:
@@ -112,7 +114,9 @@ class Both:
         self._operator = ("--url", url, "--key", operator)
 
     def there(self, *arguments: str) -> Said:
-        return self.here(*arguments, *(self._operator if arguments[0] == "tenant" else self._there))
+        given = set(arguments)
+        operator = arguments[0] == "tenant" or "--tenant" in given or {"secrets", "rotate"} <= given
+        return self.here(*arguments, *(self._operator if operator else self._there))
 
 
 @pytest.fixture
@@ -122,6 +126,7 @@ def both(served: tuple[Path, str, str], crossdock: Command, monkeypatch: pytest.
     monkeypatch.chdir(place)
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("CROSSDOCK_PACKS", "")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
     keys = [
         crossdock("key", "create", "--role", role, "--role", "baker", "--json").json["key"]
         if role != "operator-admin"
@@ -200,6 +205,10 @@ LOOKS = [
     ["exceptions", "show", "EXCEPTION"],
     ["key", "list"],
     ["person", "list"],
+    ["provider", "list"],
+    ["limits", "list"],
+    ["limits", "list", "--tenant", "default"],
+    ["graphql", "list"],
     ["tenant", "list"],
 ]
 WRONG = [
@@ -263,16 +272,39 @@ WRONG = [
     ["person", "suspend", "nobody", "--why", "no"],
     ["person", "roles", "nobody", "--role", "viewer"],
     ["person", "invite", "no address", "--role", "viewer"],
+    ["provider", "drop", "nothing"],
+    ["provider", "set", "corp", "--issuer", "x", "--client-id", "c"],
+    [
+        "provider",
+        "set",
+        "corp",
+        "--issuer",
+        "https://x.example",
+        "--client-id",
+        "c",
+        "--group",
+        "ops=not one",
+    ],
+    ["limits", "set", "read", "often", "--tenant", "default"],
+    ["limits", "set", "reed", "1/minute", "--tenant", "default"],
+    ["limits", "drop", "graphql", "--tenant", "default"],
+    ["limits", "list", "--tenant", "nobody"],
+    ["graphql", "drop", "nothing"],
+    ["graphql", "allow", "A-1.json"],
+    ["retry", "--exception", "exception_1"],
+    ["retry", "A-1", "--exception", "EXCEPTION"],
+    ["repair", "cancel", "--exception", "EXCEPTION"],
     ["tenant", "suspend", "nobody", "--why", "no"],
     ["tenant", "delete", "nobody", "--why", "no", "--yes", "nobody"],
     ["tenant", "create", "No Name"],
 ]
 # Each is done to A-1 ... here and to B-1 ... there; SIDE stands for either.
 ACTS = [
-    ["run", "bake", "--document", "SIDE-5.json"],
+    ["run", "bake", "--document", "SIDE-6.json"],
     ["retry", "SIDE-1", "--note", "again"],
     ["repair", "skip", "SIDE-1", "--step", "weigh", "--note", "light"],
     ["repair", "close", "SIDE-2", "--note", "seen"],
+    ["retry", "--exception", "AGAIN", "--note", "again"],
     ["tasks", "decide", "TASK", "approved", "--note", "sweet"],
     ["exceptions", "close", "EXCEPTION", "--note", "seen"],
     ["cancel", "SIDE-4", "--reason", "burnt"],
@@ -298,6 +330,33 @@ ACTS = [
     ["codes", "drop", "parcels", "item", "--theirs", "mail-SIDE"],
     ["key", "create", "--role", "viewer", "--scope", "run.read", "--expires", "90d", "--name", "shop"],
     ["person", "invite", "ann-SIDE@acme.example", "--role", "viewer", "--name", "Ann"],
+    [
+        "provider",
+        "set",
+        "corp-SIDE",
+        "--issuer",
+        "https://x.example",
+        "--client-id",
+        "c",
+        "--group",
+        "a=viewer",
+    ],
+    [
+        "provider",
+        "set",
+        "corp-SIDE",
+        "--issuer",
+        "https://y.example",
+        "--client-id",
+        "c",
+        "--scope",
+        "openid",
+    ],
+    ["provider", "drop", "corp-SIDE", "--why", "gone"],
+    ["limits", "set", "bulk", "50000/minute", "--of", "KEY-SIDE", "--tenant", "default", "--why", "agreed"],
+    ["limits", "drop", "bulk", "--of", "KEY-SIDE", "--tenant", "default"],
+    ["graphql", "allow", "tower.graphql", "--why", "the tower"],
+    ["secrets", "rotate"],
     ["tenant", "create", "tenant-SIDE", "--title", "One"],
     ["tenant", "suspend", "tenant-SIDE", "--why", "unpaid"],
     ["tenant", "resume", "tenant-SIDE"],
@@ -307,11 +366,11 @@ ACTS = [
 
 
 def named(both: Both, arguments: list[str], side: str = "A") -> list[str]:
-    """With what is open of the third cake in the place of its names."""
+    """With what is open of the third cake, or AGAIN the fifth, in the place of its names."""
     found = [one.replace("SIDE", side if one[0].isupper() else side.lower()) for one in arguments]
-    for name, list_ in (("TASK", "tasks"), ("EXCEPTION", "exceptions")):
+    for name, list_, n in (("TASK", "tasks", 3), ("EXCEPTION", "exceptions", 3), ("AGAIN", "exceptions", 5)):
         if any(name in one for one in found):
-            id_ = both.here(list_, "list", "--run", f"{side}-3", "--json").lines[0]["id"]
+            id_ = both.here(list_, "list", "--run", f"{side}-{n}", "--json").lines[0]["id"]
             found = [one.replace(name, id_) for one in found]
     return found
 
@@ -333,7 +392,7 @@ def test_what_is_wrong_is_said_alike(both: Both) -> None:
 
 
 def test_what_is_done_is_told_alike(both: Both) -> None:
-    pairs = (*_OF_THE_PAIR, (r"(ann|tenant|mail)-[ab]", r"\1"), (r'"(rows|key)":[^,}]*', r'"\1":"*"'))
+    pairs = (*_OF_THE_PAIR, (r"(ann|tenant|mail|corp)-[ab]", r"\1"), (r'"(rows|key)":[^,}]*', r'"\1":"*"'))
     for arguments in ACTS:
         here = both.here(*named(both, arguments, "A"), "--json")
         there = both.there(*named(both, arguments, "B"), "--json")
@@ -378,6 +437,21 @@ def test_the_audit_is_verified_and_written_out_from_elsewhere(both: Both) -> Non
     assert newest["why"] == "export"
     refused = both.there("audit", "verify", "--tenant", "other", "--json").json
     assert refused["message"] == "a key is of one tenant"
+
+
+def test_a_master_key_is_not_made_from_elsewhere_and_a_dropped_query_is_not_let_in(both: Both) -> None:
+    refused = both.there("secrets", "rotate", "--new-master", "--json")
+    assert (refused.status, refused.json["where"]) == (1, "--new-master")
+    assert "without --url" in refused.json["mend"]
+    assert both.there("limits", "set", "read", "1/minute", "--json").json["where"] == "--tenant"
+    assert both.there("graphql", "allow", "tower.graphql", "--json").status == 0
+    (known,) = both.here("graphql", "list", "--json").lines
+    assert known["allowed"] is True
+    assert both.there("graphql", "drop", known["hash"], "--json").json == {
+        "hash": known["hash"],
+        "dropped": True,
+    }
+    assert both.here("graphql", "list", "--json").lines == []
 
 
 def test_a_person_s_key_is_made_shown_once_and_taken_back_from_elsewhere(both: Both) -> None:

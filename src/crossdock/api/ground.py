@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request
@@ -29,6 +29,10 @@ from crossdock.process import Process
 from crossdock.process.problems import Problem
 from crossdock.store import Database, Tenant, TenantTransaction
 
+if TYPE_CHECKING:  # the graph stands on this
+    from crossdock.api.graphql.measure import Bounds
+    from crossdock.api.graphql.persisted import Persisted
+
 
 @dataclass(slots=True, kw_only=True)
 class Ground:
@@ -44,6 +48,8 @@ class Ground:
     imports: Imports
     tenants: Tenants
     audit: Audit
+    persisted: Persisted  # queries of the graph that are known by their hash
+    query_bounds: Bounds  # how much one of them may be
     read: Callable[[str], Process]  # compiles the text of a process
     # Says what is wrong with one, which may run those in the other texts.
     check: Callable[[str, Sequence[str]], tuple[Process | None, list[Problem]]]

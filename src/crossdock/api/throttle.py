@@ -170,7 +170,7 @@ class Throttle:
     def __init__(self, store: Store, rules: Rules) -> None:
         """Buckets are kept in `store`, their sizes are those of `rules`."""
         self._store = store
-        self._rules = rules
+        self.rules = rules
         self._buckets: OrderedDict[tuple[int, str], _Bucket] = OrderedDict()
         self._draws = Together(self._draw_all, most=_TOGETHER)
         self._by_itself = Alone()
@@ -179,7 +179,7 @@ class Throttle:
 
     async def admit(self, *, tenant: int, key: str, kind: str, weight: int = 1) -> Standing:
         """Let a request of `key` (a person, a key) through. Raises `Throttled`."""
-        own, whole = await self._rules.of(tenant, key, kind)
+        own, whole = await self.rules.of(tenant, key, kind)
         wanted = []
         if own is not None:
             wanted.append((f"{kind}-key", f"{kind}|{key}", own))
@@ -189,13 +189,13 @@ class Throttle:
 
     async def failed(self, address: str) -> None:
         """Count that somebody there has not shown who they are. Raises `Throttled` when it is too often."""
-        limit = self._rules.address
+        limit = self.rules.address
         if limit is not None:
             await self._take(NOBODY, [(UNPROVEN, f"{UNPROVEN}|{address}", limit)], 1)
 
     def refuse_shut(self, address: str) -> None:
         """Raise `Throttled` for an address whose bucket is known to be empty, before it is looked at."""
-        limit = self._rules.address
+        limit = self.rules.address
         bucket = self._buckets.get((NOBODY, f"{UNPROVEN}|{address}"))
         if limit is not None and bucket is not None and bucket.closed > time.monotonic():
             wait = bucket.closed - time.monotonic()

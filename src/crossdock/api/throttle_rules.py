@@ -93,8 +93,8 @@ class Rules:
         database: Database | None = None,
     ) -> None:
         """With a `database`, what is agreed with tenants and keys comes before what holds for all."""
-        self._key = dict(key)
-        self._tenant = dict(tenant)
+        self.each_key = dict(key)
+        self.whole = dict(tenant)
         self.address = address
         self._database = database
         self._agreed: dict[int, tuple[float, _Agreed]] = {}
@@ -104,10 +104,10 @@ class Rules:
         """What holds for a key, and for its tenant as a whole."""
         agreed = await self._of_tenant(tenant)
         if not agreed:
-            return self._key.get(kind), self._tenant.get(kind)
+            return self.each_key.get(kind), self.whole.get(kind)
         return (
-            agreed.get((key, kind), self._key.get(kind)),
-            agreed.get((WHOLE, kind), self._tenant.get(kind)),
+            agreed.get((key, kind), self.each_key.get(kind)),
+            agreed.get((WHOLE, kind), self.whole.get(kind)),
         )
 
     def forget(self, tenant: int) -> None:

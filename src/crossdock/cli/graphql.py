@@ -2,90 +2,89 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 
-from crossdock.access import Resource
-from crossdock.api.graphql import Persisted
-from crossdock.api.graphql.measure import measured
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, Directory, Json, with_system
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Refused
-from crossdock.installed import read_text
-from crossdock.site import query_bounds
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator
 
 graphql = typer.Typer(help="Queries of the graph that are let in by their hash.", no_args_is_help=True)
 
-ORIGIN = "command line"
+_PLACE = re.compile(r"body\.texts\.(\d+)")
+_Why = Annotated[str, typer.Option("--why", help="Why; it stands in the audit")]
 
 
 @graphql.command()
 def allow(
     files: Annotated[list[Path], typer.Argument(help="Files with one query each")],
+    why: _Why = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
-    """Let queries in, and say their hashes. One that would be refused is not let in."""
+    """Let queries in, all or none, and say their hashes. One that would be refused is not let in."""
 
-    async def act(system: System) -> None:
-        by = system.whoever(ORIGIN)
-        await system.policies.require(by, "setting.change", Resource(kind="setting", id="graphql"))
-        texts = [(file, read_text(file)) for file in files]
-        for file, text in texts:
-            try:
-                measured(text, {}, None, query_bounds(system.settings))
-            except Refused as error:
-                raise Refused(error.message, where=str(file), mend=error.mend) from None
-        for file, text in texts:
-            hash_ = await _queries(system).allow(system.tenant, by, text, why=f"let in from {file.name}")
+    async def act(operator: Operator) -> None:
+        from crossdock.installed import read_text  # what it belongs to takes a while to import
+
+        texts = [read_text(file) for file in files]
+        try:
+            found = await operator.allow_queries(texts, note=why)
+        except Refused as error:
+            if place := _PLACE.match(error.where):
+                error.where = str(files[int(place[1])])
+            raise
+        for file, one in zip(files, found, strict=True):
             if json:
-                say_json({"file": str(file), "hash": hash_})
+                say_json({"file": str(file), "hash": one.hash})
             else:
-                console.print(f"{hash_}  {file}", highlight=False, soft_wrap=True)
+                console.print(f"{one.hash}  {file}", highlight=False, soft_wrap=True)
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @graphql.command("list")
-def list_(directory: Directory = HERE, json: Json = False) -> None:
+def list_(directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False) -> None:
     """List queries: those that are let in, and those that programs have sent to be kept."""
 
-    async def act(system: System) -> None:
-        found = await _queries(system).list(system.tenant)
+    async def act(operator: Operator) -> None:
+        found = [one async for one in operator.queries()]
         if json:
-            for hash_, allowed, text in found:
-                say_json({"hash": hash_, "allowed": allowed, "text": text})
+            for one in found:
+                say_json(asdict(one))
             return
-        rows = [
-            (hash_, "yes" if allowed else "no", " ".join(text.split())[:60]) for hash_, allowed, text in found
-        ]
+        rows = [(one.hash, "yes" if one.allowed else "no", " ".join(one.text.split())[:60]) for one in found]
         table("Queries", ["hash", "let in", "text"], rows, empty="None are known by their hash.")
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @graphql.command()
 def drop(
     hash_: Annotated[str, typer.Argument(metavar="HASH", help="Of the query")],
+    why: _Why = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
-    """Let a query in no longer. Processes that run may know it until they are started again."""
+    """Let a query in no longer. It holds everywhere within half a minute."""
 
-    async def act(system: System) -> None:
-        by = system.whoever(ORIGIN)
-        await system.policies.require(by, "setting.change", Resource(kind="setting", id="graphql"))
-        await _queries(system).drop(system.tenant, by, hash_)
+    async def act(operator: Operator) -> None:
+        gone = await operator.drop_query(hash_, note=why)
         if json:
-            say_json({"hash": hash_, "dropped": True})
+            say_json({"hash": gone.hash, "dropped": True})
         else:
-            console.print(f"{hash_} is let in no longer.", highlight=False, soft_wrap=True)
+            console.print(f"{gone.hash} is let in no longer.", highlight=False, soft_wrap=True)
 
-    with_system(directory, act, json=json)
-
-
-def _queries(system: System) -> Persisted:
-    return Persisted(system.database, system.audit)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)

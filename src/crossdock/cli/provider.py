@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 
-from crossdock.access.providers import SCOPES, Provider
-from crossdock.assemble import System
 from crossdock.cli.output import console, say_json, table
-from crossdock.cli.place import HERE, ORIGIN, Directory, Json, with_system
+from crossdock.cli.place import HERE, Directory, Json
+from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Refused
+
+if TYPE_CHECKING:
+    from crossdock.client import Operator
 
 provider = typer.Typer(help="Identity providers, where people sign in.", no_args_is_help=True)
 
@@ -37,43 +39,44 @@ def set_(
     ] = None,
     why: _Why = "",
     directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Set a provider. Its secret is read from standard input; an empty one leaves what is kept."""
 
-    async def act(system: System) -> None:
-        groups: dict[str, tuple[str, ...]] = {}
+    async def act(operator: Operator) -> None:
+        groups: dict[str, list[str]] = {}
         for one in group or ():
             named, equals, role = one.rpartition("=")
             if not equals or not named:
                 raise Refused(f"{one!r} names no role", where="--group", mend="write GROUP=ROLE")
-            groups[named] = (*groups.get(named, ()), role)
-        made = Provider(
-            name=name,
-            title=title,
+            groups.setdefault(named, []).append(role)
+        made = await operator.put_provider(
+            name,
             issuer=issuer,
             client_id=client_id,
-            scopes=tuple(scope or SCOPES),
+            secret=_secret() or None,
+            title=title,
+            scopes=scope or None,
             claim=claim,
             groups=groups,
+            note=why,
         )
-        secret = _secret()
-        await system.unlock()
-        await system.acts.providers.put(system.whoever(ORIGIN), made, secret=secret or None, note=why)
         if json:
             say_json(asdict(made))
         else:
             console.print(f"People sign in with {title or name} now.", highlight=False)
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @provider.command("list")
-def list_(directory: Directory = HERE, json: Json = False) -> None:
+def list_(directory: Directory = HERE, url: Url = None, key: Key = None, json: Json = False) -> None:
     """List providers, and what their groups mean here. No secrets."""
 
-    async def act(system: System) -> None:
-        found = await system.identity.providers.of(system.tenant)
+    async def act(operator: Operator) -> None:
+        found = await operator.providers()
         if json:
             for one in found:
                 say_json(asdict(one))
@@ -93,21 +96,28 @@ def list_(directory: Directory = HERE, json: Json = False) -> None:
             empty="None yet. Set one: crossdock provider set NAME --issuer URL --client-id ID",
         )
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 @provider.command()
-def drop(name: _Name, why: _Why = "", directory: Directory = HERE, json: Json = False) -> None:
+def drop(
+    name: _Name,
+    why: _Why = "",
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
     """Believe a provider no more. Sessions that it began end."""
 
-    async def act(system: System) -> None:
-        await system.acts.providers.drop(system.whoever(ORIGIN), name, note=why)
+    async def act(operator: Operator) -> None:
+        await operator.drop_provider(name, note=why)
         if json:
             say_json({"provider": name, "dropped": True})
         else:
             console.print(f"{name} is dropped.", highlight=False)
 
-    with_system(directory, act, json=json)
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
 
 
 def _secret() -> str:

@@ -56,6 +56,14 @@ _Progress = Annotated[
     str | None, typer.Option(metavar="REPAIR", help="Show how this repair stands: its id, or `last`")
 ]
 _Note = Annotated[str, typer.Option(help="Why, for the history")]
+_Exception = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="Of one run: only while this exception is open, which it answers; as `exceptions list` shows it",
+    ),
+]
+_ANSWER = ("retry", "supply", "skip", "redo")
 
 
 def retry(
@@ -69,6 +77,7 @@ def retry(
     proceed: _Proceed = None,
     progress: _Progress = None,
     note: _Note = "",
+    exception: _Exception = None,
     directory: Directory = HERE,
     url: Url = None,
     key: Key = None,
@@ -79,8 +88,8 @@ def retry(
     action = {"act": "retry", "note": note}
 
     async def act(operator: Operator) -> None:
-        if name is not None:
-            await _one(operator, name, action, step, json=json)
+        if exception is not None or name is not None:
+            await _one(operator, name, action, step, exception, json=json)
         elif not await under_way(operator, proceed, progress, "retry", json=json):
             _refuse_all(cause)
             await many(operator, cause, action, trial, rate, "retry", yes=yes, json=json)
@@ -106,6 +115,7 @@ def repair(
     proceed: _Proceed = None,
     progress: _Progress = None,
     note: _Note = "",
+    exception: _Exception = None,
     directory: Directory = HERE,
     url: Url = None,
     key: Key = None,
@@ -128,8 +138,8 @@ def repair(
 
     async def go(operator: Operator) -> None:
         action = _action(act, output, note)
-        if name is not None:
-            await _one(operator, name, action, step, json=json)
+        if exception is not None or name is not None:
+            await _one(operator, name, action, step, exception, json=json)
         elif not await under_way(operator, proceed, progress, f"repair {act}", json=json):
             _refuse_all(cause)
             await many(operator, cause, action, trial, rate, f"repair {act}", yes=yes, json=json)
@@ -149,10 +159,32 @@ def _action(act: str, output: Path | None, note: str) -> dict[str, Any]:
 
 
 async def _one(
-    operator: Operator, name: str, action: dict[str, Any], step: str | None, *, json: bool
+    operator: Operator,
+    name: str | None,
+    action: dict[str, Any],
+    step: str | None,
+    exception: str | None,
+    *,
+    json: bool,
 ) -> None:
-    one = await find(operator, name)
-    known, act, note = f"{one.process}/{one.key}", action["act"], action["note"]
+    """Repair one run: by its name, or that of the exception, which is answered only while it is open."""
+    act, note, answers = action["act"], action["note"], exception or ""
+    if exception is not None:
+        if act not in _ANSWER:
+            mend = f"leave it out; it is for {', '.join(_ANSWER)}"
+            raise Refused(f"{act} answers no exception", where="--exception", mend=mend)
+        case = await operator.exception(exception)
+        one = await operator.run(case.run)
+        if name is not None and (await find(operator, name)).id != one.id:
+            raise Refused(
+                f"{exception} is of {one.process}/{one.key}",
+                where="--exception",
+                mend="name that run, or none",
+            )
+        step = step or case.step
+    else:
+        one = await find(operator, name or "")
+    known = f"{one.process}/{one.key}"
     if act == "release":
         await operator.release(one.id)
         done(json, {"run": one.id}, f"{known} tries again what stopped it")
@@ -166,13 +198,13 @@ async def _one(
     if act == "close":
         await operator.close_all(one.id, step=at, note=note)
     elif act == "supply":
-        await operator.supply(one.id, at, action["output"], note=note, wait=0)
+        await operator.supply(one.id, at, action["output"], note=note, exception=answers, wait=0)
     elif act == "skip":
-        await operator.skip(one.id, at, note=note or "skipped by hand", wait=0)
+        await operator.skip(one.id, at, note=note or "skipped by hand", exception=answers, wait=0)
     elif act == "redo":
-        await operator.redo(one.id, at, note=note, wait=0)
+        await operator.redo(one.id, at, note=note, exception=answers, wait=0)
     else:
-        await operator.retry(one.id, at, note=note, wait=0)
+        await operator.retry(one.id, at, note=note, exception=answers, wait=0)
     done(json, {"run": one.id, "step": at}, f"asked {known} {_WORDS[act].format(step=at)}")
 
 

@@ -155,25 +155,46 @@ def rotate(
         bool, typer.Option("--values", help="Also a new data key, and all secrets sealed with it")
     ] = False,
     directory: Directory = HERE,
+    url: Url = None,
+    by: Key = None,
     json: Json = False,
 ) -> None:
     """Seal the data keys of all tenants anew with the current master key, while everything runs.
 
     Master keys that are not current may be taken away afterwards; keep them as long as backups made before.
+    A new master key is made on the server's machine alone: it has to lie in a backup, and with every process,
+    before it seals anything.
     """
+
+    def told(master: str, keys: int, sealed: int) -> None:
+        if json:
+            say_json({"master": master, "data_keys": keys, "values": sealed})
+            return
+        console.print(f"{keys} data keys are sealed with {master} alone.", highlight=False)
+        if values:
+            console.print(f"{sealed} secrets are sealed with new data keys.")
+
+    async def there(operator: Operator) -> None:
+        if new_master:
+            raise Refused(
+                "a master key is made on the machine of the server alone: it has to lie in a backup, and "
+                "with every process, before it seals anything",
+                where="--new-master",
+                mend="give the command there, without --url; then rotate from here as often as you like",
+            )
+        done = await operator.rotate_secrets(values=values)
+        told(done.master, done.keys, done.values)
 
     async def act(system: System) -> None:
         await system.unlock()
-        by = await system.operator(ORIGIN)
-        done = await system.acts.tenants.seal_anew(by, new_master=new_master, values=values)
-        if json:
-            say_json({"master": done.master, "data_keys": done.keys, "values": done.values})
-        else:
-            console.print(f"{done.keys} data keys are sealed with {done.master} alone.", highlight=False)
-            if values:
-                console.print(f"{done.values} secrets are sealed with new data keys.")
+        who = await system.operator(ORIGIN)
+        done = await system.acts.tenants.seal_anew(who, new_master=new_master, values=values)
+        told(done.master, done.keys, done.values)
 
-    with_system(directory, act, json=json)
+    if url:
+        ask(Where(directory=directory, url=url, key=by), there, json=json)
+    else:  # here the master key may be made first
+        with_system(directory, act, json=json)
 
 
 async def _connector(system: System, connection: str, name: str) -> str:

@@ -91,11 +91,12 @@ class Client(Asking):
         *,
         item: str = "",
         note: str = "",
+        exception: str = "",
         once: str | None = None,
         wait: float | None = None,
     ) -> Outcome:
-        """Try again what failed at a step."""
-        told = {"step": step, "item": item, "note": note}
+        """Try again what failed at a step. `exception`: only while that one is open, which it answers."""
+        told = {"step": step, "item": item, "note": note, "exception": exception}
         return await self._act(f"runs/{named(run)}/retry", told, once, wait)
 
     async def supply(
@@ -106,11 +107,12 @@ class Client(Asking):
         *,
         item: str = "",
         note: str = "",
+        exception: str = "",
         once: str | None = None,
         wait: float | None = None,
     ) -> Outcome:
-        """Give the result of a step."""
-        told = {"step": step, "item": item, "note": note, "output": output}
+        """Give the result of a step. `exception` as for `retry`."""
+        told = {"step": step, "item": item, "note": note, "output": output, "exception": exception}
         return await self._act(f"runs/{named(run)}/supply", told, once, wait)
 
     async def skip(
@@ -120,18 +122,27 @@ class Client(Asking):
         *,
         note: str,
         item: str = "",
+        exception: str = "",
         once: str | None = None,
         wait: float | None = None,
     ) -> Outcome:
-        """Go on without a step."""
-        told = {"step": step, "item": item, "note": note}
+        """Go on without a step. `exception` as for `retry`."""
+        told = {"step": step, "item": item, "note": note, "exception": exception}
         return await self._act(f"runs/{named(run)}/skip", told, once, wait)
 
     async def redo(
-        self, run: str, step: str, *, note: str = "", once: str | None = None, wait: float | None = None
+        self,
+        run: str,
+        step: str,
+        *,
+        note: str = "",
+        exception: str = "",
+        once: str | None = None,
+        wait: float | None = None,
     ) -> Outcome:
-        """Take a step back, and what depends on it, and do it again."""
-        return await self._act(f"runs/{named(run)}/redo", {"step": step, "note": note}, once, wait)
+        """Take a step back, and what depends on it, and do it again. `exception` as for `retry`."""
+        told = {"step": step, "note": note, "exception": exception}
+        return await self._act(f"runs/{named(run)}/redo", told, once, wait)
 
     async def cancel(
         self, run: str, *, reason: str, once: str | None = None, wait: float | None = None

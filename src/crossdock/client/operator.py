@@ -1,4 +1,4 @@
-"""What people who run a server do there besides: repairs of many, connections, processes, who may what."""
+"""What people who run a server do there besides: repairs of many, connections, processes, mappings."""
 
 from __future__ import annotations
 
@@ -9,43 +9,31 @@ from typing import Any
 import msgspec
 
 from crossdock.client.asking import named
-from crossdock.client.client import Client
+from crossdock.client.house import House
 from crossdock.client.shapes import (
-    Act,
     Code,
     CodesSet,
     Connection,
     Connector,
-    Gone,
-    Held,
     Item,
-    Key,
-    Link,
     Mended,
     OtherCode,
     Outcome,
     Page,
     PartnerMapping,
-    Person,
     Process,
-    Proof,
     Proposal,
     Proven,
     Reconciled,
     Repair,
     Replayed,
-    Rules,
-    Sealed,
     SecretDropped,
     SecretKnown,
     SecretSet,
     Shape,
     SystemsDiffer,
-    Tenant,
     Tested,
-    Verified,
     Version,
-    Why,
 )
 
 _PART = 200  # runs that are proved in one request
@@ -67,23 +55,11 @@ class _Gone(Shape, frozen=True, kw_only=True):
     items: list[OtherCode]
 
 
-class _Keys(Shape, frozen=True, kw_only=True):
-    keys: dict[str, str]
-
-
 class _Secrets(Shape, frozen=True, kw_only=True):
     items: list[SecretKnown]
 
 
-class _Held(Shape, frozen=True, kw_only=True):
-    items: list[Held]
-
-
-class _Erased(Shape, frozen=True, kw_only=True):
-    items: list[Gone]
-
-
-class Operator(Client):
+class Operator(House):
     """A server, asked by those who run it. A cause and an action are as `POST /repairs` has them."""
 
     async def close_all(
@@ -421,154 +397,3 @@ class Operator(Client):
         told = {"scope": scope, "kind": kind, "note": note}
         told |= {name: code for name, code in (("ours", ours), ("theirs", theirs)) if code is not None}
         return (await self.post("codes/drop", told, _Gone, once=once)).items
-
-    def keys(self, *, revoked: bool = False, most: int | None = None) -> AsyncIterator[Key]:
-        """Keys, newest first; those that are revoked as well, if wanted."""
-        return self.each("keys", Page[Key], most, {"revoked": revoked})
-
-    async def make_key(
-        self,
-        roles: Sequence[str],
-        *,
-        scopes: Sequence[str] | None = None,
-        name: str = "",
-        expires: datetime | None = None,
-        note: str = "",
-    ) -> Key:
-        """Make a key. Its text stands in this answer alone."""
-        told: dict[str, Any] = {"roles": list(roles), "name": name, "note": note}
-        told |= {"scopes": list(scopes)} if scopes is not None else {}
-        told |= {"expires": expires} if expires is not None else {}
-        return await self.post("keys", told, Key)
-
-    async def revoke_key(self, key: str, *, note: str = "", once: str | None = None) -> Key:
-        """Believe a key no more, from this moment on."""
-        return await self.post(f"keys/{named(key)}/revoke", {"note": note}, Key, once=once)
-
-    def people(self, *, role: str | None = None, most: int | None = None) -> AsyncIterator[Person]:
-        """The people of the tenant, by id."""
-        return self.each("people", Page[Person], most, {"role": role})
-
-    async def invite(self, email: str, roles: Sequence[str], *, name: str = "", note: str = "") -> Link:
-        """Make a link by which somebody gets an account, once. Nothing is sent."""
-        return await self.post(
-            "people", {"email": email, "roles": list(roles), "name": name, "note": note}, Link
-        )
-
-    async def give_roles(self, person: str, roles: Sequence[str], *, note: str = "") -> Person:
-        """Give a person these roles and no others, whatever they have now."""
-        told = {"roles": list(roles), "note": note}
-        return await self.change("PATCH", f"people/{named(person)}", Person, body=told)
-
-    async def shut_out(self, person: str, *, note: str, once: str | None = None) -> Person:
-        """Let a person in no more; their sessions end, their keys fall silent."""
-        return await self.post(f"people/{named(person)}/suspend", {"note": note}, Person, once=once)
-
-    async def let_in(self, person: str, *, note: str = "", once: str | None = None) -> Person:
-        """Let somebody in again who was shut out."""
-        return await self.post(f"people/{named(person)}/resume", {"note": note}, Person, once=once)
-
-    async def reset(self, person: str, *, note: str = "") -> Link:
-        """Make a link by which a person sets another password, once."""
-        return await self.post(f"people/{named(person)}/reset", {"note": note}, Link)
-
-    async def explain(self, who: str, action: str, *, on: str = "") -> Why:
-        """Whether a person, `key:ID` or `role:NAME` may do something, on KIND/ID, and why."""
-        return await self.get("access", Why, who=who, action=action, on=on or None)
-
-    async def rules(self) -> Rules:
-        """The roles and policies of the tenant, and what each role may do."""
-        return await self.get("roles", Rules)
-
-    async def set_rules(self, roles: Mapping[str, Any], policies: str, *, note: str = "") -> Rules:
-        """Set what the tenant adds to the shipped roles and policies, whatever it had. Raises `Refused`."""
-        told = {"roles": dict(roles), "policies": policies, "note": note}
-        return await self.change("PUT", "roles", Rules, body=told)
-
-    async def personal(self) -> Sealed:
-        """Whether personal data is sealed."""
-        return await self.get("personal", Sealed)
-
-    async def seal_personal(self, *, on: bool, note: str = "", once: str | None = None) -> Sealed:
-        """Begin to seal personal data that comes in, or end it."""
-        return await self.post("personal", {"on": on, "note": note}, Sealed, once=once)
-
-    async def find_personal(self, text: str) -> list[Held]:
-        """Whose personal data is held, by what they are called. That somebody looked is noted."""
-        return (await self.post("personal/find", {"text": text}, _Held)).items
-
-    async def erase_personal(self, subject: str, *, why: str, once: str | None = None) -> Gone:
-        """Erase somebody's personal data, for ever. Raises `NotFound`."""
-        return await self.post("personal/erase", {"subject": subject, "why": why}, Gone, once=once)
-
-    async def erased_personal(self) -> list[Gone]:
-        """What was erased, the last first."""
-        return (await self.get("personal/erased", _Erased)).items
-
-    async def tenant(self) -> Tenant:
-        """The tenant whose key this is."""
-        return await self.get("tenant", Tenant)
-
-    def tenants(self, *, most: int | None = None) -> AsyncIterator[Tenant]:
-        """All tenants, by name. What concerns tenants needs a key of the operator."""
-        return self.each("tenants", Page[Tenant], most, {})
-
-    async def make_tenant(
-        self, name: str, *, title: str = "", note: str = "", once: str | None = None
-    ) -> Tenant:
-        """Make a tenant."""
-        return await self.post("tenants", {"name": name, "title": title, "note": note}, Tenant, once=once)
-
-    async def suspend_tenant(self, name: str, *, why: str, once: str | None = None) -> Tenant:
-        """Let nothing in or out of a tenant; its people read why."""
-        return await self.post(f"tenants/{named(name)}/suspend", {"why": why}, Tenant, once=once)
-
-    async def resume_tenant(self, name: str, *, note: str = "", once: str | None = None) -> Tenant:
-        """Let a tenant go on."""
-        return await self.post(f"tenants/{named(name)}/resume", {"note": note}, Tenant, once=once)
-
-    async def delete_tenant(self, name: str, *, why: str) -> Proof:
-        """Delete a suspended tenant and all its rows; gives the proof, signed. There is no way back."""
-        return await self.change("DELETE", f"tenants/{named(name)}", Proof, why=why)
-
-    def export_tenant(self, name: str) -> AsyncIterator[str]:
-        """All rows of a tenant, as of one moment, as lines of JSON."""
-        return self.lines(f"tenants/{named(name)}/export")
-
-    def audit(
-        self,
-        *,
-        actor: str | None = None,
-        action: str | None = None,
-        on: str | None = None,
-        outcome: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        before: int | None = None,
-        most: int | None = None,
-    ) -> AsyncIterator[Act]:
-        """Who did what, newest first. `on` is a kind, or kind/id; `before` the number of an entry."""
-        kind, _, id_ = (on or "").partition("/")
-        query = {
-            "actor": actor,
-            "action": action,
-            "kind": kind or None,
-            "on": id_ or None,
-            "outcome": outcome,
-            "since": since,
-            "until": until,
-            "before": before,
-        }
-        return self.each("audit", Page[Act], most, query)
-
-    async def verify_audit(self) -> Verified:
-        """Compare all that is kept of the audit with what was hashed and signed."""
-        return await self.get("audit/verify", Verified)
-
-    async def audit_keys(self) -> dict[str, str]:
-        """The public keys that sign the audit, base64, by name."""
-        return (await self.get("audit/keys", _Keys)).keys
-
-    def export_audit(self) -> AsyncIterator[str]:
-        """The whole audit as lines of JSON, which verify by themselves."""
-        return self.lines("audit/export")

@@ -460,6 +460,51 @@ class Link(Shape, frozen=True, kw_only=True):
         return f"Link({self.email!r}, expires={self.expires.isoformat()})"
 
 
+class Provider(Shape, frozen=True, kw_only=True):
+    """An identity provider, without its secret. `groups` are the roles of each group there."""
+
+    name: str
+    issuer: str
+    client_id: str
+    scopes: list[str]
+    claim: str
+    groups: dict[str, list[str]]
+    title: str = ""
+
+
+class AgreedLimit(Shape, frozen=True, kw_only=True):
+    """A limit that is agreed with a key, or with the tenant as a whole where `who` is empty."""
+
+    kind: str
+    limit: str
+    who: str = ""
+
+
+class Limits(Shape, frozen=True, kw_only=True):
+    """How often a tenant and its keys may ask, by kind: what holds for all, and what is agreed."""
+
+    tenant: str
+    each_key: dict[str, str]
+    whole: dict[str, str]
+    agreed: list[AgreedLimit]
+
+
+class KnownQuery(Shape, frozen=True, kw_only=True):
+    """A query of the graph that is known by its hash; `allowed`: it was let in."""
+
+    hash: str
+    allowed: bool
+    text: str
+
+
+class Rotated(Shape, frozen=True, kw_only=True):
+    """What was sealed anew: data keys with that master key, secrets with new data keys."""
+
+    master: str
+    keys: int
+    values: int
+
+
 class Tenant(Shape, frozen=True, kw_only=True):
     """One of those who share the installation."""
 
