@@ -391,3 +391,82 @@ async def test_where_only_those_that_were_let_in_count_no_others_are_carried_out
             assert (await graph.send(body))[1]["data"] == {"orders": {"nodes": []}}
         await graph.persisted.drop(world.tenant, by, hash_)
         assert (await graph.send({"query": text}))[0] == 403
+
+
+PROPOSED = """
+query Proposed($state: ProposalState! = OPEN) {
+  proposals(state: $state) {
+    nodes { id status deed given why by process key decided decidedBy run { key process } }
+  }
+}
+"""
+
+
+async def test_proposals_of_assistants_are_read_as_rest_gives_them(graph):
+    world = graph.world
+    world.partners.refuse["wms.pick"] = "no stock"
+    async with world.working():
+        await world.put(order("SO-1"))
+        await world.steps("SO-1", pick="held")
+    run = (await world.get("/runs?q=SO-1"))["items"][0]["id"]
+    helper = await world.key_of("assistant")
+    told = {"deed": "run.retry", "on": run, "given": {"step": "pick"}, "why": "stock came"}
+    made = await world.post("/proposals", told, 201, key=helper)
+    (one,) = (await graph.ask(PROPOSED, key=await world.key_of("viewer")))["proposals"]["nodes"]
+    assert {name: one[name] for name in ("id", "status", "deed", "given", "why", "by")} == {
+        name: made[name] for name in ("id", "status", "deed", "given", "why", "by")
+    }
+    assert one["run"] == {"key": "SO-1", "process": "order"}
+    by_id = "query One($id: ID!) { proposal(id: $id) { status run { key } } }"
+    assert (await graph.ask(by_id, id=made["id"]))["proposal"] == {"status": "open", "run": {"key": "SO-1"}}
+    await world.post(f"/proposals/{made['id']}/decline", {"note": "no"})
+    assert (await graph.ask(PROPOSED))["proposals"]["nodes"] == []
+    (gone,) = (await graph.ask(PROPOSED, state="DECLINED"))["proposals"]["nodes"]
+    assert (gone["status"], gone["decidedBy"] is not None) == ("declined", True)
+    assert await graph.wrong(PROPOSED, key=await world.key_of("partner:wms", "partner")) == (
+        {"proposals": None},
+        ["forbidden"],
+    )
+    _, theirs = await world.neighbour()
+    assert (await graph.ask(PROPOSED, key=theirs, state="ANY"))["proposals"]["nodes"] == []
+    assert await graph.wrong(by_id, key=theirs, id=made["id"]) == ({"proposal": None}, ["not-found"])
+
+
+LINES = """
+{ connections { nodes {
+    name status system waiting health { calls failed errorRate lastSuccess lag quotaLeft feeds { name lag } } } } }
+"""
+
+
+async def test_the_health_of_connections_is_read_and_a_partner_sees_its_own(graph):
+    world = graph.world
+    await world.sql(
+        "insert into crossdock.connection_health (tenant, connection, succeeded, quota_left, quota_limit) "
+        "values ($1, 'wms', crossdock.now(), 90, 100)"
+    )
+    await world.sql(
+        "insert into crossdock.connection_minute (tenant, connection, minute, ended, span, calls) "
+        "values ($1, 'wms', date_trunc('minute', crossdock.now()), 'done', 3, 3), "
+        "($1, 'wms', date_trunc('minute', crossdock.now()), 'unreachable', 3, 1)"
+    )
+    await world.post("/connections/tms/stop", {})
+    nodes = (await graph.ask(LINES, key=await world.key_of("viewer")))["connections"]["nodes"]
+    assert [(one["name"], one["status"]) for one in nodes] == [
+        ("erp", "RUNNING"),
+        ("tms", "STOPPED"),
+        ("wms", "RUNNING"),
+    ]
+    health = nodes[2]["health"]
+    assert (health["calls"], health["failed"], health["errorRate"], health["quotaLeft"]) == (4, 1, 0.25, 90)
+    assert health["lastSuccess"] is not None
+    stopped = await graph.ask("{ connections(status: STOPPED) { nodes { name stoppedBy } } }")
+    assert [one["name"] for one in stopped["connections"]["nodes"]] == ["tms"]
+    own = await graph.ask(LINES, key=await world.key_of("partner", "partner:wms"))
+    assert [one["name"] for one in own["connections"]["nodes"]] == ["wms"]
+    desk = await world.key_of("order-desk")  # it does not see connections
+    assert await graph.wrong(LINES, key=desk) == ({"connections": None}, ["forbidden"])
+    page = "query P($after: String) { connections(first: 2, after: $after) { nodes { name } pageInfo { endCursor hasNextPage } } }"
+    first = (await graph.ask(page))["connections"]
+    rest = (await graph.ask(page, after=first["pageInfo"]["endCursor"]))["connections"]
+    assert [one["name"] for one in first["nodes"] + rest["nodes"]] == ["erp", "tms", "wms"]
+    assert rest["pageInfo"]["hasNextPage"] is False

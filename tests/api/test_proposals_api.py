@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from crossdock.desk.proposals import MOST_OPEN
 from played_orders import order
 
 
@@ -65,6 +68,28 @@ async def test_a_proposal_that_has_fallen_is_shown_so_and_refused(world):
     assert "has changed since it was proposed" in problem["detail"]
     assert len((await world.get("/proposals?status=fallen"))["items"]) == 2
     assert (await world.get(f"/proposals/{other['id']}"))["status"] == "fallen"
+
+
+async def test_whoever_proposes_more_than_people_read_is_refused_until_some_are_decided(world):
+    run = await held_run(world)
+    helper, other = await world.key_of("assistant"), await world.key_of("assistant")
+    told = {"deed": "run.cancel", "on": run["id"], "given": {"reason": "no stock"}, "why": "it is old"}
+    made = [await world.post("/proposals", told, 201, key=helper) for _ in range(MOST_OPEN - 2)]
+    both = await asyncio.gather(*(world.ask("POST", "/proposals", json=told, key=helper) for _ in range(4)))
+    assert sorted(one.status for one in both) == [201, 201, 409, 409]
+    problem = await world.post("/proposals", told, 409, key=helper)
+    assert "100 proposals that nobody has decided yet, and may have 100 at a time" in problem["detail"]
+    assert "propose again when some of them are" in problem["mend"]
+    await world.post("/proposals", told, 201, key=other)
+    await world.post(f"/proposals/{made[0]['id']}/decline", {})
+    await world.post("/proposals", told, 201, key=helper)
+    await world.post("/proposals", told, 409, key=helper)
+    async with world.working():  # all that wait fall with the next decision
+        body = {"step": "pick", "note": "x"}
+        await world.post(f"/runs/{run['id']}/retry", body, headers={"prefer": "wait=10"})
+        await world.steps("SO-1", pick="held")
+    await world.post("/proposals", told, 201, key=helper)
+    assert len((await world.get("/proposals?status=fallen&limit=200"))["items"]) == MOST_OPEN + 1
 
 
 async def test_what_is_no_proposal_is_refused_with_its_place(world):

@@ -353,8 +353,8 @@ ACTS = [
         "openid",
     ],
     ["provider", "drop", "corp-SIDE", "--why", "gone"],
-    ["limits", "set", "bulk", "50000/minute", "--of", "KEY-SIDE", "--tenant", "default", "--why", "agreed"],
-    ["limits", "drop", "bulk", "--of", "KEY-SIDE", "--tenant", "default"],
+    ["limits", "set", "bulk", "50000/minute", "--of", "key-SIDE", "--tenant", "default", "--why", "agreed"],
+    ["limits", "drop", "bulk", "--of", "key-SIDE", "--tenant", "default"],
     ["graphql", "allow", "tower.graphql", "--why", "the tower"],
     ["secrets", "rotate"],
     ["tenant", "create", "tenant-SIDE", "--title", "One"],
@@ -392,7 +392,7 @@ def test_what_is_wrong_is_said_alike(both: Both) -> None:
 
 
 def test_what_is_done_is_told_alike(both: Both) -> None:
-    pairs = (*_OF_THE_PAIR, (r"(ann|tenant|mail|corp)-[ab]", r"\1"), (r'"(rows|key)":[^,}]*', r'"\1":"*"'))
+    pairs = (*_OF_THE_PAIR, (r"(ann|tenant|mail|corp|key)-[ab]", r"\1"), (r'"(rows|key)":[^,}]*', r'"\1":"*"'))
     for arguments in ACTS:
         here = both.here(*named(both, arguments, "A"), "--json")
         there = both.there(*named(both, arguments, "B"), "--json")

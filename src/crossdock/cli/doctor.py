@@ -21,12 +21,16 @@ from rich.markup import escape
 
 from crossdock.assemble import System, opened
 from crossdock.cli.output import console, say_json
-from crossdock.cli.place import HERE, Directory, Json, run, settings_in
+from crossdock.cli.place import HERE, ORIGIN, Directory, Json, run, settings_in
+from crossdock.desk.health import Health
+from crossdock.engine.connections import Connection
 from crossdock.errors import CrossdockError
 from crossdock.process.problems import NotAProcess
 from crossdock.settings import Settings
 
 _SOON = timedelta(days=14)  # a secret that expires before then is told
+_ENOUGH, _TOO_MANY = 10, 0.5  # calls within an hour, and the share of them that failed
+_FEED_FAILS = 3  # readings in a row
 _LEAST_FREE = 1 << 30  # bytes: a database that runs full stops acknowledging
 
 
@@ -156,10 +160,36 @@ async def _look(system: System, find: Any, *, there: bool) -> None:
             await system.wanted()
         except CrossdockError as error:
             find("connections", False, f"{error.where}: {error.message}", error.mend)
+    healths = await system.acts.connections.health(system.whoever(ORIGIN))
     for one in await system.connections.of(system.tenant):
-        good = one.stopped is None and one.open_until is None
-        detail = f"{one.connector}, {one.waiting} calls wait, {one.out} out"
-        find(f"connection {one.name}", good, detail, "see why it is stopped or failing")
+        _connection(one, healths.get(one.name, Health()), find)
+
+
+def _connection(one: Connection, health: Health, find: Any) -> None:
+    """How a connection stands, and how its calls went within the last hour."""
+    said = [f"{one.connector}, {one.waiting} calls wait, {one.out} out"]
+    wrong = []
+    if one.stopped is not None:
+        wrong.append(f"stopped by {one.stopped_by}: crossdock connections start {one.name}")
+    if one.open_until is not None:
+        wrong.append(f"it failed too often: crossdock connections test {one.name}")
+    if health.last_success is not None:
+        said.append(f"last success {health.last_success:%Y-%m-%d %H:%M}")
+    if (rate := health.error_rate) is not None:
+        said.append(f"{health.calls} calls within the hour, {rate:.0%} failed")
+        if health.calls >= _ENOUGH and rate >= _TOO_MANY:
+            wrong.append(f"too many fail: crossdock connections test {one.name}")
+    if health.quota_left is not None:
+        of = f" of {health.quota_limit:g}" if health.quota_limit is not None else ""
+        said.append(f"quota {health.quota_left:g}{of} left")
+        if health.quota_left <= 0:
+            wrong.append("its quota is used up: wait until there is more, or give the connection a `rate`")
+    for feed in health.feeds:
+        lag = "never read to its end" if feed.lag is None else f"read {feed.lag:.0f} s ago"
+        said.append(f"feed {feed.name} {lag}")
+        if feed.failures >= _FEED_FAILS:
+            wrong.append(f"feed {feed.name} failed {feed.failures} times in a row: see the log of the worker")
+    find(f"connection {one.name}", not wrong, "; ".join(said), "; ".join(wrong))
 
 
 async def _secrets(system: System, find: Any, *, there: bool) -> None:

@@ -5,6 +5,8 @@
 - Whoever proposes may see the thing, and has the right `run.propose`. Nothing else happens.
 - A proposal is about what was seen: a task as it was shown, an exception that is open and has not come again,
   a run that has decided nothing since. When that has changed, it falls, and cannot be accepted.
+- Whoever proposes has at most `MOST_OPEN` that stand and wait: people have to read them. What has fallen, or
+  was decided, does not count.
 - Whoever accepts does the deed, by their own rights, as if they had begun it. Where a decision takes two
   people, whoever answers for the assistant is as little one of them as the assistant is.
 - Both are in the audit: who proposed, with which model and why; who decided, and what came of it.
@@ -29,8 +31,10 @@ from crossdock.desk.tasks import Tasks, excluded_from
 from crossdock.engine import Arrival
 from crossdock.engine.repair import Progress
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
+from crossdock.store import EngineTransaction
 
 LONGEST_MODEL = 200
+MOST_OPEN = 100  # of whoever proposes, at a time
 _OURS = {"self", "by", "once", "seen"}  # what is not given with a proposal
 _EVENT = "proposal.given"  # as what its values are sealed
 
@@ -58,6 +62,16 @@ where p.tenant = crossdock.tenant()"""
 _MAKE: LiteralString = """
 insert into crossdock.proposal (tenant, run, task, exception, deed, given, seen, by, person, model, why)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id
+"""
+# Who proposes several at once does so one after the other: no two count without each other.
+_MINE: LiteralString = "select pg_advisory_xact_lock($1, hashtext('crossdock.proposal ' || $2))"
+_WAITING: LiteralString = (
+    PROPOSAL.replace("p.tenant = crossdock.tenant()", "p.tenant = $1")
+    + " and p.status = 'open' and p.by = $2"
+)
+_FALLEN: LiteralString = """
+update crossdock.proposal set status = 'fallen', decided = statement_timestamp()
+where tenant = $1 and id = any($2::bigint[]) and status = 'open'
 """
 _TURN: LiteralString = """
 update crossdock.proposal set status = $4, decided = case when $4 <> 'open' then statement_timestamp() end,
@@ -135,7 +149,8 @@ class Proposals:
         """Propose a deed on a run (by its number), a task or an exception. It changes nothing else.
 
         `seen` is what was looked at: of a run how often it had decided, of a task its `seen`, of an exception
-        how often it had come. Without, it is as of now. Raises `Refused`, `Conflict` where it is not so.
+        how often it had come. Without, it is as of now. Raises `Refused`, `Conflict` where it is not so, or
+        where `MOST_OPEN` of whoever proposes wait already.
         """
         if deed not in self._deeds:
             raise Refused(
@@ -162,6 +177,7 @@ class Proposals:
         (arrival,) = await self._ground.inbox.sealed(tenant, [arrival], run)
         kind = deed.partition(".")[0]
         async with self._ground.database.engine() as transaction:
+            await _refuse_more(transaction, by)
             number: int = await transaction.value(
                 _MAKE,
                 tenant.id,
@@ -292,6 +308,20 @@ def proposal_of(row: Any) -> Proposal:
     named = {name: value for name, value in dict(row).items() if name not in ("task", "exception", "given")}
     given = msgspec.json.decode(row["given"], type=dict[str, Any])
     return Proposal(**named, thing=row["task"] or row["exception"], given=given)
+
+
+async def _refuse_more(transaction: EngineTransaction, by: Principal) -> None:
+    """Raises `Conflict` where as many of theirs wait as may. Those that have fallen are put away."""
+    await transaction.value(_MINE, by.tenant, by.id)
+    rows = await transaction.fetch(_WAITING, by.tenant, by.id)
+    if fallen := [row["id"] for row in rows if not row["stands"]]:
+        await transaction.execute(_FALLEN, by.tenant, fallen)
+    if len(rows) - len(fallen) >= MOST_OPEN:
+        raise Conflict(
+            f"{by.id} has {len(rows) - len(fallen)} proposals that nobody has decided yet, and may have "
+            f"{MOST_OPEN} at a time",
+            mend="propose again when some of them are accepted, turned down or have fallen",
+        )
 
 
 def _struct(name: str, parameters: Mapping[str, inspect.Parameter], ours: set[str]) -> type[msgspec.Struct]:

@@ -18,7 +18,7 @@ from crossdock.engine.correlate import encode_event
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process.messages import RUN_STOOD_STILL, Event
 from crossdock.process.turn import text_of
-from crossdock.store import Database, Last, Tenant
+from crossdock.store import Database, Last, Tenant, TenantTransaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,8 +253,13 @@ class Connections:
     async def of(self, tenant: Tenant) -> list[Connection]:
         """All connections of a tenant, with their calls counted."""
         async with self._database.of(tenant) as transaction:
-            rows = await transaction.fetch(_LIST)
-        return [Connection(**{**dict(row), "settings": msgspec.json.decode(row["settings"])}) for row in rows]
+            return await all_connections(transaction)
+
+
+async def all_connections(transaction: TenantTransaction) -> list[Connection]:
+    """All connections of the tenant, by name, with their calls counted."""
+    rows = await transaction.fetch(_LIST)
+    return [Connection(**{**dict(row), "settings": msgspec.json.decode(row["settings"])}) for row in rows]
 
 
 def _stood(row: Any) -> Event:

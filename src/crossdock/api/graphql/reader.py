@@ -87,13 +87,16 @@ class Reader:
             self._allowed[action] = asyncio.ensure_future(self.call.allow_list(action))
         await asyncio.shield(self._allowed[action])
 
-    async def visible(self, action: str, rows: Sequence[Row]) -> list[Row]:
-        """Those of the rows that may be seen. A partner's were chosen as its own."""
+    async def visible(self, action: str, rows: Sequence[Row], of: str = "") -> list[Row]:
+        """Those of the rows that may be seen; `of`: they are such as are seen by that right as well.
+
+        A partner's were chosen as its own.
+        """
         kind = action.partition(".")[0]
         own = {"partner": self.call.partners[0]} if self.call.partners else {}
         found = []
         for row in rows:
-            names = [name for name in _ATTRIBUTES[kind] if row[name] is not None]
+            names = [name for name in _ATTRIBUTES[of or kind] if row[name] is not None]
             resource = Resource(kind=kind, attributes={**{name: row[name] for name in names}, **own})
             if (await self._policies.decide(self.call.principal, action, resource)).allowed:
                 found.append(row)
@@ -204,6 +207,8 @@ _ATTRIBUTES = {
     "order": ("process", "status"),
     "exception": ("process", "owner", "connection"),
     "task": ("process", "role", "status"),
+    "proposal": ("process",),  # with the rights of its run
+    "connection": ("connection", "system"),
 }
 
 

@@ -10,6 +10,14 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
 from crossdock.api.cases import EXCEPTION, TASK
+from crossdock.api.graphql.beside import (
+    ConnectionState,
+    PartnerConnection,
+    Proposal,
+    ProposalState,
+    connection_shown,
+    proposal_shown,
+)
 from crossdock.api.graphql.reader import Reader
 from crossdock.api.graphql.types import (
     Connection,
@@ -35,9 +43,14 @@ from crossdock.api.graphql.types import (
 )
 from crossdock.api.listing import Row, Where
 from crossdock.api.names import missing, named_text
+from crossdock.api.rest import connections as lines
+from crossdock.api.rest import proposals as offers
 from crossdock.api.rest import runs
 from crossdock.api.rest.run import about
 from crossdock.api.rest.runs import RunQuery
+from crossdock.desk.health import health
+from crossdock.desk.proposals import PROPOSAL
+from crossdock.engine.connections import all_connections
 from crossdock.errors import Refused
 from crossdock.store import TenantTransaction
 
@@ -169,6 +182,76 @@ class Query:
             task_of,
         )
 
+    @strawberry.field(description="What assistants propose, newest first; `run` is the id of one")
+    async def proposals(
+        self,
+        info: Info,
+        first: First = 20,
+        after: str | None = None,
+        state: ProposalState = ProposalState.OPEN,
+        run: strawberry.ID | None = None,
+    ) -> Connection[Proposal] | None:
+        read = info.context
+        await read.call.allow("run.read")
+        number = read.call.names.number("run", run) if run is not None else None
+        return await _page(
+            read,
+            bounded("proposals", first),
+            after,
+            _asked("proposals", state, run),
+            "run.read",
+            lambda transaction, place, most: offers.rows_of(transaction, state.value, number, place, most),
+            lambda row: [row["id"]],
+            proposal_shown,
+            of="proposal",
+        )
+
+    @strawberry.field(description="Connections to outside systems by name, with how their calls fare")
+    async def connections(
+        self,
+        info: Info,
+        first: First = 20,
+        after: str | None = None,
+        status: ConnectionState | None = None,
+        system: str | None = None,
+    ) -> Connection[PartnerConnection] | None:
+        read = info.context
+        await read.may("connection.read")
+        _see_texts(system)
+
+        async def fetch(transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
+            healths = await health(transaction)
+            known = [
+                lines.shown(one, healths.get(one.name))
+                for one in await all_connections(transaction)
+                if (place is None or one.name > place[0])
+                and (not read.call.partners or one.name in read.call.partners)
+                and system in (None, one.system)
+            ]
+            rows = [one for one in known if status is None or one["status"] == status.value]
+            return [{**one, "id": one["name"], "connection": one["name"]} for one in rows[:most]]
+
+        return await _page(
+            read,
+            bounded("connections", first),
+            after,
+            _asked("connections", status, system),
+            "connection.read",
+            fetch,
+            lambda row: [row["name"]],
+            connection_shown,
+        )
+
+    @strawberry.field(description="One proposal")
+    async def proposal(self, info: Info, id: strawberry.ID) -> Proposal | None:  # noqa: A002 - what it is
+        read = info.context
+        await read.call.allow("run.read")
+        rows = await read.fetch(f"{PROPOSAL} and p.id = $1", read.call.names.number("proposal", id))
+        if not rows:
+            raise missing("proposal", id)
+        await read.call.allow("run.read", str(rows[0]["run"]), process=rows[0]["process"])
+        return proposal_shown(read, rows[0])
+
     @strawberry.field(description="One order")
     async def order(self, info: Info, id: strawberry.ID) -> Order | None:  # noqa: A002 - what it is
         return order_of(info.context, await _one_run(info.context, "order", id))
@@ -236,15 +319,16 @@ async def _page(
     fetch: Callable[[TenantTransaction, list[Any] | None, int], Awaitable[Sequence[Row]]],
     place: Callable[[Row], list[Any]],
     make: Callable[[Reader, Row], T],
+    of: str = "",
 ) -> Connection[T]:
-    """A page of a list, after a cursor that was made for the same list."""
+    """A page of a list, after a cursor that was made for the same list; `of` as `Reader.visible` has it."""
     names = read.call.names
     begin = names.place(asked, after) if after is not None else None
     rows = await read.listed(lambda transaction: fetch(transaction, begin, first + 1))
     page, more = rows[:first], len(rows) > first
     cursors = {row["id"]: names.cursor(asked, place(row)) for row in page}
     edges = [
-        Edge(cursor=cursors[row["id"]], node=make(read, row)) for row in await read.visible(action, page)
+        Edge(cursor=cursors[row["id"]], node=make(read, row)) for row in await read.visible(action, page, of)
     ]
     end = cursors[page[-1]["id"]] if page else None
     return Connection(edges=edges, page_info=PageInfo(has_next_page=more, end_cursor=end))

@@ -103,18 +103,7 @@ async def list_proposals(call: Asked, query: Annotated[ProposalQuery, Query()]) 
     run = call.number("run", query.run) if query.run is not None else None
 
     async def fetch(transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
-        where = Where()
-        where.maybe("p.run = {}", run)
-        if place is not None:
-            where.add("p.id < {}", place[0])
-        inner = f"{PROPOSAL}{where.sql}"
-        outer = Where(*where.values)
-        if query.status in ("open", "fallen"):  # what has fallen is open until somebody finds out
-            inner += "\n  and p.status in ('open', 'fallen')"
-        if query.status != "any":
-            outer.add("q.status = {}", query.status)
-        sql = f"select * from ({inner}) q where true{outer.sql} order by q.id desc limit {outer.next(most)}"  # noqa: S608 - literals
-        return await transaction.fetch(sql, *outer.values)
+        return await rows_of(transaction, query.status, run, place, most)
 
     async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
         return [shown(call, proposal_of(row)) for row in rows]
@@ -188,14 +177,34 @@ async def decline_proposal(call: Asked, proposal: str, given: Decide) -> Respons
     return call.answer(pick(shown(call, found), ()), tag=tag_of(found))
 
 
+async def rows_of(
+    transaction: TenantTransaction, status: str, run: int | None, place: list[Any] | None, most: int
+) -> Sequence[Row]:
+    """Rows of `PROPOSAL` in a state, or `any`, about a run or all, after a place; newest first."""
+    where = Where()
+    where.maybe("p.run = {}", run)
+    if place is not None:
+        where.add("p.id < {}", place[0])
+    inner = f"{PROPOSAL}{where.sql}"
+    outer = Where(*where.values)
+    if status in ("open", "fallen"):  # what has fallen is open until somebody finds out
+        inner += "\n  and p.status in ('open', 'fallen')"
+    if status != "any":
+        outer.add("q.status = {}", status)
+    sql = f"select * from ({inner}) q where true{outer.sql} order by q.id desc limit {outer.next(most)}"  # noqa: S608 - literals
+    return await transaction.fetch(sql, *outer.values)
+
+
 async def _found(call: Call, name: str) -> Proposal:
     """A proposal that who asks may see. Raises `NotFound`, `Forbidden`."""
     await call.allow("run.read")
     number = call.number("proposal", name)
     try:
-        return await call.ground.acts.proposals.find(call.principal, number)
+        found = await call.ground.acts.proposals.find(call.principal, number)
     except NotFound:
         raise missing("proposal", name) from None
+    await call.allow("run.read", str(found.run), process=found.process)
+    return found
 
 
 def shown(call: Call, found: Proposal) -> dict[str, Any]:
