@@ -50,9 +50,9 @@ from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
 from crossdock.access.tenants import Tenants
 from crossdock.api import Ground, Imports, NameBook, app
-from crossdock.api.throttle import Alone, Throttle
 from crossdock.api.graphql import Persisted
 from crossdock.api.graphql.measure import Bounds
+from crossdock.api.throttle import Alone, Throttle
 from crossdock.api.throttle_rules import Limit, Rules
 from crossdock.api.throttle_store import Shared
 from crossdock.connect import Lines, Registry, SealedKeeper

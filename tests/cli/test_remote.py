@@ -392,7 +392,11 @@ def test_what_is_wrong_is_said_alike(both: Both) -> None:
 
 
 def test_what_is_done_is_told_alike(both: Both) -> None:
-    pairs = (*_OF_THE_PAIR, (r"(ann|tenant|mail|corp|key)-[ab]", r"\1"), (r'"(rows|key)":[^,}]*', r'"\1":"*"'))
+    pairs = (
+        *_OF_THE_PAIR,
+        (r"(ann|tenant|mail|corp|key)-[ab]", r"\1"),
+        (r'"(rows|key)":[^,}]*', r'"\1":"*"'),
+    )
     for arguments in ACTS:
         here = both.here(*named(both, arguments, "A"), "--json")
         there = both.there(*named(both, arguments, "B"), "--json")
