@@ -104,6 +104,7 @@ CHANGES = {
     "person suspend": ["ann", "--why", "no"],
     "personal erase": ["customer/C-7", "--why", "no"],
     "personal find": ["anna"],
+    "personal held": ["customer/C-7"],
     "personal seal": [],
     "personal stop": [],
     "process back": ["bake", "a"],

@@ -261,6 +261,7 @@ WRONG = [
     ["access", "set", "--roles", "A-1.json"],
     ["access", "set", "--policies", "A-1.json"],
     ["personal", "erase", "customer/nobody", "--why", "no"],
+    ["personal", "held", "customer/nobody"],
     ["personal", "stop"],
     ["proposals", "accept", "proposal_1"],
     ["proposals", "list", "--status", "opne"],

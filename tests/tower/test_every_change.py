@@ -109,6 +109,7 @@ DEEDS = {
     "personal.begin": lambda do, by, w: do.personal.begin(by),
     "personal.end": lambda do, by, w: do.personal.end(by),
     "personal.find": lambda do, by, w: do.personal.find(by, "Nordwind"),
+    "personal.held": lambda do, by, w: do.personal.held(by, "customer/C-1"),
     "personal.erase": lambda do, by, w: do.personal.erase(by, "customer/C-1", why="no"),
     "tenants.create": lambda do, by, w: do.tenants.create(by, "third"),
     "tenants.suspend": lambda do, by, w: do.tenants.suspend(by, "acme", why="no"),
@@ -156,6 +157,13 @@ FORMS = {
         {"act": "invite", "email": "ann@acme.example", "role.viewer": "yes"},
         *({"act": act, "person": "ann", "note": "no"} for act in ("roles", "suspend", "resume", "reset")),
     ],
+    "/personal": [
+        {"act": "find", "text": "Nordwind"},
+        {"act": "erase", "subject": "customer/C-1", "name": "customer/C-1", "note": "no"},
+        {"act": "seal"},
+        {"act": "stop"},
+    ],
+    "/mappings/{name}": [],  # tries one, and keeps nothing
     "/people/keys": [{"act": "key", "name": "shop", "role.viewer": "yes"}, {"act": "revoke", "key": "abc"}],
 }
 
@@ -258,7 +266,11 @@ async def test_each_deed_that_is_done_stands_in_the_audit_with_who_did_it(tower,
     """Those that exclude each other are done on another day; what they note is noted alike."""
     by = someone(tower.tenant, "tenant-admin", "finance", id="bea")
     apart = {"deliveries.replay", "repairs.preview", "repairs.proceed", "runs.move", "events.release"}
-    apart |= {"personal.erase", "reconciliation.mend"}  # nothing is sealed here, and nothing differs
+    apart |= {
+        "personal.erase",
+        "personal.held",
+        "reconciliation.mend",
+    }  # nothing is sealed here, and nothing differs
     silent = {"connections.drop_secret"}  # there is none: nothing was done
     for name in sorted(set(DEEDS) - apart - silent):
         if name.startswith("tenants.") or name in ("events.dismiss", "runs.skip", "runs.redo", "runs.supply"):

@@ -16,7 +16,7 @@ from crossdock.errors import Refused
 
 if TYPE_CHECKING:
     from crossdock.client import Operator
-    from crossdock.client.shapes import Rules
+    from crossdock.client.house_shapes import Rules
 
 access = typer.Typer(help="Who may do what, and why.", no_args_is_help=True)
 

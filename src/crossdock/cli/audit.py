@@ -22,7 +22,7 @@ from crossdock.errors import Refused
 if TYPE_CHECKING:
     from crossdock.access.audit_verify import Report
     from crossdock.client import Operator
-    from crossdock.client.shapes import Verified
+    from crossdock.client.house_shapes import Verified
 
 audit = typer.Typer(help="Who did what, and whether that is still what was recorded.", no_args_is_help=True)
 

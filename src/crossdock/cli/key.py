@@ -16,7 +16,7 @@ from crossdock.errors import Refused
 
 if TYPE_CHECKING:
     from crossdock.client import Operator
-    from crossdock.client.shapes import Key as Shown
+    from crossdock.client.house_shapes import Key as Shown
 
 key = typer.Typer(help="Keys, by which programs show who they are.", no_args_is_help=True)
 

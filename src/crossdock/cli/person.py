@@ -13,7 +13,7 @@ from crossdock.cli.whom import Key, Url, Where, ask
 
 if TYPE_CHECKING:
     from crossdock.client import Operator
-    from crossdock.client.shapes import Link, Person
+    from crossdock.client.house_shapes import Link, Person
 
 person = typer.Typer(help="People and their roles.", no_args_is_help=True)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import to_builtins
 from msgspec.structs import asdict
 
 from crossdock.cli.output import console, say_json, table
@@ -14,7 +15,7 @@ from crossdock.cli.whom import Key, Url, Where, ask
 
 if TYPE_CHECKING:
     from crossdock.client import Operator
-    from crossdock.client.shapes import Gone, Held, Sealed
+    from crossdock.client.house_shapes import Gone, Held, HeldOf, Sealed
 
 personal = typer.Typer(help="Personal data: sealed, found and erased.", no_args_is_help=True)
 
@@ -78,6 +79,43 @@ def find(
         ["subject", "since", "runs", "open", "handle"],
         [(one.subject, _time(one.since), one.runs, one.open_runs, one.handle) for one in found],
         empty="Nobody is held who is called so.",
+    )
+
+
+@personal.command()
+def held(
+    subject: Annotated[str, typer.Argument(help="As `crossdock personal find` tells it, or its handle")],
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Say what is held of somebody: since when, and in which runs. That somebody looked is noted."""
+
+    async def act(operator: Operator) -> HeldOf:
+        return await operator.held_personal(subject)
+
+    found = ask(Where(directory=directory, url=url, key=key), act, json=json)
+    if json:
+        say_json(to_builtins(found))
+        return
+    console.print(
+        f"{found.subject}: in {found.runs} runs since {_time(found.since)}, {found.open_runs} of them open",
+        highlight=False,
+    )
+    table(
+        "Its newest runs, times in UTC",
+        ["run", "status", "began", "ended"],
+        [
+            (
+                f"{one.process}/{one.key}",
+                one.status,
+                _time(one.created),
+                _time(one.ended) if one.ended else "",
+            )
+            for one in found.holds
+        ],
+        empty="No run holds any of it.",
     )
 
 

@@ -3,16 +3,7 @@
 from crossdock.client.asking import Answer, Asking
 from crossdock.client.client import Client
 from crossdock.client.operator import Operator
-from crossdock.client.shapes import (
-    Case,
-    Decision,
-    Kept,
-    Outcome,
-    Run,
-    Sent,
-    Task,
-    Unread,
-)
+from crossdock.client.shapes import Case, Decision, Kept, Outcome, Run, Sent, Task, Unread
 
 __all__ = [
     "Answer",

@@ -7,18 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from crossdock.client.asking import Asking, named
-from crossdock.client.shapes import (
-    Case,
-    Decision,
-    Kept,
-    Outcome,
-    Page,
-    Run,
-    Sent,
-    SentMany,
-    Task,
-    Unread,
-)
+from crossdock.client.shapes import Case, Decision, Kept, Outcome, Page, Run, Sent, SentMany, Task, Unread
 from crossdock.errors import Refused
 
 T = TypeVar("T")

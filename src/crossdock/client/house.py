@@ -10,26 +10,26 @@ import msgspec
 
 from crossdock.client.asking import named
 from crossdock.client.client import Client
-from crossdock.client.shapes import (
+from crossdock.client.house_shapes import (
     Act,
     Gone,
     Held,
+    HeldOf,
     Key,
     KnownQuery,
     Limits,
     Link,
-    Page,
     Person,
     Proof,
     Provider,
     Rotated,
     Rules,
     Sealed,
-    Shape,
     Tenant,
     Verified,
     Why,
 )
+from crossdock.client.shapes import Page, Shape
 from crossdock.errors import NotFound
 
 
@@ -130,6 +130,10 @@ class House(Client):
     async def find_personal(self, text: str) -> list[Held]:
         """Whose personal data is held, by what they are called. That somebody looked is noted."""
         return (await self.post("personal/find", {"text": text}, _Held)).items
+
+    async def held_personal(self, subject: str) -> HeldOf:
+        """What is held of somebody, named or by handle. That it was looked at is noted. Raises `NotFound`."""
+        return await self.post("personal/held", {"subject": subject}, HeldOf)
 
     async def erase_personal(self, subject: str, *, why: str, once: str | None = None) -> Gone:
         """Erase somebody's personal data, for ever. Raises `NotFound`."""

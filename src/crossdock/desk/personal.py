@@ -41,9 +41,23 @@ with recursive own(handle, id) as (
 select own.handle, count(*) as runs, count(*) filter (where r.ended is null) as open from own
 join crossdock.run r on r.tenant = crossdock.tenant() and r.id = own.id group by own.handle
 """
+_RUNS_OF: LiteralString = """
+with recursive own(id) as (
+  select a.run from crossdock.subject_key k
+  join crossdock.alias a on a.tenant = k.tenant and a.kind = k.kind and a.value = k.value
+  where k.tenant = crossdock.tenant() and k.handle = $1
+  union
+  select r.id from own join crossdock.run r on r.tenant = crossdock.tenant() and r.parent = own.id
+)
+select r.id, r.process, r.key, r.generation, r.status, r.created, r.ended from own
+join crossdock.run r on r.tenant = crossdock.tenant() and r.id = own.id order by r.id desc limit $2
+"""
+# By handle that was erased: until when deliveries that came before, and could not be read, may hold some of it.
 _RAW_UNTIL: LiteralString = """
-select max(made) + make_interval(days => $1) from crossdock.subject
-where tenant = crossdock.tenant() and erased is null and starts_with(subject, $2)
+select g.handle, max(s.made) + make_interval(days => $1) as until from crossdock.subject g
+join crossdock.subject s on s.tenant = g.tenant and s.erased is null and starts_with(s.subject, $2)
+  and s.made <= g.erased
+where g.tenant = crossdock.tenant() and g.handle = any($3::text[]) group by g.handle
 """
 _WHEN_ERASED: LiteralString = """
 select on_id, actor, why from crossdock.audit
@@ -71,6 +85,19 @@ class Held:
     since: datetime
     runs: int
     open_runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A run that holds somebody's data."""
+
+    id: int
+    process: str
+    key: str
+    generation: int
+    status: str
+    created: datetime
+    ended: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +185,26 @@ class Personal:
             for one in found
         ]
 
+    async def held(self, by: Principal, subject: str) -> tuple[Held, list[Holding]]:
+        """What is held of a subject, named or by its handle, and its newest runs. A look is noted.
+
+        Raises `NotFound`.
+        """
+        await self._ground.policies.require(by, "personal.find", Resource(kind="personal"))
+        known = await self._subjects.known(by.tenant, subject)
+        runs, open_runs = (await self._runs(by, [known.handle])).get(known.handle, (0, 0))
+        async with self._ground.look(by) as transaction:
+            rows = await transaction.fetch(_RUNS_OF, known.handle, MOST)
+        last = self._ground.noted(
+            by, "personal.find", Resource(kind="subject", id=known.handle), after={"found": 1}
+        )
+        async with self._ground.database.engine() as transaction:
+            await last(transaction)
+        found = Held(
+            subject=known.subject, handle=known.handle, since=known.made, runs=runs, open_runs=open_runs
+        )
+        return found, [Holding(**dict(row)) for row in rows]
+
     async def erase(self, by: Principal, subject: str, *, why: str) -> Gone:
         """Destroy the key of a subject, named or by its handle. Nothing that was written changes.
 
@@ -168,8 +215,7 @@ class Personal:
         runs, open_runs = (await self._runs(by, [known.handle])).get(known.handle, (0, 0))
         why = note_of(why)
         erased = await self._subjects.erase(by.tenant, known.handle, by=by, why=why)
-        async with self._ground.look(by) as transaction:
-            raw_until = await transaction.value(_RAW_UNTIL, RAW_DAYS, RAW)
+        raw_until = (await self._raw_until(by, [known.handle])).get(known.handle)
         return Gone(
             handle=erased.handle,
             at=erased.at,
@@ -201,6 +247,7 @@ class Personal:
         async with self._ground.look(by) as transaction:
             said = await transaction.fetch(_WHEN_ERASED, [handle for handle, _, _ in rows])
         told = {row["on_id"]: row for row in said}
+        raw = await self._raw_until(by, [handle for handle, _, _ in rows])
         none = (0, 0)
         return [
             Gone(
@@ -211,9 +258,15 @@ class Personal:
                 since=since,
                 runs=runs.get(handle, none)[0],
                 open_runs=runs.get(handle, none)[1],
+                raw_until=raw.get(handle),
             )
             for handle, since, at in rows
         ]
+
+    async def _raw_until(self, by: Principal, handles: list[str]) -> dict[str, datetime]:
+        async with self._ground.look(by) as transaction:
+            rows = await transaction.fetch(_RAW_UNTIL, RAW_DAYS, RAW, handles)
+        return {row["handle"]: row["until"] for row in rows}
 
     async def _runs(self, by: Principal, handles: list[str]) -> dict[str, tuple[int, int]]:
         async with self._ground.look(by) as transaction:

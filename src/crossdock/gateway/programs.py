@@ -1,4 +1,7 @@
-"""Events that programs send: CloudEvents, one or many, structured, batched or in headers (binary mode)."""
+"""Events that programs send: CloudEvents, one or many, structured, batched or in headers (binary mode).
+
+The extension attribute `environment` marks one: `sandbox` is in test, as what a sandbox sends is.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ MOST_DEPTH = 40
 MOST_EVENTS = 500  # in one batch
 Put = Callable[[Sequence[Arrival]], Awaitable[Sequence[Receipt]]]
 _OURS = ("connection/", "call/", "run/", "engine", "crossdock/", "desk/")  # sources that only we speak for
+_ENVIRONMENTS = ("production", "sandbox")
 _JSON = "application/json"
 _BATCH = "application/cloudevents-batch+json"
 
@@ -82,6 +86,13 @@ def arrival_of(value: Any, actor: Actor) -> Arrival:
             where="source",
             mend="name your own system, such as /shop/berlin",
         )
+    environment = event.extensions.get("environment", "production")
+    if environment not in _ENVIRONMENTS:
+        raise Refused(
+            f"{environment!r} is no environment",
+            where="environment",
+            mend=f"write {' or '.join(_ENVIRONMENTS)}, or leave it out",
+        )
     return Arrival(
         id=event.id,
         source=event.source,
@@ -90,4 +101,5 @@ def arrival_of(value: Any, actor: Actor) -> Arrival:
         data=event.data,
         about=about(event.type, event.data),
         actor=actor,
+        test=environment == "sandbox",
     )

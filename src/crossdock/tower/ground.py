@@ -48,10 +48,13 @@ _OFFERED = (
     "connection.record",
     "person.change",
     "key.change",
+    "personal.find",
+    "personal.erase",
+    "personal.change",
 )
 _SHOWN = (
     *("run.read", "task.read", "exception.read", "event.read", "process.read", "connection.read"),
-    *("person.read", "key.read"),
+    *("person.read", "key.read", "mapping.read", "code.read", "setting.read", "audit.read"),
 )
 
 

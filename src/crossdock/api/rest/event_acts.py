@@ -84,6 +84,10 @@ _EVENT = {
         "type": {"type": "string", "minLength": 1},
         "time": {"type": "string", "format": "date-time"},
         "subject": {"type": "string", "minLength": 1},
+        "environment": {
+            "enum": ["production", "sandbox"],
+            "description": "`sandbox`: it is in test, and reaches only runs that are",
+        },
         "data": {"type": "object"},
     },
 }

@@ -58,6 +58,30 @@ class Subjects(Out):
     items: list[Subject]
 
 
+class HeldRun(Out):
+    """A run that holds somebody's data."""
+
+    run: str = Field(description="Its name here")
+    process: str
+    key: str
+    generation: int
+    status: str
+    created: datetime
+    ended: datetime | None = None
+
+
+class HeldOf(Subject):
+    """What is held of somebody."""
+
+    holds: list[HeldRun] = Field(description="The newest runs that hold it, at most a hundred")
+
+
+class Look(Given):
+    """Whose data is looked at."""
+
+    subject: Words = Field(description="As it was found: `customer/C-7`, or its handle")
+
+
 class Erase(Given):
     """Whose data is erased, and why."""
 
@@ -109,6 +133,19 @@ async def find_personal(call: Asked, given: Search) -> Response:
     """Find whose data is held, by what they are called."""
     found = await call.ground.acts.personal.find(call.principal, given.text)
     return call.answer({"items": [asdict(one) for one in found]})
+
+
+@routes.post("/personal/held", responses={200: {"model": HeldOf}})
+async def read_held(call: Asked, given: Look) -> Response:
+    """Read what is held of somebody: since when, and in which runs. That it was looked at is noted."""
+    held, runs = await call.ground.acts.personal.held(call.principal, given.subject)
+    shown = [
+        pick(
+            {"run": call.names.name("run", one.id), **{k: v for k, v in asdict(one).items() if k != "id"}}, ()
+        )
+        for one in runs
+    ]
+    return call.answer({**asdict(held), "holds": shown})
 
 
 @routes.post("/personal/erase", responses={200: {"model": Gone}})
