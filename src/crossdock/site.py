@@ -8,7 +8,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.routing import Mount
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 
 from crossdock.access.headers import Headers
 from crossdock.access.opening import Opening
@@ -50,6 +51,7 @@ def site(system: System) -> Starlette:
             Mount("/hooks", webhooks(system.database, system.inbox, system.lines, senders)),
             Mount("/api/v1", rest(ground)),
             endpoint("/api/graphql", ground, system.policies, system.throttle, asking),
+            Route("/api{rest:path}", _no_api),
             Mount("/", tower),
         ],
         middleware=[
@@ -61,6 +63,11 @@ def site(system: System) -> Starlette:
     )
     made.state.stream = tower.state.stream
     return made
+
+
+async def _no_api(_request: Request) -> Response:
+    """What is below /api and no address of it is no page either: programs are told so in their own form."""
+    raise HTTPException(404)
 
 
 def _limits(given: Settings) -> Middleware:

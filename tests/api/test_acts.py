@@ -271,6 +271,27 @@ async def test_events_are_sent_one_many_and_in_headers(world):
     await world.post("/events", forged, 422)
 
 
+async def test_an_event_of_a_sandbox_begins_a_run_in_test_that_meets_no_other(world):
+    data = {"number": "SO-1", "total": {"amount": "10", "currency": "EUR"}, "created_by": "ann"}
+    one = {
+        "specversion": "1.0",
+        "id": "e1",
+        "source": "/shop",
+        "type": "order.released",
+        "time": "2026-05-04T08:00:00Z",
+        "data": data,
+    }
+    await world.post("/events", {**one, "environment": "sandbox"})
+    await world.post("/events", {**one, "id": "e2"})
+    assert sorted(run["key"] for run in (await world.get("/runs"))["items"]) == ["SO-1", "test/SO-1"]
+    headers = {f"ce-{k}": v for k, v in {**one, "id": "e3"}.items() if k != "data"}
+    headers["ce-environment"] = "sandbox"
+    await world.post("/events", {**data, "number": "SO-2"}, headers=headers)
+    assert (await world.get("/runs?q=test/SO-2"))["items"][0]["key"] == "test/SO-2"
+    said = await world.post("/events", {**one, "id": "e4", "environment": "staging"}, 422)
+    assert (said["where"], said["mend"]) == ("environment", "write production or sandbox, or leave it out")
+
+
 async def test_what_no_run_has_is_attached_dismissed_released_and_read_again(world):
     await world.put(event("shipment.delivered", {"shipment": "X"}, shipment="X"))
     await world.put(event("shipment.delivered", {"shipment": "Y"}, shipment="Y"), order("SO-1"))

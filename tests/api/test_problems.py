@@ -109,6 +109,34 @@ async def test_what_is_not_there_is_said_in_the_same_form(world):
         await refused(world, path, 404)
 
 
+async def test_head_is_answered_as_get_is_without_a_body(world):
+    await world.put(order("SO-1"))
+    whole = await world.ask("GET", "/runs?fields=key")
+    head = await world.ask("HEAD", "/runs?fields=key")
+    assert (head.status, head.text) == (200, "")
+    assert head.headers["content-length"] == whole.headers["content-length"] != "0"
+    run = (await world.get("/runs"))["items"][0]["id"]
+    tag = (await world.ask("GET", f"/runs/{run}")).headers["etag"]
+    assert (await world.ask("HEAD", f"/runs/{run}")).headers["etag"] == tag
+    assert (await world.ask("HEAD", "/runs", key="")).status == 401
+    said = await world.get("/runs/", 404)
+    assert said["mend"] == "leave out the / at its end"
+
+
+async def test_what_mends_a_request_can_be_read(world):
+    said = (await world.ask("GET", "/runs", key="", status=401)).json
+    assert "after the word Bearer" in said["mend"]
+    said = await world.get("/runs?created_from=2026-03-02", 422)
+    assert said["mend"] == "give one with its zone: 2026-03-02T00:00:00Z"
+    headers = {"if-match": "*"}
+    for path, body in (
+        ("/connections/new", {"connector": "tests"}),
+        ("/providers/new", {"issuer": "https://x.example", "client_id": "c"}),
+    ):
+        said = (await world.ask("PUT", path, json=body, headers=headers, status=404)).json
+        assert said["mend"] == "to make it, send `If-None-Match: *`"
+
+
 async def test_unknown_parameters_are_refused_with_the_nearest_name(world):
     said = await refused(world, "/runs?statsu=active", 422)
     assert (said["where"], said["mend"]) == ("query.statsu", "did you mean status?")

@@ -150,7 +150,8 @@ class Identity:
         why = "a key or token that is not in force" if said.tenant else "what was shown is no key"
         self.refusals.note(who, "key.shown", Resource(kind="key", id=said.id), why)
         raise NotProven(
-            "the key or token is not in force", mend="show one that is: Authorization: Bearer KEY"
+            "the key or token is not in force",
+            mend="send one that is, in the header Authorization after the word Bearer",
         )
 
 

@@ -51,6 +51,7 @@ def app(ground: Ground) -> FastAPI:
         return Response(describe(api), media_type="application/json")
 
     api.add_route("/openapi.json", openapi, methods=["GET"])
+    api.add_middleware(Head)
     api.add_middleware(RequestId)
     return api
 
@@ -62,7 +63,8 @@ async def nothing_here(request: Request, error: Exception) -> Response:
         allowed = _allowed(request)
         refused = NotAllowed(f"{request.method} is not taken here", mend=f"use {allowed}")
         return problem(refused, path=path, request=id_)
-    missing = NotFound(f"there is nothing at {shown(path)}", mend="see /api/v1/openapi.json")
+    mend = "leave out the / at its end" if path.endswith("/") else "see /api/v1/openapi.json"
+    missing = NotFound(f"there is nothing at {shown(path)}", mend=mend)
     return problem(missing, path=path, request=id_)
 
 
@@ -79,6 +81,27 @@ def _allowed(request: Request) -> str:
 
 async def _fault(request: Request, error: Exception) -> Response:
     return told(request, error)
+
+
+class Head:
+    """HEAD is answered as GET is, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the wrapped application answer GET, and send the head of that."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, head)
 
 
 class RequestId:

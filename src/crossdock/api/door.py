@@ -90,5 +90,7 @@ def _refuse_forged(request: Request, session: str) -> None:
 def _shown(request: Request) -> str:
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        raise NotProven("nothing shows who asks", mend="show a key: Authorization: Bearer KEY")
+        raise NotProven(
+            "nothing shows who asks", mend="send a key in the header Authorization, after the word Bearer"
+        )
     return shown.strip()

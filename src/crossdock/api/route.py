@@ -255,6 +255,12 @@ def _refusal(found: Mapping[str, Any], body: Any) -> Refused:
             return Unreadable("this is not JSON", where="body", mend="mend it")
         case "value_error":
             message = message.removeprefix("Value error, ")
+    if location[0] == "query" and message.startswith("is a date alone"):
+        return Refused(
+            "is a date alone, which is no instant",
+            where=where,
+            mend="give one with its zone: 2026-03-02T00:00:00Z",
+        )
     return Refused(message[:1].lower() + message[1:], where=where, mend="see the description of the API")
 
 

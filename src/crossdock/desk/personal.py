@@ -52,7 +52,7 @@ with recursive own(id) as (
 select r.id, r.process, r.key, r.generation, r.status, r.created, r.ended from own
 join crossdock.run r on r.tenant = crossdock.tenant() and r.id = own.id order by r.id desc limit $2
 """
-# By handle that was erased: until when deliveries that came before, and could not be read, may hold some of it.
+# By handle that was erased: until when deliveries that came before and could not be read may hold some of it.
 _RAW_UNTIL: LiteralString = """
 select g.handle, max(s.made) + make_interval(days => $1) as until from crossdock.subject g
 join crossdock.subject s on s.tenant = g.tenant and s.erased is null and starts_with(s.subject, $2)

@@ -168,8 +168,9 @@ async def put_connection(call: Asked, connection: str, given: Line) -> Response:
     """Set a connection. One that is there needs its ETag as `If-Match`; a new one `If-None-Match: *`."""
     try:
         before = await connections.found(call, connection)
-    except NotFound:
+    except NotFound as error:
         if call.request.headers.get("if-none-match", "").strip() != "*":
+            error.mend = "to make it, send `If-None-Match: *`"
             raise
         before = None
     if before is not None:

@@ -106,8 +106,9 @@ async def put_provider(call: Asked, provider: str, given: GivenProvider) -> Resp
     new = call.request.headers.get("if-none-match", "").strip() == "*"
     try:
         before = await _found(call, "person.change", provider)
-    except NotFound:
+    except NotFound as error:
         if not new:
+            error.mend = "to make it, send `If-None-Match: *`"
             raise
         before = None
     if before is not None:

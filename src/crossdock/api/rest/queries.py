@@ -13,8 +13,8 @@ from crossdock.api.graphql.measure import measured
 from crossdock.api.graphql.persisted import LONGEST, digest
 from crossdock.api.ground import Asked, Call
 from crossdock.api.listing import Listing, Out, Paged, Row
-from crossdock.api.names import missing
 from crossdock.api.route import router
+from crossdock.api.strict import shown
 from crossdock.errors import NotFound, Refused
 from crossdock.store import TenantTransaction
 
@@ -127,4 +127,6 @@ async def _found(call: Call, hash_: str) -> tuple[str, str, bool]:
     try:
         return await call.ground.persisted.find(call.tenant, hash_)
     except NotFound:
-        raise missing("query", hash_) from None
+        raise NotFound(
+            f"no query has the hash {shown(hash_)}", mend="take one that their list gives"
+        ) from None
