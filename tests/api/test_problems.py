@@ -20,6 +20,7 @@ from crossdock.api.listing import Paged
 from crossdock.api.problems import MEDIA, STATUS, kind_of, problem
 from crossdock.api.route import going, router
 from crossdock.errors import Broken, CrossdockError, Refused, Unreachable
+from played_orders import order
 
 
 def everywhere(kind: type[CrossdockError]):
