@@ -71,6 +71,12 @@ _MATCH: dict[str, Any] = {
     "description": "The ETag of what was read: the change is refused where it is not that any more",
     "schema": {"type": "string"},
 }
+_NEW: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "`*`: make it, and only where there is none",
+    "schema": {"type": "string"},
+}
 _ID: dict[str, Any] = {
     "description": "The id of the request: yours, where it is 8 to 128 letters, digits and . _ : -",
     "schema": {"type": "string"},
@@ -148,10 +154,14 @@ def _complete(method: str, operation: dict[str, Any], schemas: dict[str, Any]) -
     if method == "post":
         statuses += _OF_POST
         parameters.append(_KEY)
+    # What is changed must be named as it was seen, or may be; `make`: it may also be new. `no`: it has no ETag.
     changes = operation.pop("x-changes", "must" if method in ("put", "patch", "delete") else "")
-    if changes:
-        statuses += [one for one in _OF_CHANGE if one != "428" or changes == "must"]
+    if changes == "no":
+        statuses += _OF_POST
+    elif changes:
+        statuses += [one for one in _OF_CHANGE if one != "428" or changes != "maybe"]
         parameters.append(_MATCH | {"required": True} if changes == "must" else _MATCH)
+        parameters += [_NEW] if changes == "make" else []
     for status, one in responses.items():
         one["description"] = one.get("description") or "Done"
         if "format" in names and status == "200":

@@ -163,6 +163,7 @@ async def start_connection(call: Asked, connection: str, given: Begin) -> Respon
         200: {"model": Connection, "description": "Changed"},
         201: {"model": Connection, "description": "Made"},
     },
+    openapi_extra={"x-changes": "make"},
 )
 async def put_connection(call: Asked, connection: str, given: Line) -> Response:
     """Set a connection. One that is there needs its ETag as `If-Match`; a new one `If-None-Match: *`."""
@@ -185,7 +186,9 @@ async def put_connection(call: Asked, connection: str, given: Line) -> Response:
 
 
 @routes.delete(
-    "/connections/{connection}", responses={200: {"model": Connection, "description": "As it was removed"}}
+    "/connections/{connection}",
+    responses={200: {"model": Connection, "description": "As it was removed"}},
+    openapi_extra={"x-changes": "maybe"},
 )
 async def remove_connection(call: Asked, connection: str) -> Response:
     """Remove a connection with its secrets. Refused while calls wait for it or are out."""
@@ -265,6 +268,7 @@ async def list_secrets(call: Asked, connection: str) -> Response:
 @routes.put(
     "/connections/{connection}/secrets/{secret}",
     responses={200: {"model": SecretSet, "description": "Set"}},
+    openapi_extra={"x-changes": "no"},
 )
 async def set_secret(call: Asked, connection: str, secret: str, given: SecretGiven) -> Response:
     """Set or replace a secret. With `keep_old`, what comes in is believed with either for a while."""
@@ -289,6 +293,7 @@ class Drop(Given):
 @routes.delete(
     "/connections/{connection}/secrets/{secret}",
     responses={200: {"model": SecretDropped, "description": "Dropped"}},
+    openapi_extra={"x-changes": "no"},
 )
 async def drop_secret(call: Asked, connection: str, secret: str, query: Annotated[Drop, Query()]) -> Response:
     """Forget a secret, or those texts of it that hold on."""

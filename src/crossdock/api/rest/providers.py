@@ -100,6 +100,7 @@ async def read_provider(call: Asked, provider: str, query: Annotated[View, Query
         200: {"model": ShownProvider, "description": "Changed"},
         201: {"model": ShownProvider, "description": "Made"},
     },
+    openapi_extra={"x-changes": "make"},
 )
 async def put_provider(call: Asked, provider: str, given: GivenProvider) -> Response:
     """Set a provider. One that is there needs its ETag as `If-Match`; a new one `If-None-Match: *`."""
