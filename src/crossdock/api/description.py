@@ -154,7 +154,7 @@ def _complete(method: str, operation: dict[str, Any], schemas: dict[str, Any]) -
     if method == "post":
         statuses += _OF_POST
         parameters.append(_KEY)
-    # What is changed must be named as it was seen, or may be; `make`: it may also be new. `no`: it has no ETag.
+    # What is changed must be named as it was seen, or may be; `make`: it may be new; `no`: it has no ETag.
     changes = operation.pop("x-changes", "must" if method in ("put", "patch", "delete") else "")
     if changes == "no":
         statuses += _OF_POST
