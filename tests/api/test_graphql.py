@@ -386,10 +386,10 @@ async def test_where_only_those_that_were_let_in_count_no_others_are_carried_out
             status, answer = await graph.send(body)
             assert (status, answer["type"].rpartition("/")[2]) == (403, "forbidden")
         by = (await world.identity.by_bearer(world.key, origin=""))[1]
-        hash_ = await graph.persisted.allow(world.tenant, by, text)
+        await graph.persisted.allow(world.tenant, by, [text])
         for body in ({"query": text}, by_hash(text)):
             assert (await graph.send(body))[1]["data"] == {"orders": {"nodes": []}}
-        await graph.persisted.drop(world.tenant, by, hash_)
+        await graph.persisted.drop(world.tenant, by, digest(text))
         assert (await graph.send({"query": text}))[0] == 403
 
 

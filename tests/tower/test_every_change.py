@@ -306,8 +306,12 @@ async def test_no_form_of_the_pages_does_anything_without_the_right(tower, world
             assert "eve" in html.unescape(told), (where, fields)
     assert await everything(tower.database) == before
     await tower.audit.settle()
-    refused = await tower.audit.entries(tower.tenant, Filter(actor="eve", outcome="refused"))
-    assert sum(entry.count for entry in refused.items) == sum(len(posts) for posts in FORMS.values())
+    refused = [
+        entry
+        for actor in ("eve", "others")  # many different ones within a minute are counted by action
+        for entry in (await tower.audit.entries(tower.tenant, Filter(actor=actor, outcome="refused"))).items
+    ]
+    assert sum(entry.count for entry in refused) == sum(len(posts) for posts in FORMS.values())
 
 
 # What changes something in the rooms below the desk, by who offers it.

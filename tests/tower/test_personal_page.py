@@ -82,7 +82,7 @@ async def test_each_sees_of_it_what_their_role_may(tower, handle):
     page = await tower.get("/personal")
     assert "Find somebody" not in page
     assert "Nothing was erased yet." in page
-    assert "otto may not" in text(await tower.get(f"/personal/{handle}", 403))
+    assert "Otto may not" in text(await tower.get(f"/personal/{handle}", 403))
     tower.seen_by("vic", "viewer")
-    assert "vic may not find whose personal data is held" in text(await tower.get("/personal", 403))
+    assert "Vic may not find whose personal data is held" in text(await tower.get("/personal", 403))
     assert "Personal data" not in await tower.get("/runs")
