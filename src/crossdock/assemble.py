@@ -44,11 +44,11 @@ from crossdock.desk import Acts
 from crossdock.engine import Connections, History, Inbox, Library, Pace, Repairs, Worker
 from crossdock.engine.personal import Personal, SealedCalls
 from crossdock.errors import Conflict, CrossdockError, NotFound, Refused, Unreachable
-from crossdock.gateway import Poller, Quarantine, Reconciler, Tracker
+from crossdock.gateway import Imported, MasterReader, Poller, Quarantine, Reconciler, Tracker
 from crossdock.installed import Installed, pack, read_text, texts_in
 from crossdock.process.problems import Problem
 from crossdock.settings import Settings, user
-from crossdock.store import Clock, Database, EmbeddedServer, Tenant, migrate
+from crossdock.store import Clock, Database, EmbeddedServer, EngineTransaction, Last, Tenant, migrate
 
 log = structlog.get_logger(__name__)
 
@@ -132,12 +132,14 @@ class System:
         poller = Poller(self.database, self.inbox, self.lines, calls, self.installed.connectors)
         tracker = Tracker(self.database, self.inbox, self.lines, calls, self.installed.connectors)
         reconciler = Reconciler(self.database, self.inbox, self.lines, calls, self.installed.connectors)
+        masters = MasterReader(self.database, self.inbox, self.lines, calls, noted=self._fetched)
         self.inbox.hear = worker.hear
         await self._note("system.started")
         running = asyncio.create_task(worker.run())
         reading = asyncio.create_task(poller.run())
         following = asyncio.create_task(tracker.run())
         comparing = asyncio.create_task(reconciler.run())
+        fetching = asyncio.create_task(masters.run())
         sending = asyncio.create_task(self.imports.run())
         watching = asyncio.create_task(watch.run())
         try:
@@ -147,9 +149,12 @@ class System:
             reading.cancel()
             following.cancel()
             comparing.cancel()
+            fetching.cancel()
             sending.cancel()
             worker.stop()
-            await asyncio.gather(running, reading, following, comparing, sending, return_exceptions=True)
+            await asyncio.gather(
+                running, reading, following, comparing, fetching, sending, return_exceptions=True
+            )
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await wire.close()
@@ -161,6 +166,17 @@ class System:
         async with self.database.of(self.tenant) as transaction:
             by = self.itself(platform.node())
             await self.audit.record(transaction, by, action, Resource(kind="worker"))
+
+    def _fetched(self, tenant: Tenant, connection: str, imported: Imported) -> Last | None:
+        """Master data that was set by itself, for the audit."""
+        told = imported.told()
+        by = replace(self.itself(platform.node()), tenant=tenant.id)
+        resource = Resource(kind="code", id=connection, attributes={"connection": connection})
+
+        async def last(transaction: EngineTransaction) -> None:
+            await self.audit.record(transaction, by, "code.change", resource, after=told, tenant=tenant.id)
+
+        return last if told["count"] else None
 
     def api(self, *, address: str = "") -> Ground:
         """What the API stands on. `address` is where its links lead; empty is where one asks."""

@@ -17,14 +17,18 @@ from aiohttp import web
 
 KEY, SECRET = "key-1234", "secret-5678"
 _MAKE = {
-    "make_delivery_note": ("Sales Order", "Delivery Note"),
-    "make_sales_invoice": ("Delivery Note", "Sales Invoice"),
-    "make_sales_return": ("Sales Invoice", "Sales Invoice"),
+    "sales_order.make_delivery_note": ("Sales Order", "Delivery Note"),
+    "delivery_note.make_sales_invoice": ("Delivery Note", "Sales Invoice"),
+    "delivery_note.make_sales_return": ("Delivery Note", "Delivery Note"),
+    "sales_invoice.make_sales_return": ("Sales Invoice", "Sales Invoice"),
 }
 
 
 class ErpNext:
-    """Documents by type and name; `trouble` is what happens to the next change, before or after it is done."""
+    """Documents by type and name; `trouble` is what happens to the next change, before or after it is done.
+
+    `reading` is what a list meets.
+    """
 
     def __init__(self) -> None:
         self.documents: dict[str, dict[str, dict[str, Any]]] = {}
@@ -32,6 +36,7 @@ class ErpNext:
         self.now = datetime(2026, 3, 2, 9)  # noqa: DTZ001 - local, as it keeps times
         self.stock = 100.0
         self.trouble: Callable[[str], web.Response | None] | None = None
+        self.reading: Callable[[str], web.Response | None] = lambda _: None
         self.asked: list[str] = []
 
     def keep(self, doctype: str, name: str, **values: Any) -> dict[str, Any]:
@@ -53,6 +58,7 @@ class ErpNext:
         app.router.add_post("/api/resource/{doctype}", self._create)
         app.router.add_get("/api/resource/{doctype}/{name}", self._get)
         app.router.add_put("/api/resource/{doctype}/{name}", self._put)
+        app.router.add_delete("/api/resource/{doctype}/{name}", self._delete)
         return app
 
     @web.middleware
@@ -75,6 +81,8 @@ class ErpNext:
 
     async def _list(self, request: web.Request) -> web.Response:
         doctype, filters = request.match_info["doctype"], json.loads(request.query["filters"])
+        if answer := self.reading(doctype):
+            return answer
         fields, order = json.loads(request.query["fields"]), request.query["order_by"].split(",")
         found = [
             one for one in self.documents.get(doctype, {}).values() if all(_fits(one, f) for f in filters)
@@ -115,11 +123,19 @@ class ErpNext:
         document = self.again(document, docstatus=1)
         return web.json_response({"data": document})
 
+    async def _delete(self, request: web.Request) -> web.Response:
+        doctype, name = request.match_info["doctype"], request.match_info["name"]
+        if self.trouble and (answer := self.trouble(f"delete {doctype}")):
+            return answer
+        if self.documents.get(doctype, {}).pop(name, None) is None:
+            return self._no("DoesNotExistError", f"{doctype} {name} not found", 404)
+        return web.json_response({"message": "ok"}, status=202)
+
     async def _method(self, request: web.Request) -> web.Response:
-        method = request.match_info["method"].rpartition(".")[2]
-        if method == "get_logged_user":
+        method = ".".join(request.match_info["method"].split(".")[-2:])
+        if method == "auth.get_logged_user":
             return web.json_response({"message": "integration@example.com"})
-        if method == "get_balance_on":
+        if method == "utils.get_balance_on":
             owed = [
                 one["grand_total"]
                 for one in self.documents.get("Sales Invoice", {}).values()
@@ -133,19 +149,23 @@ class ErpNext:
         of, to = _MAKE[method]
         source = deepcopy(self.documents[of][body["source_name"]])
         kept = {name: source[name] for name in ("customer", "company", "currency")}
+        kept["is_return"] = source.get("is_return", 0)  # what came back is billed as a credit
         target = body.get("target_doc") or {
             **kept,
             "doctype": to,
             "docstatus": 0,
-            "is_return": 0,
             "items": [],
         }
-        back = method == "make_sales_return"
+        back = method.endswith(".make_sales_return")
         if back:
             target |= {"is_return": 1, "return_against": source["name"]}
         for row in source["items"]:
-            rest = row["qty"] - (self._delivered(row["name"]) if to == "Delivery Note" else 0)
-            if rest <= 0:
+            rest = row["qty"]
+            if of == "Sales Order":
+                rest -= self._delivered(row["name"])
+            elif method == "delivery_note.make_sales_return":
+                rest += self._delivered(row["so_detail"], back=source["name"])
+            if not rest or (rest < 0) != bool(kept["is_return"]):
                 continue
             order = (
                 source["name"]
@@ -162,10 +182,55 @@ class ErpNext:
             target["items"].append({**new, **links, "qty": -rest if back else rest})
         return target
 
-    def _delivered(self, line: str) -> float:
-        notes = self.documents.get("Delivery Note", {}).values()
-        rows = [row for note in notes if note["docstatus"] == 1 for row in note["items"]]
+    def _delivered(self, line: str, *, back: str | None = None) -> float:
+        """So much of a line was delivered; or came `back`, below zero, of that Delivery Note."""
+        notes = [one for one in self.documents.get("Delivery Note", {}).values() if one["docstatus"] == 1]
+        notes = [one for one in notes if one.get("return_against") == back]
+        rows = [row for note in notes for row in note["items"]]
         return sum(row["qty"] for row in rows if row["so_detail"] == line)
+
+
+class Northway:
+    """A company in it: a customer, and orders of two items."""
+
+    erp: ErpNext
+
+    def begin(self) -> None:
+        limits = [{"company": "Northway", "credit_limit": 500.0}]
+        self.erp.keep("Customer", "C1", credit_limits=limits)
+        self.erp.keep("Company", "Northway", default_currency="USD")
+
+    def order(self, name: str = "SO-1", **values: Any) -> Any:
+        rows = [
+            {
+                "name": f"{name}a",
+                "item_code": "KIT-30",
+                "qty": 10.0,
+                "rate": 12.5,
+                "amount": 125.0,
+                "uom": "Nos",
+            },
+            {"name": f"{name}b", "item_code": "BOX-1", "qty": 4.0, "rate": 3.0, "amount": 12.0, "uom": "Box"},
+        ]
+        header = {"company": "Northway", "customer": "C1", "customer_name": "Clinic", "currency": "USD"}
+        worth = {
+            "grand_total": 137.0,
+            "base_grand_total": 137.0,
+            "per_billed": 0,
+            "delivery_date": "2026-03-09",
+        }
+        more = {
+            "set_warehouse": "Stores - N",
+            "owner": "jo@example.com",
+            "po_no": "PO 77",
+            "status": "To Deliver",
+        }
+        return self.erp.keep(
+            "Sales Order", name, **{**header, **worth, **more, "items": rows, "docstatus": 1, **values}
+        )
+
+    def standing(self, doctype: str) -> list[int]:
+        return [one["docstatus"] for one in self.erp.documents.get(doctype, {}).values()]
 
 
 def _by(field: str) -> Callable[[dict[str, Any]], str]:

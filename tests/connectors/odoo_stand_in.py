@@ -2,7 +2,8 @@
 
 "External JSON-2 API" and "External RPC API" of Odoo's developer documentation; models, fields and methods of
 its sales, inventory and invoicing. A transfer that is validated in part asks, unless the context says that
-the rest becomes a back-order. Totals have no tax here.
+the rest becomes a back-order. What is archived is found only where the context asks for it. Totals have no
+tax here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-DATABASE, USER, KEY, NUMBER = "erp", "jo", "key-123456", 7
+DATABASE, USER, KEY, NUMBER = "erp", "integration-user", "key-123456", 7
 
 
 class Refused(Exception):
@@ -28,7 +29,8 @@ class Refused(Exception):
 class Odoo:
     """Records by model and id; `trouble` is what a call meets, `before` or `after` it is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, release: int = 19) -> None:
+        self.release = release
         self.records: dict[str, dict[int, dict[str, Any]]] = {}
         self.ids = itertools.count(1)
         self.now = datetime(2026, 3, 2, 9)  # noqa: DTZ001 - as it keeps times
@@ -36,7 +38,7 @@ class Odoo:
         self.called: list[str] = []
 
     def keep(self, model: str, **values: Any) -> dict[str, Any]:
-        record = {"id": next(self.ids), **values}
+        record = {"id": next(self.ids), "active": True, **values}
         self.records.setdefault(model, {})[record["id"]] = record
         return self.touch(record)
 
@@ -99,11 +101,15 @@ class Odoo:
         records = [self.records[model][number] for number in ids]
         match method:
             case "search_read":
-                return self._search(model, **given)
+                return self._search(model, archived=context.get("active_test") is False, **given)
             case "write":
                 return self._write(model, records, given["vals"])
             case "create":
-                return [self.keep(model, **values)["id"] for values in given["vals_list"]]
+                return [self._created(model, values)["id"] for values in given["vals_list"]]
+            case "create_returns" | "action_create_returns" if method == self._create_returns:
+                return self._returned(records[0])
+            case "action_cancel":
+                return self._cancelled(records[0])
             case "button_validate":
                 return self._validated(records[0], context)
             case "create_invoices":
@@ -112,12 +118,47 @@ class Odoo:
                 return self._refunded(records[0])
             case "action_post":
                 return self._posted(records)
-        raise Refused(f"{model} has no {method}", "builtins.AttributeError")
+        raise Refused(f"'{model}' object has no attribute '{method}'", "builtins.AttributeError")
+
+    @property
+    def _create_returns(self) -> str:
+        return "create_returns" if self.release < 18 else "action_create_returns"
+
+    def _created(self, model: str, values: dict[str, Any]) -> dict[str, Any]:
+        record = self.keep(model, **values)
+        if model == "stock.return.picking":
+            for move in self.all("stock.move"):
+                if move["picking_id"][0] == values["picking_id"] and move["state"] == "done":
+                    quantity = move["quantity"] if self.release < 18 else 0.0
+                    of = {"wizard_id": [record["id"], ""], "move_id": [move["id"], ""]}
+                    self.keep("stock.return.picking.line", quantity=quantity, **of)
+        return record
+
+    def _returned(self, wizard: dict[str, Any]) -> dict[str, Any]:
+        transfer = self.records["stock.picking"][wizard["picking_id"]]
+        rows = [one for one in self.all("stock.return.picking.line") if one["wizard_id"][0] == wizard["id"]]
+        rows = [row for row in rows if row["quantity"]]
+        if not rows:
+            raise Refused("Please specify at least one non-zero quantity.")
+        back = self.transfer(transfer["sale_id"], origin=f"Return of {transfer['name']}", way="incoming")
+        back["return_id"] = [transfer["id"], transfer["name"]]
+        for row in rows:
+            move = self.records["stock.move"][row["move_id"][0]]
+            self.move(back, move["sale_line_id"], row["quantity"])
+        return {"type": "ir.actions.act_window", "res_id": back["id"]}
+
+    def _cancelled(self, transfer: dict[str, Any]) -> bool:
+        if transfer["state"] == "done":
+            raise Refused("You cannot cancel a stock move that has been set to 'Done'.")
+        transfer["state"] = "cancel"
+        self.touch(transfer)
+        return True
 
     def _search(
-        self, model: str, domain: list[Any], fields: list[str], order: str, limit: int
+        self, model: str, domain: list[Any], fields: list[str], order: str, limit: int, *, archived: bool
     ) -> list[dict[str, Any]]:
-        found = [one for one in self.all(model) if _all_fit(one, domain)]
+        there = [one for one in self.all(model) if one["active"] or archived]
+        found = [one for one in there if _all_fit(one, domain)]
         for field in reversed([part.strip() for part in order.split(",")]):
             found.sort(key=_by(field))
         return [{"id": one["id"], **{f: one.get(f, False) for f in fields}} for one in found[:limit]]
@@ -149,14 +190,15 @@ class Odoo:
         for move in moves:
             move["state"] = "done" if move["quantity"] else "cancel"
             line = self.records["sale.order.line"][move["sale_line_id"][0]]
-            line["qty_delivered"] += move["quantity"]
+            way = 1 if transfer["picking_type_code"] == "outgoing" else -1
+            line["qty_delivered"] += way * move["quantity"]
         transfer["state"] = "done"
         self.touch(transfer)
         return True
 
-    def transfer(self, sale: Any, origin: str) -> dict[str, Any]:
-        name = f"WH/OUT/{len(self.all('stock.picking')) + 1:05}"
-        kind = {"picking_type_code": "outgoing", "state": "assigned"}
+    def transfer(self, sale: Any, origin: str, way: str = "outgoing") -> dict[str, Any]:
+        name = f"WH/{'OUT' if way == 'outgoing' else 'IN'}/{len(self.all('stock.picking')) + 1:05}"
+        kind = {"picking_type_code": way, "state": "assigned"}
         return self.keep("stock.picking", name=name, sale_id=sale, origin=origin, **kind)
 
     def move(self, transfer: dict[str, Any], line: Any, quantity: float) -> None:
@@ -167,14 +209,15 @@ class Odoo:
         rows = []
         for line in self.all("sale.order.line"):
             billable = line["qty_delivered"] - line["qty_invoiced"]
-            if line["order_id"][0] == sale["id"] and billable > 0:
+            if line["order_id"][0] == sale["id"] and billable:
                 rows.append((line["price_unit"], billable))
                 line["qty_invoiced"] += billable
         if not rows:
             raise Refused("Cannot create an invoice. No items are available to invoice.")
-        invoice = self._account_move(
-            "out_invoice", rows, invoice_origin=sale["name"], ref=sale["client_order_ref"]
-        )
+        kind = "out_invoice"
+        if sum(price * quantity for price, quantity in rows) < 0:
+            kind, rows = "out_refund", [(price, -quantity) for price, quantity in rows]
+        invoice = self._account_move(kind, rows, invoice_origin=sale["name"], ref=sale["client_order_ref"])
         sale["invoice_ids"] = [*sale["invoice_ids"], invoice["id"]]
         return {"type": "ir.actions.act_window", "res_id": invoice["id"]}
 
@@ -217,6 +260,75 @@ class Odoo:
         return False
 
 
+class Northway:
+    """A company in it: a customer, two products, and orders for them."""
+
+    odoo: Odoo
+
+    def order(self, name: str = "S00001", **values: Any) -> list[str]:
+        """An order of 10 kits and 4 boxes; gives the numbers of its lines."""
+        keep = self.odoo.keep
+        partner = [self.partner["id"], "Clinic"]
+        known = {
+            "name": name,
+            "state": "sale",
+            "client_order_ref": "PO 77",
+            "currency_id": [1, "USD"],
+            "partner_id": partner,
+            "partner_shipping_id": partner,
+            "warehouse_id": [self.warehouse["id"], "Reno"],
+            "amount_total": 137.0,
+            "amount_tax": 0.0,
+            "amount_to_invoice": 137.0,
+            "commitment_date": "2026-03-09 17:00:00",
+            "create_uid": [2, "Jo"],
+            "invoice_ids": [],
+        }
+        sale = keep("sale.order", **{**known, **values})
+        transfer = self.odoo.transfer([sale["id"], name], origin=name)
+        numbers = []
+        for product, quantity, price in ((self.kit, 10.0, 12.5), (self.box, 4.0, 3.0)):
+            amounts = {"product_uom_qty": quantity, "price_unit": price, "price_subtotal": quantity * price}
+            line = keep(
+                "sale.order.line",
+                order_id=[sale["id"], name],
+                product_id=[product["id"], product["default_code"]],
+                name=product["default_code"],
+                product_uom_id=[1, "Units"],
+                display_type=False,
+                **{"qty_delivered": 0.0, "qty_invoiced": 0.0, **amounts},
+            )
+            self.odoo.move(transfer, [line["id"], name], quantity)
+            numbers.append(str(line["id"]))
+        return numbers
+
+    def begin(self) -> None:
+        keep = self.odoo.keep
+        self.partner = keep(
+            "res.partner",
+            name="Clinic",
+            ref="C1",
+            email="clinic@example.org",
+            lang="en_US",
+            street="1 Quay",
+            city="Oakland",
+            zip="94607",
+            country_code="US",
+            credit=50.0,
+            credit_to_invoice=200.0,
+            credit_limit=400.0,
+            use_partner_credit_limit=True,
+            currency_id=[1, "USD"],
+        )
+        self.warehouse = keep("stock.warehouse", code="WH")
+        self.kit = keep("product.product", default_code="KIT-30", type="consu", weight=0.4)
+        self.box = keep("product.product", default_code="BOX-1", type="consu", weight=0.0)
+        keep("res.company", name="Northway")
+
+    def states(self, model: str) -> list[str]:
+        return [one["state"] for one in self.odoo.all(model)]
+
+
 def _error2(status: int, name: str, message: str) -> web.Response:
     body = {"name": name, "message": message, "arguments": [message], "context": {}, "debug": "Traceback ..."}
     return web.json_response(body, status=status)
@@ -248,6 +360,8 @@ def _all_fit(record: dict[str, Any], domain: list[Any]) -> bool:
 
 def _fits(record: dict[str, Any], term: list[Any]) -> bool:
     field, operator, wanted = term
+    if field.endswith(".name"):
+        return bool(record[field.removesuffix(".name")][1] == wanted)
     value = record.get(field, False)
     if isinstance(value, list) and value and operator != "in":
         value = value[0]

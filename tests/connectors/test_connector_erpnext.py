@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from erpnext_stand_in import KEY, SECRET, ErpNext
+from erpnext_stand_in import KEY, SECRET, ErpNext, Northway
 from talking import connector, context, example, happened
 
 from asked import AsEngine
@@ -37,51 +37,17 @@ class Keeps:
         return {"key": (Secret(KEY),), "secret": (Secret(SECRET),), "webhook_secret": (Secret("hook"),)}
 
 
-class Bench(AsEngine):
+class Bench(AsEngine, Northway):
     """Our runtime, connected to it."""
 
     def __init__(self, tenant: Tenant, calls: Calls, erp: ErpNext) -> None:
         self.tenant, self.calls, self.erp = tenant, calls, erp
-
-    def order(self, name: str = "SO-1", **values: Any) -> Any:
-        rows = [
-            {
-                "name": f"{name}a",
-                "item_code": "KIT-30",
-                "qty": 10.0,
-                "rate": 12.5,
-                "amount": 125.0,
-                "uom": "Nos",
-            },
-            {"name": f"{name}b", "item_code": "BOX-1", "qty": 4.0, "rate": 3.0, "amount": 12.0, "uom": "Box"},
-        ]
-        header = {"company": "Northway", "customer": "C1", "customer_name": "Clinic", "currency": "USD"}
-        worth = {
-            "grand_total": 137.0,
-            "base_grand_total": 137.0,
-            "per_billed": 0,
-            "delivery_date": "2026-03-09",
-        }
-        more = {
-            "set_warehouse": "Stores - N",
-            "owner": "jo@example.com",
-            "po_no": "PO 77",
-            "status": "To Deliver",
-        }
-        return self.erp.keep(
-            "Sales Order", name, **{**header, **worth, **more, "items": rows, "docstatus": 1, **values}
-        )
-
-    def standing(self, doctype: str) -> list[int]:
-        return [one["docstatus"] for one in self.erp.documents.get(doctype, {}).values()]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def bench(ground: Database) -> AsyncIterator[Bench]:
     tenant = await ground.create_tenant(f"acme-{next(_numbers)}", title="Acme Goods")
     erp = ErpNext()
-    erp.keep("Customer", "C1", credit_limits=[{"company": "Northway", "credit_limit": 500.0}])
-    erp.keep("Company", "Northway", default_currency="USD")
     runner = web.AppRunner(erp.app())
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -92,7 +58,9 @@ async def bench(ground: Database) -> AsyncIterator[Bench]:
     )
     wire = Wire()
     lines = Lines(ground, Registry.of([connector("erpnext")]), Keeps())
-    yield Bench(tenant, Calls(lines, wire), erp)
+    bench = Bench(tenant, Calls(lines, wire), erp)
+    bench.begin()
+    yield bench
     await wire.close()
     await runner.cleanup()
 

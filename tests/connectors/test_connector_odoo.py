@@ -7,16 +7,17 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from odoo_stand_in import DATABASE, KEY, USER, Odoo, Refused
+from odoo_stand_in import DATABASE, KEY, USER, Northway, Odoo, Refused
 from talking import connector, context, example
 
 from asked import AsEngine
 from crossdock.connect import Calls, Lines, Registry, Wire
 from crossdock.connect.arrivals import arrivals
-from crossdock.connect.contract import Response
+from crossdock.connect.contract import Context, Response
 from crossdock.connect.registry import declared
 from crossdock.connect.secret import Secret
 from crossdock.connectors.odoo import replies
@@ -37,75 +38,12 @@ class Keeps:
         return {"user": (Secret(USER),), "key": (Secret(self.key),)}
 
 
-class Bench(AsEngine):
+class Bench(AsEngine, Northway):
     """Our runtime, connected to it."""
 
     def __init__(self, tenant: Tenant, calls: Calls, odoo: Odoo, keeps: Keeps, interface: str) -> None:
         self.tenant, self.calls, self.odoo, self.keeps = tenant, calls, odoo, keeps
         self.interface = interface
-
-    def order(self, name: str = "S00001", **values: Any) -> list[str]:
-        """An order of 10 kits and 4 boxes; gives the numbers of its lines."""
-        keep = self.odoo.keep
-        partner = [self.partner["id"], "Clinic"]
-        known = {
-            "name": name,
-            "state": "sale",
-            "client_order_ref": "PO 77",
-            "currency_id": [1, "USD"],
-            "partner_id": partner,
-            "partner_shipping_id": partner,
-            "warehouse_id": [self.warehouse["id"], "Reno"],
-            "amount_total": 137.0,
-            "amount_tax": 0.0,
-            "amount_to_invoice": 137.0,
-            "commitment_date": "2026-03-09 17:00:00",
-            "create_uid": [2, "Jo"],
-            "invoice_ids": [],
-        }
-        sale = keep("sale.order", **{**known, **values})
-        transfer = self.odoo.transfer([sale["id"], name], origin=name)
-        numbers = []
-        for product, quantity, price in ((self.kit, 10.0, 12.5), (self.box, 4.0, 3.0)):
-            amounts = {"product_uom_qty": quantity, "price_unit": price, "price_subtotal": quantity * price}
-            line = keep(
-                "sale.order.line",
-                order_id=[sale["id"], name],
-                product_id=[product["id"], product["default_code"]],
-                name=product["default_code"],
-                product_uom_id=[1, "Units"],
-                display_type=False,
-                **{"qty_delivered": 0.0, "qty_invoiced": 0.0, **amounts},
-            )
-            self.odoo.move(transfer, [line["id"], name], quantity)
-            numbers.append(str(line["id"]))
-        return numbers
-
-    def begin(self) -> None:
-        keep = self.odoo.keep
-        self.partner = keep(
-            "res.partner",
-            name="Clinic",
-            ref="C1",
-            email="clinic@example.org",
-            lang="en_US",
-            street="1 Quay",
-            city="Oakland",
-            zip="94607",
-            country_code="US",
-            credit=50.0,
-            credit_to_invoice=200.0,
-            credit_limit=400.0,
-            use_partner_credit_limit=True,
-            currency_id=[1, "USD"],
-        )
-        self.warehouse = keep("stock.warehouse", code="WH")
-        self.kit = keep("product.product", default_code="KIT-30", type="consu", weight=0.4)
-        self.box = keep("product.product", default_code="BOX-1", type="consu", weight=0.0)
-        keep("res.company", name="Northway")
-
-    def states(self, model: str) -> list[str]:
-        return [one["state"] for one in self.odoo.all(model)]
 
 
 @pytest_asyncio.fixture(params=["json2", "jsonrpc"], loop_scope="module")
@@ -249,6 +187,19 @@ async def test_a_key_that_is_another_is_refused_when_signing_in_or_asking(bench:
     ended = await bench.call("get_order", {"order": "S00001"})
     assert ended.outcome == "refused"
     assert "wrong-key-99" not in ended.reason
+
+
+async def test_of_several_companies_one_is_told(bench: Bench) -> None:
+    for name, company in (("S00001", "Northway"), ("S00002", "Southway")):
+        bench.order(name, company_id=[1, company])
+    poll = next(one for one in connector("odoo").polls if one.name == "orders")
+
+    def of_northway(cursor: str, context: Context) -> Any:
+        settings = {**context.settings, "company": "Northway"}
+        return poll.read(cursor, msgspec.structs.replace(context, settings=settings))
+
+    page = await bench.calls.ask(bench.tenant.id, "erp", of_northway, "")
+    assert [one["name"] for one in page.records] == ["S00001"]
 
 
 async def read(bench: Bench, feed: str, cursor: str = "") -> tuple[list[Any], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from crossdock.errors import Refused
 
 if TYPE_CHECKING:
     from crossdock.client import Operator
-    from crossdock.client.shapes import CodesSet
+    from crossdock.client.shapes import CodesFetched, CodesSet, WaitingCode
 
 codes = typer.Typer(help="Master data: partners' codes and ours.", no_args_is_help=True)
 
@@ -128,6 +129,83 @@ def import_(
 
 
 @codes.command()
+def fetch(
+    connection: Annotated[str, typer.Argument(help="The connection to the system that keeps it")],
+    kinds: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="party, item, location, unit, service; else those of the last time, or all but service"
+        ),
+    ] = None,
+    ours: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ours",
+            metavar="KIND=NUMBER",
+            help="Which of their numbers is our code, such as item=gtin; else it is their code",
+        ),
+    ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="All from the beginning: finds also what is not there any more")
+    ] = False,
+    only_look: Annotated[
+        bool, typer.Option("--only-look", "--dry-run", help="Only tell what would become of it")
+    ] = False,
+    why: _Why = "",
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Read the master data that a system keeps, and set what is new. Status 1 where something waits.
+
+    What was changed there since the last time is read, and daily by itself from then on. What is renamed or
+    gone there, or stands against a cross reference, changes nothing and waits for a person.
+    """
+
+    async def act(operator: Operator) -> bool:
+        numbers = dict(_pair(one) for one in ours or ())
+        told = await operator.fetch_codes(
+            connection, kinds or (), numbers=numbers, anew=anew, only_look=only_look, note=why
+        )
+        if json:
+            say_json(msgspec.to_builtins(told))
+        else:
+            _fetched(told, connection)
+        return bool(told.waiting)
+
+    if ask(Where(directory=directory, url=url, key=key), act, json=json):
+        raise typer.Exit(1)
+
+
+@codes.command()
+def waiting(
+    connection: Annotated[str | None, typer.Argument(help="Of this connection")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Of this kind")] = None,
+    finding: Annotated[
+        str | None, typer.Option("--finding", help="taken, doubled, renamed, gone or unknown")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="At most so many")] = 1000,
+    directory: Directory = HERE,
+    url: Url = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """List master data that waits for a person, with what mends each, as the last reading found it."""
+
+    async def act(operator: Operator) -> None:
+        asked = operator.waiting_codes(connection=connection, kind=kind, finding=finding, most=most)
+        found = [one async for one in asked]
+        if json:
+            for one in found:
+                say_json(msgspec.to_builtins(one))
+            return
+        _waits(found)
+
+    ask(Where(directory=directory, url=url, key=key), act, json=json)
+
+
+@codes.command()
 def drop(
     scope: _Scope,
     kind: _Kind,
@@ -151,6 +229,42 @@ def drop(
                 console.print(f"{kind} {one.theirs} of {scope} is {one.ours} no more", highlight=False)
 
     ask(Where(directory=directory, url=url, key=key), act, json=json)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    kind, equals, number = text.partition("=")
+    if not (equals and kind and number):
+        raise Refused(f"`{text}` is no KIND=NUMBER", where="--ours", mend="write it as item=gtin")
+    return kind.strip(), number.strip()
+
+
+def _fetched(told: CodesFetched, connection: str) -> None:
+    """What a reading came to: counts, what was added, what waits."""
+    if told.added:
+        table(
+            f"Codes of {connection} that {'are set' if told.done else 'would be set'}",
+            ["kind", "theirs", "ours", "name"],
+            [(one.kind, one.theirs, one.ours, one.name) for one in told.added],
+            empty="",
+        )
+    if told.waiting:
+        _waits(told.waiting)
+    counts = [
+        (kind, one.read, one.added, one.same, one.inactive, one.waiting) for kind, one in told.counts.items()
+    ]
+    added = "added" if told.done else "would be added"
+    table("Read", ["kind", "read", added, "as before", "not in use", "wait"], counts, empty="Nothing.")
+    if told.more:
+        console.print("There is more: fetch again, or let the worker read on.", highlight=False)
+
+
+def _waits(found: Sequence[WaitingCode]) -> None:
+    table(
+        "What waits for a person",
+        ["kind", "theirs", "", "here", "there", "mend"],
+        [(one.kind, one.theirs, one.finding, one.here, one.there, one.mend) for one in found],
+        empty="Nothing waits.",
+    )
 
 
 def _tell(told: CodesSet, scope: str, *, json: bool, only_look: bool = False) -> None:

@@ -12,6 +12,7 @@ from crossdock.client.asking import named
 from crossdock.client.house import House
 from crossdock.client.shapes import (
     Code,
+    CodesFetched,
     CodesSet,
     Connection,
     Connector,
@@ -34,6 +35,7 @@ from crossdock.client.shapes import (
     SystemsDiffer,
     Tested,
     Version,
+    WaitingCode,
 )
 
 _PART = 200  # runs that are proved in one request
@@ -382,6 +384,38 @@ class Operator(House):
         """Set cross references, all or none; lines have kind, ours, theirs, direction and line."""
         told = {"scope": scope, "lines": list(lines), "replace": replace, "only_look": only_look}
         return await self.post("codes", {**told, "note": note}, CodesSet, once=once)
+
+    async def fetch_codes(
+        self,
+        connection: str,
+        kinds: Sequence[str] = (),
+        *,
+        numbers: Mapping[str, str] | None = None,
+        anew: bool = False,
+        only_look: bool = False,
+        note: str = "",
+        once: str | None = None,
+    ) -> CodesFetched:
+        """Read the master data that a system keeps, and set what is new.
+
+        `numbers` says by kind which of their numbers is our code; `anew` reads all from the beginning. Raises
+        `Refused` where the system cannot list it, `Conflict` where somebody else read it meanwhile.
+        """
+        what = {"connection": connection, "kinds": list(kinds), "numbers": dict(numbers or {})}
+        told = {**what, "anew": anew, "only_look": only_look, "note": note}
+        return await self.post("codes/fetch", told, CodesFetched, once=once)
+
+    def waiting_codes(
+        self,
+        *,
+        connection: str | None = None,
+        kind: str | None = None,
+        finding: str | None = None,
+        most: int | None = None,
+    ) -> AsyncIterator[WaitingCode]:
+        """Master data that a person has to decide about, as the last reading found it."""
+        query = {"connection": connection, "kind": kind, "finding": finding}
+        return self.each("codes/waiting", Page[WaitingCode], most, query)
 
     async def drop_codes(
         self,

@@ -409,6 +409,49 @@ class CodesSet(Shape, frozen=True, kw_only=True):
     lines: list[CodeLine] = []
 
 
+class FetchedCode(Shape, frozen=True, kw_only=True):
+    """A cross reference that was set by what a system says, or that would be."""
+
+    kind: str
+    ours: str
+    theirs: str
+    name: str = ""
+
+
+class WaitingCode(Shape, frozen=True, kw_only=True):
+    """Master data of theirs that a person has to decide about; `mend` is a command."""
+
+    connection: str
+    kind: str
+    id: str
+    theirs: str
+    finding: str
+    here: str
+    there: str
+    mend: str
+    found: datetime | None = None
+
+
+class FetchCount(Shape, frozen=True, kw_only=True):
+    """What became of the records of a kind."""
+
+    read: int
+    added: int
+    same: int
+    inactive: int
+    waiting: int
+
+
+class CodesFetched(Shape, frozen=True, kw_only=True):
+    """What reading master data came to. `more`: a part is left for the next reading."""
+
+    done: bool
+    more: bool
+    counts: dict[str, FetchCount]
+    added: list[FetchedCode] = []
+    waiting: list[WaitingCode] = []
+
+
 class Example(Shape, frozen=True, kw_only=True):
     """A case of a difference, by its run."""
 

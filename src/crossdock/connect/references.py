@@ -46,6 +46,10 @@ insert into crossdock.code (tenant, scope, kind, ours, theirs, direction, by)
 select $1, $2, k.kind, k.ours, k.theirs, k.direction, $7
 from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as k(kind, ours, theirs, direction)
 """
+_ALL: LiteralString = """
+select kind, ours, theirs, direction from crossdock.code
+where tenant = $1 and scope = $2 and kind = any($3::text[])
+"""
 _OF: LiteralString = """
 select kind, ours, theirs, direction from crossdock.code
 where tenant = $1 and scope = $2 and kind = $3 and ($4::text is null or theirs = $4)
@@ -108,6 +112,21 @@ class References:
             if last is not None:
                 await last(transaction)
         return told
+
+    async def all_of(
+        self, transaction: EngineTransaction, tenant: int, scope: str, kinds: Sequence[str]
+    ) -> list[Code]:
+        """All codes of these kinds. Until the transaction ends nobody else sets any of that scope."""
+        await transaction.value(_LOCK, str(tenant), scope)
+        return [_code(row) for row in await transaction.fetch(_ALL, tenant, scope, list(kinds))]
+
+    async def add(
+        self, transaction: EngineTransaction, tenant: int, scope: str, codes: Sequence[Code], *, by: str
+    ) -> None:
+        """Set codes that stand against none of those that `all_of` gave."""
+        if codes:
+            directions = [one.direction for one in codes]
+            await transaction.execute(_ADD, tenant, scope, *_columns(codes), directions, by)
 
     async def drop(
         self,

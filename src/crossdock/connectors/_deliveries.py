@@ -1,4 +1,4 @@
-"""What an ERP is told was delivered: our shipments, and how much of which line of the order each carried."""
+"""What an ERP is told was delivered, and what comes back: how much of which line of the order."""
 
 from __future__ import annotations
 
@@ -55,6 +55,25 @@ def _carried(lines: Sequence[Json], line: Callable[[str], L | None], erp: str) -
     if not carried:
         raise _silent(erp)
     return carried
+
+
+def coming_back(data: Json, line: Callable[[str], L | None]) -> dict[L, Decimal] | None:
+    """How much of which line of the order comes back; None for all that was delivered.
+
+    Raises `Refused` for a line that does not say so.
+    """
+    wanted: dict[L, Decimal] = {}
+    for one in data.get("lines") or ():
+        number = line(str(one.get("order_line") or one.get("line") or ""))
+        quantity = one.get("quantity") or {}
+        if number is None or "value" not in quantity:
+            raise Refused(
+                "a line of the return does not say which line of the order it is, and how much of it",
+                where="lines",
+                mend="give `order_line` as the order has it, and `quantity`",
+            )
+        wanted[number] = wanted.get(number, Decimal(0)) + Decimal(quantity["value"])
+    return wanted or None
 
 
 def _silent(erp: str) -> Refused:

@@ -1,16 +1,20 @@
-"""Master data: a partner's codes and ours, set and forgotten; a conflict is told, not overwritten."""
+"""Master data: a partner's codes and ours, set, fetched, forgotten; a conflict is told, not overwritten."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
 
+from crossdock import connect
 from crossdock.access import Principal, Resource
+from crossdock.connect import Calls, Wire
 from crossdock.connect.references import LineOutcome, References
 from crossdock.connect.systems import contracts
 from crossdock.desk.ground import Ground
 from crossdock.errors import NotFound, Refused
+from crossdock.gateway import Imported, MasterReader
 from crossdock.process.problems import nearest
+from crossdock.store import Last, Tenant
 from crossdock.translate.codes import Code
 from crossdock.translate.work import Kind
 
@@ -25,9 +29,10 @@ union select system from crossdock.connection where tenant = crossdock.tenant()
 class Codes:
     """What is done with master data."""
 
-    def __init__(self, ground: Ground) -> None:
-        """On that ground."""
+    def __init__(self, ground: Ground, lines: connect.Lines) -> None:
+        """On that ground, through these connections."""
         self._ground = ground
+        self._lines = lines
         self._references = References(ground.database)
 
     async def put(
@@ -62,6 +67,39 @@ class Codes:
             after=_some([one.code for one in changed]),
         )
         return await self._references.put(tenant, scope, codes, by=by.id, replace=replace, last=last)
+
+    async def fetch(
+        self,
+        by: Principal,
+        connection: str,
+        kinds: Sequence[Kind] = (),
+        *,
+        numbers: Mapping[Kind, str] | None = None,
+        anew: bool = False,
+        only_look: bool = False,
+        note: str = "",
+    ) -> Imported:
+        """Read the master data that the system itself keeps, and set what is new; see `MasterReader.read`."""
+        resource = await self._may(by, connection)
+
+        def noted(_tenant: Tenant, _connection: str, imported: Imported) -> Last:
+            return self._ground.noted(by, "code.change", resource, why=note, after=imported.told())
+
+        wire = Wire()
+        try:
+            calls = Calls(self._lines, wire)
+            masters = MasterReader(self._ground.database, self._ground.inbox, self._lines, calls, noted=noted)
+            return await masters.read(
+                await self._ground.tenant(by),
+                connection,
+                kinds,
+                by=by.id,
+                numbers=numbers,
+                anew=anew,
+                only_look=only_look,
+            )
+        finally:
+            await wire.close()
 
     async def drop(
         self,

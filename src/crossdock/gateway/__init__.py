@@ -2,6 +2,7 @@
 
 from crossdock.gateway.compare import WHATS
 from crossdock.gateway.mapped import Through
+from crossdock.gateway.masters import LISTS, Imported, MasterReader
 from crossdock.gateway.poll import Poller
 from crossdock.gateway.programs import Taken, arrival_of, take_events
 from crossdock.gateway.quarantine import Quarantine, SetAside
@@ -13,7 +14,10 @@ from crossdock.gateway.translation import translate
 from crossdock.gateway.webhooks import webhooks
 
 __all__ = [
+    "LISTS",
     "WHATS",
+    "Imported",
+    "MasterReader",
     "Outcome",
     "Poller",
     "Quarantine",

@@ -191,6 +191,28 @@ async def desk_counts(transaction: TenantTransaction) -> Row:
     )
 
 
+async def masters(transaction: TenantTransaction, connection: str, *, limit: int = 50) -> dict[str, Any]:
+    """Master data of a connection: its last reading, how many codes are set, and what waits for a person."""
+    rows = await transaction.fetch(
+        "select kind, code, finding, here, there, mend, count(*) over () as many from crossdock.master "
+        "where tenant = crossdock.tenant() and connection = $1 and finding <> '' order by kind, id limit $2",
+        connection,
+        limit,
+    )
+    return {
+        "waiting": rows,
+        "many": rows[0]["many"] if rows else 0,
+        "codes": await transaction.value(
+            "select count(*) from crossdock.code where tenant = crossdock.tenant() and scope = $1", connection
+        ),
+        "read": await transaction.row(
+            "select ran, due, failures, failed from crossdock.master_reading "
+            "where tenant = crossdock.tenant() and connection = $1",
+            connection,
+        ),
+    }
+
+
 async def run(transaction: TenantTransaction, process: str, key: str, generation: int) -> Row | None:
     """One run with its state and version, or None."""
     return await transaction.row(

@@ -1,4 +1,4 @@
-"""Master data: which of a partner's codes means which of ours; listed, set all or none, forgotten."""
+"""Master data: which of a partner's codes means which of ours; listed, set, fetched, forgotten."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import Query
 from pydantic import Field, StringConstraints
 from starlette.responses import Response
@@ -117,6 +118,85 @@ class CodesSet(Out):
     lines: list[CodeOutcome] = Field(description="All but those that were the same already")
 
 
+class FetchCodes(Given):
+    """Master data to read from the system that keeps it."""
+
+    connection: Text
+    kinds: list[Kind] = Field(
+        [], max_length=5, description="These; without any those of the last time, or all"
+    )
+    numbers: dict[Kind, Annotated[str, StringConstraints(min_length=1, max_length=60)]] = Field(
+        {}, description="By kind, which of their numbers is our code, such as `gtin`; else it is their code"
+    )
+    anew: bool = Field(False, description="All from the beginning: shows also what is not there any more")
+    only_look: bool = Field(False, description="Only tell what would become of it")
+    note: Note = Field("", description="Why: it stays in the audit")
+
+
+Finding = Literal["taken", "doubled", "renamed", "gone", "unknown"]
+
+
+class FetchedCode(Out):
+    """A cross reference that was set, or that would be."""
+
+    kind: Kind
+    ours: str
+    theirs: str
+    name: str | None = None
+
+
+class WaitingCode(Out):
+    """Master data of theirs that a person has to decide about."""
+
+    connection: str
+    kind: Kind
+    id: str = Field(description="Theirs, which stays where the code changes")
+    theirs: str
+    finding: Finding = Field(
+        description="`taken`: it means another of ours; `doubled`: two of theirs are for one of ours, or "
+        "have one code; `renamed`; `gone`: in use no more; `unknown`: nothing says which of ours it is"
+    )
+    here: str = Field(description="How it stands here")
+    there: str = Field(description="How it stands there")
+    mend: str = Field(description="A command that mends it")
+    found: datetime | None = Field(None, description="Since when")
+
+
+class WaitingPage(Out):
+    """A page of what waits."""
+
+    items: list[WaitingCode]
+    next: str | None = Field(None, description="Cursor of the next page")
+
+
+class WaitingQuery(Paged):
+    """What waits, by connection, kind and finding."""
+
+    connection: Text | None = None
+    kind: Kind | None = None
+    finding: Finding | None = None
+
+
+class FetchCount(Out):
+    """What became of the records of a kind."""
+
+    read: int
+    added: int
+    same: int
+    inactive: int = Field(description="In use no more there, and not known here")
+    waiting: int = Field(description="For a person to decide")
+
+
+class CodesFetched(Out):
+    """What a reading came to."""
+
+    done: bool = Field(description="Whether it is kept now")
+    more: bool = Field(description="A part is left for the next reading")
+    counts: dict[str, FetchCount] = Field(description="By kind")
+    added: list[FetchedCode] = Field(description="The first thousand")
+    waiting: list[WaitingCode] = Field(description="The first thousand")
+
+
 class CodesGone(Out):
     """What is forgotten."""
 
@@ -191,6 +271,67 @@ async def set_codes(call: Asked, given: SetCodes) -> Response:
             "lines": shown,
         }
     )
+
+
+@routes.post("/codes/fetch", responses={200: {"model": CodesFetched, "description": "What it came to"}})
+async def fetch_codes(call: Asked, given: FetchCodes) -> Response:
+    """Read the master data that a system keeps, and set what is new; what stands against it waits."""
+    imported = await call.ground.acts.codes.fetch(
+        call.principal,
+        given.connection,
+        given.kinds,
+        numbers=given.numbers,
+        anew=given.anew,
+        only_look=given.only_look,
+        note=given.note,
+    )
+    added = [
+        {"kind": one.kind, "ours": one.ours, "theirs": one.theirs, **({"name": one.name} if one.name else {})}
+        for one in imported.added
+    ]
+    names = ("kind", "id", "theirs", "finding", "here", "there", "mend")
+    waiting = [
+        {"connection": given.connection, **{name: getattr(one, name) for name in names}}
+        for one in imported.waiting
+    ]
+    return call.answer(
+        {
+            "done": not given.only_look,
+            "more": imported.more,
+            "counts": {kind: msgspec.to_builtins(one) for kind, one in imported.counts.items()},
+            "added": added,
+            "waiting": waiting,
+        }
+    )
+
+
+@routes.get("/codes/waiting", responses={200: {"model": WaitingPage}})
+async def list_waiting_codes(call: Asked, query: Annotated[WaitingQuery, Query()]) -> Response:
+    """List master data that a person has to decide about, as the last reading found it."""
+    await call.allow("code.read")
+
+    async def fetch(transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
+        where = Where()
+        for name in ("connection", "kind", "finding"):
+            where.maybe(f"{name} = {{}}", getattr(query, name))
+        if place is not None:
+            where.add("(connection, kind, id) > ({}, {}, {})", *place)
+        sql = f"""
+            select connection, kind, id, code as theirs, finding, here, there, mend, found
+            from crossdock.master where tenant = crossdock.tenant() and finding <> ''{where.sql}
+            order by connection, kind, id limit {where.next(most)}"""  # noqa: S608 - literals
+        return await transaction.fetch(sql, *where.values)
+
+    async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        return [dict(row) for row in rows]
+
+    listing = Listing(
+        fetch=fetch,
+        place=lambda row: [row["connection"], row["kind"], row["id"]],
+        show=show,
+        names=tuple(WaitingCode.model_fields),
+    )
+    return await listing.answer(call, query)
 
 
 @routes.post("/codes/drop", responses={200: {"model": CodesGone, "description": "Forgotten"}})

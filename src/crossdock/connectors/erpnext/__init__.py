@@ -5,7 +5,7 @@ from __future__ import annotations
 from crossdock.connect.contract import Connector, Limits, Operation, Poll, Webhook
 from crossdock.connect.sign_in import secret_headers
 from crossdock.connect.signatures import Scheme
-from crossdock.connectors.erpnext import replies, stock, talks
+from crossdock.connectors.erpnext import masters, replies, returns, stock, talks
 from crossdock.connectors.erpnext.settings import SECRETS, SETTINGS
 
 connector = Connector(
@@ -45,7 +45,7 @@ connector = Connector(
             idempotency="find",
             find=talks.find_credit,
             timeout=55.0,
-            doc="Of an amount. Returns are not made here yet.",
+            doc="What came back is taken into stock and credited; an amount goes by a return of the invoice.",
         ),
         Operation(name="list_stock", do=stock.list_stock, timeout=55.0, doc="Batches are not told."),
         Operation(
@@ -54,6 +54,16 @@ connector = Connector(
             timeout=55.0,
             doc="What Sales Orders have still to deliver.",
         ),
+        Operation(
+            name="authorise_return",
+            do=returns.authorise_return,
+            idempotency="find",
+            find=returns.find_return,
+            timeout=55.0,
+            doc="A draft of a return for each Delivery Note that the goods left with, with our key.",
+        ),
+        Operation(name="cancel_return", do=returns.cancel_return, idempotency="natural"),
+        *(Operation(name=name, do=talk) for name, talk in masters.LISTS.items()),
     ),
     events=("order.released", "order.cancelled", "invoice.released", "invoice.paid", "credit.issued"),
     webhook=Webhook(

@@ -103,7 +103,8 @@ def _invoiced(document: Json, time: datetime, status: int, name: str) -> Iterato
     orders = [row["sales_order"] for row in document.get("items") or () if row.get("sales_order")]
     number, order_ = document["name"], orders[0] if orders else None
     if document.get("is_return"):
-        references = [{"kind": "invoice", "value": document["return_against"]}]
+        of = document.get("return_against")  # none where goods came back
+        references = [{"kind": "invoice", "value": of}] if of else None
         data = told(number=number, order=order_, total=total, references=references)
         yield Happening(type="credit.issued", time=time, data=data, id=f"{name}/posted")
         return

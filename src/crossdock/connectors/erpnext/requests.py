@@ -11,10 +11,12 @@ from crossdock.connect.contract import Context, Request, path
 Json = Mapping[str, Any]
 ORDER, NOTE, INVOICE = "Sales Order", "Delivery Note", "Sales Invoice"
 FAILED = (417,)  # Frappe says with it what it does not take, and why
+GONE = 404
 _MAKE = {
     NOTE: "erpnext.selling.doctype.sales_order.sales_order.make_delivery_note",
     INVOICE: "erpnext.stock.doctype.delivery_note.delivery_note.make_sales_invoice",
-    "return": "erpnext.accounts.doctype.sales_invoice.sales_invoice.make_sales_return",
+    "credit": "erpnext.accounts.doctype.sales_invoice.sales_invoice.make_sales_return",
+    "return": "erpnext.stock.doctype.delivery_note.delivery_note.make_sales_return",
 }
 
 
@@ -34,6 +36,16 @@ def documents(
         "limit_page_length": str(most),
     }
     return Request("GET", _resource(doctype), query=query, accept=FAILED)
+
+
+def perhaps(doctype: str, name: object) -> Request:
+    """One document with its rows, which may not be there: then the answer is `GONE`."""
+    return Request("GET", _resource(doctype, name), accept=(*FAILED, GONE))
+
+
+def delete(doctype: str, name: object) -> Request:
+    """A draft is taken away; it may be gone already."""
+    return Request("DELETE", _resource(doctype, name), accept=(*FAILED, GONE))
 
 
 def create(doctype: str, values: Json) -> Request:

@@ -3,6 +3,7 @@
 Each of our shipments is a Delivery Note with our number as its transport receipt number (`lr_no`); what they
 carried is billed by one Sales Invoice. A credit has our key in its remarks. Each is looked for before it is
 made, a draft that an earlier try left is gone on with, and what is submitted already is what was wanted.
+Goods come back by `returns`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from crossdock.connectors._deliveries import line_name, parts
 from crossdock.connectors._words import money, told
 from crossdock.connectors.erpnext import replies, requests
 from crossdock.connectors.erpnext.requests import INVOICE, NOTE, ORDER
+from crossdock.connectors.erpnext.returns import received
 from crossdock.errors import Refused
 
 Talking: TypeAlias = Generator[Request, Response, Any]
@@ -165,9 +167,14 @@ def credit_invoice(data: Json, context: Context) -> Talking:
 
 
 def create_credit(data: Json, context: Context) -> Talking:
-    """The order's customer is credited the amount, on the order's largest invoice."""
+    """The order's customer is credited: for what came back with the return, else the amount, on the order's
+    largest invoice.
+    """
+    if data.get("return"):
+        notes = yield from received(data)
+        return (yield from _credited_notes(notes, data, context))
     if data.get("amount") is None:
-        raise Refused("no amount is given", where="amount", mend="say what to credit")
+        raise Refused("neither an amount nor a return is given", where="amount", mend="say what to credit")
     filters = [
         ["Sales Invoice Item", "sales_order", "=", data["order"]],
         ["docstatus", "=", 1],
@@ -209,7 +216,7 @@ def _credited(invoice: Json, data: Json, context: Context) -> Talking:
             raise RefusedByPartner(f"{invoice['name']} is for {total}", code="too_much")
     found = yield from _ours(context)
     if not found:
-        draft = replies.answer((yield requests.derived("return", invoice["name"])), key="message")
+        draft = replies.answer((yield requests.derived("credit", invoice["name"])), key="message")
         share = wanted / total
         rows = [
             {**row, "rate": (Decimal(str(row["rate"])) * share).quantize(_FINE)} for row in draft["items"]
@@ -224,6 +231,35 @@ def _credited(invoice: Json, data: Json, context: Context) -> Talking:
             raise RefusedByPartner(
                 f"the draft {credit['name']} credits {abs(credit['grand_total'])}, not {wanted}: correct it"
                 " in ERPNext, then try again",
+                code="amount_differs",
+            )
+        replies.answer((yield requests.submit(INVOICE, credit["name"], credit["modified"])))
+        found = yield from _ours(context)
+    if found[0]["docstatus"] != 1:
+        raise RefusedByPartner(f"{credit['name']} is not submitted in ERPNext", code="wrong_state")
+    return _given(found[0])
+
+
+def _credited_notes(notes: list[str], data: Json, context: Context) -> Talking:
+    """One credit of what these returns brought back."""
+    found = yield from _ours(context)
+    if not found:
+        draft: Any = None
+        for note in notes:
+            draft = replies.answer((yield requests.derived(INVOICE, note, draft)), key="message")
+        remarks = f"{data.get('reason') or 'returned'} ({context.key})"
+        replies.answer((yield requests.create(INVOICE, {**draft, "remarks": remarks, "update_stock": 0})))
+        found = yield from _ours(context)
+    credit, amount = found[0], data.get("amount")
+    if credit["docstatus"] == 0:
+        worth = abs(Decimal(str(credit["grand_total"])))
+        if amount is not None and (amount["currency"], Decimal(amount["amount"])) != (
+            credit["currency"],
+            worth,
+        ):
+            raise RefusedByPartner(
+                f"ERPNext would credit {worth} {credit['currency']} for return {data['return']}: correct its"
+                f" draft {credit['name']}, or give no amount",
                 code="amount_differs",
             )
         replies.answer((yield requests.submit(INVOICE, credit["name"], credit["modified"])))
@@ -252,21 +288,32 @@ def invoices(cursor: str, context: Context) -> Generator[Request, Response, Page
 
 
 def _page(doctype: str, cursor: str, context: Context) -> Generator[Request, Response, Page]:
+    """Whole documents of the company that were submitted or cancelled since."""
+    filters = [["company", "=", context.settings["company"]], ["docstatus", ">", 0]]
+    page = yield from named(doctype, filters, [], cursor, context)
+    documents = []
+    for one in page.records:
+        answer = yield requests.document(doctype, one["name"])
+        documents.append(replies.answer(answer))
+    return Page(records=documents, cursor=page.cursor, more=page.more)
+
+
+def named(
+    doctype: str, filters: list[Any], fields: list[str], cursor: str, context: Context
+) -> Generator[Request, Response, Page]:
+    """Documents that were changed since, oldest first, with their names and these fields."""
     place, settings = Place.of(cursor), context.settings
-    filters = [["company", "=", settings["company"]], ["docstatus", ">", 0]]
-    filters += replies.since_of(moment(place.after[0]) if place.after else place.bound(settings), settings)
+    filters = [
+        *filters,
+        *replies.since_of(moment(place.after[0]) if place.after else place.bound(settings), settings),
+    ]
     asked = requests.documents(
-        doctype, filters, ["name", "modified"], order="modified asc, name asc", most=_PAGE
+        doctype, filters, ["name", "modified", *fields], order="modified asc, name asc", most=_PAGE
     )
     found = [
-        (replies.at(one["modified"], settings), one["name"], one["name"])
-        for one in replies.listed((yield asked))
+        (replies.at(one["modified"], settings), one["name"], one) for one in replies.listed((yield asked))
     ]
     page = place.page(found, settings, _PAGE)
     if page.more and page.cursor == cursor:
         raise RefusedByPartner(f"more than {_PAGE} documents of {doctype} have the same time", code="feed")
-    documents = []
-    for name in page.records:
-        answer = yield requests.document(doctype, name)
-        documents.append(replies.answer(answer))
-    return Page(records=documents, cursor=page.cursor, more=page.more)
+    return page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Connector, Limits, Operation, Poll
-from crossdock.connectors.odoo import replies, stock, talks
+from crossdock.connectors.odoo import credit, masters, replies, returns, stock, talks
 from crossdock.connectors.odoo.settings import SECRETS, SETTINGS
 
 connector = Connector(
@@ -33,18 +33,18 @@ connector = Connector(
         ),
         Operation(
             name="credit_invoice",
-            do=talks.credit_invoice,
+            do=credit.credit_invoice,
             idempotency="find",
-            find=talks.find_credit,
+            find=credit.find_credit,
             timeout=55.0,
         ),
         Operation(
             name="create_credit",
-            do=talks.create_credit,
+            do=credit.create_credit,
             idempotency="find",
-            find=talks.find_credit,
+            find=credit.find_credit,
             timeout=55.0,
-            doc="Of an amount. Returns are not made here yet.",
+            doc="What came back is taken into stock and credited; an amount goes by a reversal.",
         ),
         Operation(name="list_stock", do=stock.list_stock, timeout=55.0, doc="By bin and lot."),
         Operation(
@@ -53,6 +53,16 @@ connector = Connector(
             timeout=55.0,
             doc="What outgoing transfers of orders have still to carry.",
         ),
+        Operation(
+            name="authorise_return",
+            do=returns.authorise_return,
+            idempotency="find",
+            find=returns.find_return,
+            timeout=55.0,
+            doc="A transfer back for each transfer that the goods left with, with our key.",
+        ),
+        Operation(name="cancel_return", do=returns.cancel_return, idempotency="natural"),
+        *(Operation(name=name, do=talk) for name, talk in masters.LISTS.items()),
     ),
     events=("order.released", "order.cancelled", "invoice.released", "invoice.paid", "credit.issued"),
     polls=(

@@ -1,6 +1,6 @@
 """What Odoo answers, in our words.
 
-JSON-2 answers errors with 4xx and 5xx, JSON-RPC with 200 and an `error`; both name the exception. What is not
+JSON-2 answers errors with 4xx and 500, JSON-RPC with 200 and an `error`; both name the exception. What is not
 there is `false`, and a link is its number and name.
 """
 
@@ -15,7 +15,8 @@ import msgspec
 
 from crossdock.connect.contract import Context, Happening, RefusedByPartner, Response
 from crossdock.connectors._words import decimal_text, money, reading, told, words
-from crossdock.errors import UnknownOutcome, Unreachable
+from crossdock.connectors.odoo.requests import FAILED
+from crossdock.errors import CrossdockError, UnknownOutcome, Unreachable
 from crossdock.model import parse_document, to_json
 from crossdock.model.codes import instant_text
 
@@ -33,21 +34,29 @@ def said(response: Response) -> tuple[str, str]:
 
 
 def result(response: Response, context: Context) -> Any:
-    """What was asked for. Raises for an error of JSON-RPC; those of JSON-2 have been read by their status."""
+    """What was asked for. Raises for an error of JSON-RPC, or of JSON-2 with 500; others were read before."""
+    if context.settings["interface"] == "json2" and response.status < FAILED:
+        return response.json()
     body = response.json()
     if context.settings["interface"] == "json2":
-        return body
+        raise _failure(body if isinstance(body, dict) else {}, "")
     if not isinstance(body, dict) or ("result" not in body and not body.get("error")):
         raise UnknownOutcome("the answer has neither a result nor an error")
     error = body.get("error")
     if not error:
         return body["result"]
-    data = error.get("data") or {}
+    raise _failure(error.get("data") or {}, str(error.get("message") or ""))
+
+
+def _failure(data: Json, message: str) -> CrossdockError:
+    """An exception of Odoo, which names it where it has rolled the call back."""
     name = str(data.get("name") or "").rpartition(".")[2]
-    message = str(data.get("message") or error.get("message") or "Odoo gives no reason")
+    said_ = str(data.get("message") or message or "Odoo gives no reason")
     if name in _LOCKED:
-        raise Unreachable(f"Odoo holds a lock, and nothing was done: {message}")
-    raise RefusedByPartner(message, code=name or "failed")
+        return Unreachable(f"Odoo holds a lock, and nothing was done: {said_}")
+    if not name and not message:
+        return UnknownOutcome("Odoo failed, and does not say at what")
+    return RefusedByPartner(said_, code=name or "failed")
 
 
 def records(response: Response, context: Context) -> list[Any]:

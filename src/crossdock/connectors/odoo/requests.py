@@ -12,6 +12,7 @@ from typing import Any
 from crossdock.connect.contract import Context, Request, path
 
 Json = Mapping[str, Any]
+FAILED = 500  # with it JSON-2 names the exception, and has rolled all back
 
 
 def call(
@@ -29,18 +30,25 @@ def call(
     flag = None if changes else False
     if context.settings["interface"] == "json2":
         address = path("/json/2/{model}/{method}", model=model, method=method)
-        return Request("POST", address, json={**({} if ids is None else {"ids": ids}), **given}, changes=flag)
+        body = {**({} if ids is None else {"ids": ids}), **given}
+        return Request("POST", address, json=body, changes=flag, accept=(FAILED,))
     arguments = [None, None, None, model, method, [] if ids is None else [ids], given]
     return Request("POST", "/jsonrpc", json=_rpc("object", "execute_kw", arguments), changes=flag)
 
 
 def search(
-    context: Context, model: str, domain: list[Any], fields: list[str], *, order: str = "id", most: int = 200
+    context: Context,
+    model: str,
+    domain: list[Any],
+    fields: list[str],
+    *,
+    order: str = "id",
+    most: int = 200,
+    more: Json | None = None,
 ) -> Request:
     """The records of a model that fit, with these fields."""
-    return call(
-        context, model, "search_read", changes=False, domain=domain, fields=fields, order=order, limit=most
-    )
+    asked: dict[str, Any] = {"domain": domain, "fields": fields, "order": order, "limit": most}
+    return call(context, model, "search_read", changes=False, more=more, **asked)
 
 
 def authenticate(database: str, user: str, key: str) -> Request:

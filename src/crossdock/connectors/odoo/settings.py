@@ -8,6 +8,10 @@ from crossdock.connectors._changes import LOOK_BACK
 SETTINGS = {
     "url": Setting(doc="Where it answers, such as https://erp.example"),
     "database": Setting(doc="Name of its database"),
+    "company": Setting(
+        doc="Name of the company whose orders, invoices and warehouses are told, where the user has several",
+        optional=True,
+    ),
     "interface": Setting(
         doc="`json2`, of Odoo 19 and later, or `jsonrpc`, for 17 and 18, which Odoo 22 has no more",
         default="json2",

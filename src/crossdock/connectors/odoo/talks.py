@@ -2,24 +2,25 @@
 
 Each of our shipments is a transfer (`stock.picking`) whose source document says the order and our number; an
 invoice says the order and our key as its origin; a credit has our key in its reference. Each is looked for
-before it is made. A call of Odoo is one transaction, so what is half done is one of these steps.
+before it is made. A call of Odoo is one transaction, so what is half done is one of these steps. Money goes
+back by `credit`, goods by `returns`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, TypeAlias
+from decimal import Decimal
+from typing import Any
 
 from crossdock.connect.contract import Access, Context, Page, RefusedByPartner, Request, Response, Session
 from crossdock.connectors._changes import Place, moment
 from crossdock.connectors._deliveries import line_id, parts
 from crossdock.connectors._words import money, told
 from crossdock.connectors.odoo import replies, requests
+from crossdock.connectors.odoo.asking import Talking, called, of_company, sale_of, searched
 from crossdock.errors import Refused
 
-Talking: TypeAlias = Generator[Request, Response, Any]
 Json = Mapping[str, Any]
 _PAGE = 50
 _OPEN = ("waiting", "confirmed", "assigned")
@@ -32,7 +33,7 @@ _LINE = [
     *("price_subtotal", "display_type"),
 ]
 _PARTNER = ["name", "ref", "email", "lang", "street", "street2", "city", "zip", "country_code"]
-_MOVE = [
+MOVE = [
     *("name", "state", "move_type", "payment_state", "amount_total", "currency_id", "write_date"),
     *("invoice_origin", "ref", "journal_id"),
 ]
@@ -56,28 +57,12 @@ def health(_: Any, context: Context) -> Talking:
     yield from searched(context, "res.company", [], ["name"])
 
 
-def searched(context: Context, model: str, domain: list[Any], fields: list[str], **more: Any) -> Talking:
-    """The records of a model that fit."""
-    return replies.records((yield requests.search(context, model, domain, fields, **more)), context)
-
-
-def _called(context: Context, model: str, method: str, ids: list[int] | None = None, **more: Any) -> Talking:
-    return replies.result((yield requests.call(context, model, method, ids, **more)), context)
-
-
-def _sale(context: Context, number: str, fields: list[str]) -> Talking:
-    found = yield from searched(context, "sale.order", [["name", "=", number]], ["name", "state", *fields])
-    if not found:
-        raise RefusedByPartner(f"Odoo has no order {number}", code="not_found")
-    return found[0]
-
-
 # -- orders -------------------------------------------------------------------------------------------------
 
 
 def get_order(data: Json, context: Context) -> Talking:
     """One order."""
-    sale = yield from _sale(context, data["order"], _SALE)
+    sale = yield from sale_of(context, data["order"], _SALE)
     (whole,) = yield from _whole(context, [sale])
     return replies.order(whole, context.settings)
 
@@ -165,7 +150,7 @@ def check_credit(data: Json, context: Context) -> Talking:
 
 def release_invoice(data: Json, context: Context) -> Talking:
     """The order's transfers are done, with what was delivered, and that is billed."""
-    sale = yield from _sale(context, data["order"], ["invoice_ids"])
+    sale = yield from sale_of(context, data["order"], ["invoice_ids"])
     if sale["state"] not in ("sale", "done"):
         raise RefusedByPartner(f"{sale['name']} is {sale['state']} in Odoo", code="wrong_state")
     for reference, lines in parts(data, context, line_id, erp="Odoo").items():
@@ -174,14 +159,14 @@ def release_invoice(data: Json, context: Context) -> Talking:
     if not invoices:
         invoices = yield from _drafted(context, sale)
     if drafts := [invoice["id"] for invoice in invoices if invoice["state"] == "draft"]:
-        yield from _called(context, "account.move", "action_post", drafts)
+        yield from called(context, "account.move", "action_post", drafts)
         invoices = yield from _billed(context, sale)
     return _released(invoices, sale["name"])
 
 
 def find_invoice(data: Json, context: Context) -> Talking:
     """The posted invoice with our key; with less `release_invoice` goes on."""
-    sale = yield from _sale(context, data["order"], [])
+    sale = yield from sale_of(context, data["order"], [])
     invoices = yield from _billed(context, sale)
     if not invoices or any(invoice["state"] != "posted" for invoice in invoices):
         return None
@@ -212,18 +197,18 @@ def _delivered(context: Context, sale: Json, reference: str, lines: Mapping[int,
             raise RefusedByPartner(f"Odoo has nothing left to deliver of {sale['name']}", code="nothing_left")
         mine = free[0]
         yield from _filled(context, mine, lines)
-        yield from _called(context, "stock.picking", "write", [mine["id"]], vals={"origin": origin})
+        yield from called(context, "stock.picking", "write", [mine["id"]], vals={"origin": origin})
     if mine["state"] != "done":
-        yield from _validated(context, mine, lines)
+        yield from validated(context, mine, lines)
     yield from _rest_is_free(context, sale, origin)
 
 
-def _validated(context: Context, transfer: Json, lines: Mapping[int, Decimal] | None) -> Talking:
+def validated(context: Context, transfer: Json, lines: Mapping[int, Decimal] | None) -> Talking:
     """The transfer is done, with what left."""
     yield from _filled(context, transfer, lines)
     back_order = {"skip_backorder": True, "picking_ids_not_to_backorder": []}
     ids = [transfer["id"]]
-    answer = yield from _called(context, "stock.picking", "button_validate", ids, more=back_order)
+    answer = yield from called(context, "stock.picking", "button_validate", ids, more=back_order)
     (after,) = yield from searched(context, "stock.picking", [["id", "in", ids]], ["state"])
     if after["state"] != "done":
         asks = answer.get("res_model", "") if isinstance(answer, dict) else ""
@@ -255,7 +240,7 @@ def _filled(context: Context, transfer: Json, lines: Mapping[int, Decimal] | Non
             f"transfer {transfer['name']} has nothing of line {min(left)}", code="nothing_left"
         )
     for number, values in changes:
-        yield from _called(context, "stock.move", "write", [number], vals=values)
+        yield from called(context, "stock.move", "write", [number], vals=values)
 
 
 def _rest_is_free(context: Context, sale: Json, origin: str) -> Talking:
@@ -263,7 +248,7 @@ def _rest_is_free(context: Context, sale: Json, origin: str) -> Talking:
     found = yield from _transfers(context, sale)
     copied = [one["id"] for one in found if one["origin"] == origin and one["state"] in _OPEN]
     if copied:
-        yield from _called(context, "stock.picking", "write", copied, vals={"origin": sale["name"]})
+        yield from called(context, "stock.picking", "write", copied, vals={"origin": sale["name"]})
 
 
 def _billed(context: Context, sale: Json) -> Talking:
@@ -273,131 +258,35 @@ def _billed(context: Context, sale: Json) -> Talking:
         ["invoice_origin", "=", f"{sale['name']} {context.key}"],
         ["state", "!=", "cancel"],
     ]
-    return (yield from searched(context, "account.move", domain, _MOVE))
+    return (yield from searched(context, "account.move", domain, MOVE))
 
 
 def _drafted(context: Context, sale: Json) -> Talking:
     """A draft of what was delivered and not billed, with our key: one that was left without, or a new one."""
-    domain = [
-        ["move_type", "=", "out_invoice"],
-        ["invoice_origin", "=", sale["name"]],
-        ["state", "=", "draft"],
-    ]
-    drafts = yield from searched(context, "account.move", domain, _MOVE)
-    if not drafts:
-        values = {"advance_payment_method": "delivered", "sale_order_ids": [[6, 0, [sale["id"]]]]}
-        made = yield from _called(context, "sale.advance.payment.inv", "create", vals_list=[values])
-        where = {"active_model": "sale.order", "active_id": sale["id"], "active_ids": [sale["id"]]}
-        number = made[0] if isinstance(made, list) else made
-        yield from _called(context, "sale.advance.payment.inv", "create_invoices", [number], more=where)
-        drafts = yield from searched(context, "account.move", domain, _MOVE)
-    if not drafts:
+    ids = yield from drafts_of(context, sale, "out_invoice")
+    if not ids:
         raise RefusedByPartner(f"Odoo has nothing to bill of {sale['name']}", code="no_invoice")
-    ids = [draft["id"] for draft in drafts]
     origin = {"invoice_origin": f"{sale['name']} {context.key}"}
-    yield from _called(context, "account.move", "write", ids, vals=origin)
+    yield from called(context, "account.move", "write", ids, vals=origin)
     return (yield from _billed(context, sale))
 
 
-# -- credit -------------------------------------------------------------------------------------------------
-
-
-def credit_invoice(data: Json, context: Context) -> Talking:
-    """The invoice is credited under our key: for the amount, else in full."""
-    domain = [["name", "=", data["invoice"]], ["move_type", "=", "out_invoice"]]
-    found = yield from searched(context, "account.move", domain, _MOVE)
-    if not found:
-        raise RefusedByPartner(f"Odoo has no invoice {data['invoice']}", code="not_found")
-    return (yield from _credited(context, found[0], data))
-
-
-def create_credit(data: Json, context: Context) -> Talking:
-    """The order's customer is credited the amount, on the order's largest invoice."""
-    if data.get("amount") is None:
-        raise Refused("no amount is given", where="amount", mend="say what to credit")
-    sale = yield from _sale(context, data["order"], ["invoice_ids"])
+def drafts_of(context: Context, sale: Json, kind: str) -> Talking:
+    """Drafts of that kind of what is not billed yet: those that were left without our key, or new ones."""
     domain = [
-        ["id", "in", sale["invoice_ids"]],
-        ["move_type", "=", "out_invoice"],
-        ["state", "=", "posted"],
+        ["move_type", "=", kind],
+        ["invoice_origin", "=", sale["name"]],
+        ["state", "=", "draft"],
     ]
-    found = yield from searched(context, "account.move", domain, _MOVE)
-    if not found:
-        raise RefusedByPartner(f"{data['order']} has no posted invoice", code="wrong_state")
-    largest = max(found, key=lambda one: (one["amount_total"], one["id"]))
-    return (yield from _credited(context, largest, data))
-
-
-def find_credit(_: Json, context: Context) -> Talking:
-    """The posted credit with our key."""
-    found = yield from _ours(context)
-    return _given(found[0]) if found and found[0]["state"] == "posted" else None
-
-
-def _ours(context: Context) -> Talking:
-    domain = [["move_type", "=", "out_refund"], ["ref", "ilike", context.key], ["state", "!=", "cancel"]]
-    return (yield from searched(context, "account.move", domain, _MOVE))
-
-
-def _credited(context: Context, invoice: Json, data: Json) -> Talking:
-    if invoice["state"] != "posted":
-        raise RefusedByPartner(f"{invoice['name']} is {invoice['state']} in Odoo", code="wrong_state")
-    total, amount = Decimal(str(invoice["amount_total"])), data.get("amount")
-    currency = replies.linked(invoice, "currency_id")[1]
-    wanted = total
-    if amount is not None:
-        if amount["currency"] != currency:
-            raise Refused(
-                f"{invoice['name']} is in {currency}, not in {amount['currency']}",
-                where="amount",
-                mend="give the amount in the currency of the invoice",
-            )
-        wanted = Decimal(amount["amount"])
-        if not 0 < wanted <= total:
-            raise RefusedByPartner(f"{invoice['name']} is for {total}", code="too_much")
-    found = yield from _ours(context)
-    if not found:
-        values = {
-            "move_ids": [[6, 0, [invoice["id"]]]],
-            "journal_id": replies.linked(invoice, "journal_id")[0],
-            "reason": f"{data.get('reason') or 'credited'} {context.key}",
-        }
-        made = yield from _called(context, "account.move.reversal", "create", vals_list=[values])
+    drafts = yield from searched(context, "account.move", domain, MOVE)
+    if not drafts:
+        values = {"advance_payment_method": "delivered", "sale_order_ids": [[6, 0, [sale["id"]]]]}
+        made = yield from called(context, "sale.advance.payment.inv", "create", vals_list=[values])
+        where = {"active_model": "sale.order", "active_id": sale["id"], "active_ids": [sale["id"]]}
         number = made[0] if isinstance(made, list) else made
-        yield from _called(context, "account.move.reversal", "refund_moves", [number])
-        found = yield from _ours(context)
-    credit = found[0]
-    if credit["state"] == "draft":
-        if Decimal(str(credit["amount_total"])) == total != wanted:
-            yield from _cut(context, credit, wanted / total)
-            (credit,) = yield from _ours(context)
-        if Decimal(str(credit["amount_total"])) != wanted:
-            raise RefusedByPartner(
-                f"the draft credit of {invoice['name']} is for {credit['amount_total']}, not for {wanted}:"
-                " correct it in Odoo, then try again",
-                code="amount_differs",
-            )
-        yield from _called(context, "account.move", "action_post", [credit["id"]])
-        (credit,) = yield from _ours(context)
-    if credit["state"] != "posted":
-        raise RefusedByPartner(f"the credit of {invoice['name']} is {credit['state']}", code="wrong_state")
-    return _given(credit)
-
-
-def _cut(context: Context, credit: Json, share: Decimal) -> Talking:
-    """A draft of a credit becomes one of a share: each line's price, in one change."""
-    domain = [["move_id", "=", credit["id"]], ["display_type", "=", "product"]]
-    lines = yield from searched(context, "account.move.line", domain, ["price_unit"])
-    rows = []
-    for line in lines:
-        price = (Decimal(str(line["price_unit"])) * share).quantize(Decimal("0.000001"), ROUND_HALF_UP)
-        rows.append([1, line["id"], {"price_unit": price}])
-    yield from _called(context, "account.move", "write", [credit["id"]], vals={"invoice_line_ids": rows})
-
-
-def _given(credit: Json) -> Json:
-    amount = money(credit["amount_total"], replies.linked(credit, "currency_id")[1])
-    return {"credit": credit["name"], "amount": amount}
+        yield from called(context, "sale.advance.payment.inv", "create_invoices", [number], more=where)
+        drafts = yield from searched(context, "account.move", domain, MOVE)
+    return [draft["id"] for draft in drafts]
 
 
 # -- feeds --------------------------------------------------------------------------------------------------
@@ -405,22 +294,32 @@ def _given(credit: Json) -> Json:
 
 def orders(cursor: str, context: Context) -> Generator[Request, Response, Page]:
     """Orders that were confirmed or cancelled, whole."""
-    page = yield from _page(
-        context, "sale.order", [["state", "in", ["sale", "done", "cancel"]]], _SALE, cursor
-    )
-    whole = yield from _whole(context, page.records)
-    return Page(records=whole, cursor=page.cursor, more=page.more)
+    domain = [["state", "in", ["sale", "done", "cancel"]], *of_company(context)]
+    found = yield from page(context, "sale.order", domain, _SALE, cursor)
+    whole = yield from _whole(context, found.records)
+    return Page(records=whole, cursor=found.cursor, more=found.more)
 
 
 def moves(cursor: str, context: Context) -> Generator[Request, Response, Page]:
     """Invoices and credits that were posted or paid."""
-    domain = [["move_type", "in", ["out_invoice", "out_refund"]], ["state", "=", "posted"]]
-    return (yield from _page(context, "account.move", domain, _MOVE, cursor))
+    domain = [
+        ["move_type", "in", ["out_invoice", "out_refund"]],
+        ["state", "=", "posted"],
+        *of_company(context),
+    ]
+    return (yield from page(context, "account.move", domain, MOVE, cursor))
 
 
-def _page(
-    context: Context, model: str, domain: list[Any], fields: list[str], cursor: str
+def page(
+    context: Context,
+    model: str,
+    domain: list[Any],
+    fields: list[str],
+    cursor: str,
+    *,
+    more: Json | None = None,
 ) -> Generator[Request, Response, Page]:
+    """Records of a model that were changed since, oldest first; `more` goes into the context of the call."""
     place = Place.of(cursor)
     if (bound := place.bound(context.settings)) is not None:
         domain = [*domain, ["write_date", ">=", _text(bound)]]
@@ -430,8 +329,8 @@ def _page(
         second = moment(place.after[0])
         later = ["write_date", ">=", _text(second + timedelta(seconds=1))]
         domain = [*domain, ["write_date", ">=", _text(second)], "|", later, ["id", "not in", seen]]
-    asked = requests.search(context, model, domain, fields, order="write_date, id", most=_PAGE)
-    found = replies.records((yield asked), context)
+    order = "write_date, id"
+    found = yield from searched(context, model, domain, fields, order=order, most=_PAGE, more=more)
     changed = [(replies.at(one["write_date"]), one["id"], one) for one in found]
     return place.page(changed, context.settings, _PAGE)
 

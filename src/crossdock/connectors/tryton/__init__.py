@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossdock.connect.contract import Connector, Limits, Operation, Poll
-from crossdock.connectors.tryton import credit, deliver, feeds, replies, stock, talks
+from crossdock.connectors.tryton import credit, deliver, feeds, masters, replies, stock, talks
 from crossdock.connectors.tryton.settings import SECRETS, SETTINGS
 
 connector = Connector(
@@ -77,6 +77,7 @@ connector = Connector(
             timeout=55.0,
             doc="An internal shipment with our reference, between the store and what is lost and found.",
         ),
+        *(Operation(name=name, do=talk) for name, talk in masters.LISTS.items()),
     ),
     events=(
         "order.released",

@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from crossdock.connect.contract import Context, RefusedByPartner
+from crossdock.connectors._deliveries import coming_back
 from crossdock.connectors._words import money
 from crossdock.connectors.tryton import replies, requests
 from crossdock.connectors.tryton.talks import Talking, made, pressed, sale_of, searched
@@ -234,20 +235,7 @@ def _reversed(sale: Json, data: Json, context: Context) -> Json:
     """The sale of what comes back: these lines of the order, or all of its goods, at its prices."""
     goods = {str(line["id"]): line for line in replies.goods(sale)}
     wanted = {number: Decimal(str(line["quantity"])) for number, line in goods.items()}
-    if data.get("lines"):
-        wanted = {}
-        for line in data["lines"]:
-            number, quantity = (
-                str(line.get("order_line") or line.get("line") or ""),
-                line.get("quantity") or {},
-            )
-            if number not in goods or "value" not in quantity:
-                raise Refused(
-                    "a line of the return does not say which line of the order it is, and how much of it",
-                    where="lines",
-                    mend="give `order_line` as the order has it, and `quantity`",
-                )
-            wanted[number] = wanted.get(number, Decimal(0)) + Decimal(quantity["value"])
+    wanted = coming_back(data, lambda number: number if number in goods else None) or wanted
     lines = [
         {
             "type": "line",

@@ -16,18 +16,19 @@ _ORDER = [["last_modified_at", "ASC"], ["id", "ASC"]]
 def orders(cursor: str, context: Context) -> Generator[Request, Response, Page]:
     """Sales that were processed, and returns that were quoted."""
     domain = [["state", "in", ["quotation", "confirmed", "processing"]], ["number", "!=", None]]
-    return (yield from _page("sale.sale", domain, replies.order_fields(context.settings), cursor, context))
+    return (yield from page("sale.sale", domain, replies.order_fields(context.settings), cursor, context))
 
 
 def invoices(cursor: str, context: Context) -> Generator[Request, Response, Page]:
     """Invoices to customers that were posted or paid, and credit notes."""
     domain = [["type", "=", "out"], ["state", "in", list(replies.POSTED)]]
-    return (yield from _page("account.invoice", domain, replies.INVOICE, cursor, context))
+    return (yield from page("account.invoice", domain, replies.INVOICE, cursor, context))
 
 
-def _page(
+def page(
     model: str, domain: list[Any], fields: list[str], cursor: str, context: Context
 ) -> Generator[Request, Response, Page]:
+    """Records of a model that were changed since, oldest first."""
     place = Place.of(cursor)
     if (bound := place.bound(context.settings)) is not None:
         domain = [*domain, ["last_modified_at", ">=", bound]]

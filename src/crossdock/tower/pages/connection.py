@@ -1,4 +1,4 @@
-"""One connection: its settings as its connector asks for them, whether it works, its secrets, its traffic."""
+"""One connection: its settings as its connector asks for them, whether it works, secrets, codes, traffic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from crossdock.connect import Connector
 from crossdock.connect.probe import Finding
 from crossdock.desk.connection_form import settings_schema
 from crossdock.desk.health import Health
-from crossdock.errors import Conflict, CrossdockError, Forbidden, NotFound, Refused
+from crossdock.errors import Conflict, CrossdockError, Forbidden, NotFound, Refused, Unreachable
+from crossdock.gateway import LISTS, Imported
 from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
@@ -58,19 +59,25 @@ async def recording(ground: Ground, request: Request) -> Response:
 
 
 async def act(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
-    """What the forms of these pages do: add, set, test, secret, record, remove."""
+    """What the forms of these pages do: add, set, test, secret, fetch, record, remove."""
     what, name = fields.get("act", ""), fields.get("connection", "").strip()
     deed = _DEEDS.get(what)
     if what == "test":
         found = await ground.acts.connections.test(person.principal, name)
         return await _shown(ground, request, name, findings=found)
+    if what == "fetch" and fields.get("try"):
+        try:
+            trial = await ground.acts.codes.fetch(person.principal, name, only_look=True)
+        except (Refused, Unreachable) as error:
+            return await _shown(ground, request, name, error=error)
+        return await _shown(ground, request, name, trial=trial)
     if deed is None:
         raise Refused(f"{what!r} is nothing that a connection takes", mend="use the buttons of the page")
     try:
         notice = await deed(ground, person.principal, name, fields)
     except (Forbidden, NotFound):
         raise
-    except (Refused, Conflict) as error:
+    except (Refused, Conflict, Unreachable) as error:
         if what == "add":
             return await _new(ground, request, fields.get("connector", ""), typed=fields, error=error)
         return await _shown(ground, request, name, typed=fields, error=error)
@@ -110,6 +117,12 @@ async def _secret(ground: Ground, by: Principal, name: str, fields: Mapping[str,
     return Notice("good", f"{secret} is set.{held}")
 
 
+async def _fetch(ground: Ground, by: Principal, name: str, _: Mapping[str, str]) -> Notice:
+    found = await ground.acts.codes.fetch(by, name)
+    read, added = (sum(getattr(one, what) for one in found.counts.values()) for what in ("read", "added"))
+    return Notice("good", f"{read:,} records were read, {added:,} codes are new.")
+
+
 async def _record(ground: Ground, by: Principal, name: str, fields: Mapping[str, str]) -> Notice:
     minutes = _number(fields.get("minutes", ""))
     await ground.acts.connections.record(by, name, minutes * 60)
@@ -127,6 +140,7 @@ _DEEDS: Mapping[str, _Deed] = {
     "add": _add,
     "set": _set,
     "secret": _secret,
+    "fetch": _fetch,
     "record": _record,
     "remove": _remove,
 }
@@ -168,6 +182,7 @@ async def _shown(
     findings: Sequence[Finding] = (),
     typed: Mapping[str, str] | None = None,
     error: CrossdockError | None = None,
+    trial: Imported | None = None,
 ) -> Response:
     one = await ground.connections.named(ground.tenant, name)
     if one is None:
@@ -178,6 +193,7 @@ async def _shown(
     connector = deeds.connectors.get(one.connector)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
+        masters = await queries.masters(transaction, name)
     return await ground.page(
         request,
         "connection.html.jinja",
@@ -190,6 +206,9 @@ async def _shown(
         fields=[] if connector is None else fields_of(connector, one.settings, typed),
         secrets=await deeds.known_secrets(person.principal, name),
         findings=findings,
+        masters=masters,
+        trial=trial,
+        lists=connector is not None and any(op.name in LISTS.values() for op in connector.operations),
         wrong="" if error is None else str(error),
     )
 
