@@ -46,6 +46,26 @@ def shown(operation: str, data: Any, output: Any, *, looks_up: bool = True) -> E
     return Example(operation=operation, data=data, answers=given, output=output, found=found, not_found=none)
 
 
+def led(talk: Generator[Request, Response, Any], *given: Response) -> tuple[Any, list[Request]]:
+    asked: list[Request] = []
+    left = list(given)
+    try:
+        request = next(talk)
+        while True:
+            asked.append(request)
+            request = talk.send(left.pop(0))
+    except StopIteration as stop:
+        return stop.value, asked
+
+
+def listed(what: str) -> Example:
+    """A list of master data; what it has to be stands in its own test."""
+    operation, given = f"list_{what}", answers(f"list_{what}")
+    (poll,) = [one for one in connector(TRYTON).operations if one.name == operation]
+    output, _ = led(poll.do({}, context(TRYTON, **HERE)), *given)
+    return Example(operation=operation, data={}, answers=given, output=output)
+
+
 DELIVERED = {
     "order": "SO-00001",
     "shipments": ["S-1", "S-2"],
@@ -99,19 +119,8 @@ class TestTryton(Conformance):
             {"return": "SO-00002"},
         ),
         shown("cancel_return", {"return": "SO-00003"}, {}, looks_up=False),
+        *(listed(what) for what in ("parties", "items", "locations", "units")),
     ]
-
-
-def led(talk: Generator[Request, Response, Any], *given: Response) -> tuple[Any, list[Request]]:
-    asked: list[Request] = []
-    left = list(given)
-    try:
-        request = next(talk)
-        while True:
-            asked.append(request)
-            request = talk.send(left.pop(0))
-    except StopIteration as stop:
-        return stop.value, asked
 
 
 def operation(name: str) -> Any:
@@ -334,3 +343,23 @@ def test_a_record_that_cannot_be_read_is_refused_alone() -> None:
     assert poll.translate is not None
     with pytest.raises(Refused, match="the sale has no"):
         list(poll.translate({"id": 1}, context(TRYTON, **HERE).settings))
+
+
+def test_master_data_is_told_by_code_with_what_tryton_knows_of_ours() -> None:
+    def codes(what: str, **settings: Any) -> list[tuple[str, str | None, bool]]:
+        talk = operation(f"list_{what}").do({}, context(TRYTON, **HERE, **settings))
+        output, _ = led(talk, *answers(f"list_{what}"))
+        return [(one["code"], one.get("ours"), one["active"]) for one in output["records"]]
+
+    assert codes("parties") == [("NWD", None, True), ("C1001", None, True)]
+    assert codes("items") == [("KIT-30", None, True), ("BOX-1", None, True)]
+    assert codes("locations", sites={"RDC": "RNO"}) == [("DIRECT", None, True), ("RDC", "RNO", True)]
+    assert codes("units") == [("u", "EA", True), ("kg", "KGM", True), ("g", "GRM", True)]
+
+
+def test_master_data_is_read_from_its_beginning_also_where_news_is_told_from_a_day_on() -> None:
+    (request, *_) = led(
+        operation("list_items").do({}, context(TRYTON, **HERE, since="2026-03-02T00:00:00Z")),
+        *answers("list_items"),
+    )[1]
+    assert "last_modified_at" not in json.dumps(request.json["params"][0])

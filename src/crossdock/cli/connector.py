@@ -114,4 +114,6 @@ def _filled(template: Traversable, words: dict[str, str]) -> str:
 def _next(words: dict[str, str], into: Path, *, yaml: bool) -> str:
     if yaml:
         return f"python -m pytest {into / 'tests' / ('test_' + words['name'] + '.py')}"
-    return f"cd {into / (words['name'] + '-connector')} && python -m pip install -e . && python -m pytest"
+    return (
+        f"cd {into / (words['name'] + '-connector')} && python -m pip install -e . pytest && python -m pytest"
+    )
