@@ -90,9 +90,13 @@ def test_a_second_one_waits_and_the_first_stays():
     assert (again.waiting, again.same) == ({}, 1)
 
 
-def test_two_records_of_one_code_wait():
-    found = settled(item("1", "C-7"), item("2", "C-7"), kind="party")
-    assert {one.finding for one in found.waiting.values()} == {"doubled"}
+def test_two_records_of_one_code_wait_until_a_person_has_said_what_it_is():
+    found = settled(item("1", "C 7"), item("2", "C 7"), kind="party")
+    both = ("doubled", "nothing is C 7", "C 7 is the code of several (its records 1, 2)")
+    assert waiting(found) == dict.fromkeys(("1", "2"), (*both, "set erp party 'C 7' 'C 7'"))
+    known = tuple(found.records.values())
+    mended = settled(known=known, codes=(code("C 7", "C 7", kind="party"),), waits=("1", "2"), kind="party")
+    assert (mended.waiting, mended.same) == ({}, 2)
 
 
 def test_what_is_renamed_waits_until_a_person_has_said_what_it_is():

@@ -45,6 +45,7 @@ _OFFERED = (
     "connection.stop",
     "connection.change",
     "connection.test",
+    "code.change",
     "connection.record",
     "person.change",
     "key.change",

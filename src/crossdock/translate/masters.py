@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from shlex import quote
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -166,7 +167,10 @@ class _Table:
         return self._read.get(theirs)
 
     def _set(self, ours: str, theirs: str, more: str = "") -> str:
-        return f"crossdock codes set {self._connection} {self._kind} {ours} {theirs}{more}"
+        return self._command("set", f"{quote(ours)} {quote(theirs)}{more}")
+
+    def _command(self, verb: str, rest: str) -> str:
+        return f"crossdock codes {verb} {self._connection} {self._kind} {rest}"
 
     def _renamed(self, one: Master, old: Code) -> Waiting:
         return Waiting(
@@ -181,7 +185,7 @@ class _Table:
             finding="gone",
             here=f"{left.theirs} is {left.ours}",
             there=f"{left.theirs} is in use no more",
-            mend=f"crossdock codes drop {self._connection} {self._kind} --theirs {left.theirs}",
+            mend=self._command("drop", f"--theirs {quote(left.theirs)}"),
         )
 
     def _taken(self, one: Master, there: Code) -> Waiting:
@@ -193,16 +197,20 @@ class _Table:
         )
 
     def _doubled(self, one: Master, ours: str, here: str) -> Waiting:
-        others = sorted((self._claimed[ours] | self._named[one.code]) - {one.id})
-        beside = f" (beside its record {', '.join(others[:5])})" if others else ""
-        return Waiting(
-            finding="doubled",
-            here=here,
-            there=f"{one.code} is {ours} as well{beside}",
-            mend=self._set(ours, one.code, " --direction in"),
-        )
+        namesakes, others = self._named[one.code], self._claimed[ours] - {one.id}
+        if len(namesakes) > 1:
+            there = f"{one.code} is the code of several (its records {_listed(namesakes)})"
+        else:
+            beside = f" (beside its record {_listed(others)})" if others else ""
+            there = f"{one.code} is {ours} as well{beside}"
+        more = " --direction in" if others - namesakes or ours in self._written else ""
+        return Waiting(finding="doubled", here=here, there=there, mend=self._set(ours, one.code, more))
 
     def _unknown(self, one: Master, why: str) -> Waiting:
         return Waiting(
             finding="unknown", here="nothing", there=why, mend=self._set("OURS", one.code or "THEIRS")
         )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:5])
