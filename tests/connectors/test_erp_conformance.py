@@ -82,6 +82,7 @@ def odoo_examples(play: Played) -> list[Example]:
         of(*odoo_returned(play, "cancel_return")),
         *(of(OdooHouse(), f"list_{what}", {}) for what in ("parties", "items", "locations", "units")),
         of(carriers(), "list_services", {}),
+        *(of(stocked(), f"list_{what}", {}) for what in ("stock", "allocations")),
     ]
 
 
@@ -98,6 +99,18 @@ def odoo_returned(play: Played, then: str = "create_credit") -> tuple[OdooHouse,
 def carriers() -> OdooHouse:
     house = OdooHouse()
     house.odoo.keep("delivery.carrier", name="Parcel Express")
+    return house
+
+
+def stocked() -> OdooHouse:
+    """Kits on a shelf, and transfers that have them to carry."""
+    house = OdooHouse()
+    shelf = house.odoo.keep("stock.location", warehouse_id=[house.warehouse["id"], "Reno"])
+    lies = {"location_id": [shelf["id"], "WH/Stock/A1"], "product_id": [house.kit["id"], "KIT-30"]}
+    fits = {"location_id.usage": "internal", "product_id.default_code": "KIT-30"}
+    house.odoo.keep("stock.quant", lot_id=False, quantity=5.0, product_uom_id=[1, "Units"], **lies, **fits)
+    for move in house.odoo.all("stock.move"):
+        move |= {"product_uom": [1, "Units"], "picking_type_id.code": "outgoing", **lies}
     return house
 
 
@@ -145,6 +158,9 @@ class TestOdoo(Conformance):
         assert given(self.examples, "authorise_return")["return"].startswith("WH/IN/")
         (place,) = given(self.examples, "list_locations")["records"]
         assert (place["code"], place["ours"]) == ("WH", "RNO")
+        (lies,) = given(self.examples, "list_stock")["stock"]
+        assert (lies["item"], lies["site"], lies["on_hand"]["value"]) == ("KIT-30", "RNO", "5")
+        assert len(given(self.examples, "list_allocations")["allocations"]) == 2
 
 
 class TestOdooByJsonRpc(TestOdoo):
@@ -166,6 +182,8 @@ class ErpNextHouse(erpnext_stand_in.Northway):
         self.erp.keep("Item", "KIT-30", item_name="Kit", disabled=0, is_stock_item=1, has_variants=0)
         self.erp.keep("Warehouse", "Stores - N", company="Northway", is_group=0, disabled=0)
         self.erp.keep("UOM", "Nos", enabled=1)
+        lies = {"item_code": "KIT-30", "warehouse": "Stores - N", "stock_uom": "Nos"}
+        self.erp.keep("Bin", "bin-1", **lies, actual_qty=5.0, reserved_qty=0.0)
 
     def billed(self, play: Played) -> ErpNextHouse:
         """What was delivered of the order has its invoice, by another call than the one of the example."""
@@ -205,6 +223,7 @@ def erpnext_examples(play: Played) -> list[Example]:
         of(*returned(play)),
         of(ErpNextHouse(), "cancel_return", {"return": "MAT-DN-RET-1"}),
         *(of(ErpNextHouse(), f"list_{what}", {}) for what in ("parties", "items", "locations", "units")),
+        *(of(ErpNextHouse(), f"list_{what}", {}) for what in ("stock", "allocations")),
     ]
 
 
@@ -276,3 +295,6 @@ class TestErpNext(Conformance):
         assert given(self.examples, "authorise_return")["return"].startswith("DE-")
         (unit,) = given(self.examples, "list_units")["records"]
         assert (unit["code"], unit["ours"]) == ("Nos", "EA")
+        (lies,) = given(self.examples, "list_stock")["stock"]
+        assert (lies["item"], lies["site"], lies["on_hand"]["value"]) == ("KIT-30", "RNO", "5")
+        assert len(given(self.examples, "list_allocations")["allocations"]) == 2
