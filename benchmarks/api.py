@@ -144,8 +144,6 @@ async def audited(here: Bench, station: Station, orders: int, parts: int) -> Fig
     """What signing their history adds to so many parts of so many orders."""
     tenant = await station.add_tenant("audited")
     numbers = itertools.count()
-    # It would take its time from one side or the other, by chance.
-    await here.owner("alter system set autovacuum = off", "select pg_reload_conf()")
     carried, signed = Cost(), Cost()
     with tempfile.TemporaryDirectory() as directory:
         audit = Audit(station.database, Signer(Path(directory)))
@@ -159,7 +157,6 @@ async def audited(here: Bench, station: Station, orders: int, parts: int) -> Fig
                 with signed.of(here):
                     await audit.seal_all(tenant.id)
         report = await audit.verify(tenant)
-    await here.owner("alter system reset autovacuum", "select pg_reload_conf()")
     if not report.good or report.unsigned_rows:  # what it costs is for what it shows
         raise RuntimeError(f"the audit is not what was recorded: {report}")
     say(f"api: {orders * parts:,} orders: {carried}; to sign their history: {signed}")
