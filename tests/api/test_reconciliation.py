@@ -18,7 +18,12 @@ async def keep(world: Any, kind: str, about: str, *, takes_in: bool = False, gon
 
 
 async def test_what_differs_is_listed_with_both_sides_and_paged(world):
-    assert (await world.get("/reconciliation")) == {"compared": {}, "failed": {}, "differ": 0}
+    assert (await world.get("/reconciliation")) == {
+        "compared": {},
+        "failed": {},
+        "differ": 0,
+        "waiting": 0,
+    }
     for n in range(3):
         await keep(world, "order_missing_here", f"SO-{n}", takes_in=True)
     await keep(world, "order_cancelled_here", "SO-9", gone=True)
@@ -32,6 +37,31 @@ async def test_what_differs_is_listed_with_both_sides_and_paged(world):
     (old,) = (await world.get("/reconciliation/differences?state=gone"))["items"]
     assert old["id"] == "order_cancelled_here/SO-9"
     assert (await world.get("/reconciliation/differences?what=invoices"))["items"] == []
+
+
+async def test_they_are_filtered_by_kind_and_system_and_what_may_be_in_flight_stands_apart(world):
+    await keep(world, "order_missing_here", "SO-1")
+    await keep(world, "order_cancelled_here", "SO-2")
+    async with world.database.engine() as transaction:
+        await transaction.execute(
+            "update crossdock.difference set told = 'waiting', against = 'erp', connection = 'wms', "
+            "what = 'stock', item = about where tenant = $1 and about = 'SO-2'",
+            world.tenant.id,
+        )
+    told = await world.get("/reconciliation")
+    assert (told["differ"], told["waiting"]) == (1, 1)
+
+    async def found(query: str) -> list[str]:
+        return [one["about"] for one in (await world.get(f"/reconciliation/differences?{query}"))["items"]]
+
+    assert await found("") == ["SO-1"]
+    assert await found("state=waiting") == ["SO-2"]
+    assert await found("state=any&system=wms") == ["SO-2"]
+    assert await found("state=any&system=erp") == ["SO-2", "SO-1"]
+    assert await found("kind=order_missing_here") == ["SO-1"]
+    assert await found("kind=stock_differs") == []
+    (one,) = (await world.get("/reconciliation/differences?state=waiting"))["items"]
+    assert (one["against"], one["connection"], one["item"]) == ("erp", "wms", "SO-2")
 
 
 async def test_comparing_and_mending_is_for_those_who_repair(world):

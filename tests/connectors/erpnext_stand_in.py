@@ -100,7 +100,7 @@ class ErpNext:
         number = next(self.numbers)
         rows = [{**row, "name": f"r{number}-{n}"} for n, row in enumerate(values["items"], 1)]
         for row in rows:
-            row["amount"] = round(row["qty"] * row["rate"], 2)
+            row["amount"] = round(row["qty"] * row.get("rate", 0), 2)
         total = round(sum(row["amount"] for row in rows), 2)
         document = self.keep(doctype, f"{doctype[:2].upper()}-{number}", **values | {"items": rows})
         document["grand_total"] = total

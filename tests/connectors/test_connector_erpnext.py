@@ -278,3 +278,22 @@ async def test_bins_are_listed_page_by_page_and_orders_by_what_is_open(bench):
     assert (open_["order"], open_["item"], open_["site"]) == ("SO-1", "KIT-30", "RNO")
     assert open_["quantity"] == {"value": "6", "unit": "EA"}
     assert (await bench.done("list_allocations", {"items": ["BOX-1"]}))["allocations"] == []
+
+
+async def test_a_count_becomes_one_stock_entry_however_often_it_is_called(bench):
+    bench.erp.keep("Item", "KIT-30", stock_uom="Nos")
+    less = {"item": "KIT-30", "site": "RNO", "change": {"value": "-3", "unit": "EA"}, "adjustment": "CC-1"}
+    lost = iter([web.Response(status=500)])  # it is there, as a draft
+    bench.erp.trouble = lambda what: next(lost, None) if what == "created Stock Entry" else None
+    assert (await bench.call("adjust_stock", less)).outcome == "unknown"
+    bench.erp.trouble = None
+    made = (await bench.call("adjust_stock", less, again=True)).output
+    (entry,) = bench.erp.documents["Stock Entry"].values()
+    assert made == {"adjustment": entry["name"]}
+    assert (entry["docstatus"], entry["stock_entry_type"]) == (1, "Material Issue")
+    (row,) = entry["items"]
+    assert (row["qty"], row["s_warehouse"], row["uom"]) == (3, "Stores - N", "Nos")
+    assert (await bench.call("adjust_stock", less, again=True)).output == made
+    cases = {**less, "change": {"value": "1", "unit": "XCT"}}
+    refused = await bench.call("adjust_stock", cases, key="other")
+    assert (refused.outcome, refused.code) == ("refused", "unit")

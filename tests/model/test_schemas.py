@@ -89,6 +89,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "lines": [{"item": "A", "quantity": TEN}],
         "mode": "parcel",
     },
+    "StockAdjustment": {
+        "number": "CC-1",
+        "item": "A",
+        "kind": "count",
+        "change": {"value": "-3", "unit": "EA"},
+        "uncovered": [{"order": "SO-1", "missing": TEN}],
+    },
     "Stock": {"item": "A", "site": "CHI", "on_hand": TEN, "expires": "2027-01-31"},
     "Tender": {"number": "T-1", "carrier": {"id": "CARR"}, "rate": EUR, "state": "declined"},
 }
@@ -145,13 +152,6 @@ def test_data_of_every_event_type_fits_its_schema(name: str, published: dict[str
     data = (
         EXAMPLES.get(model.__name__)
         or {
-            "StockAdjustment": {
-                "number": "CC-1",
-                "item": "A",
-                "kind": "count",
-                "change": {"value": "-3", "unit": "EA"},
-                "uncovered": [{"order": "SO-1", "missing": TEN}],
-            },
             "OrderNews": {"order": "SO-1", "hold": {"code": "credit"}},
             "StockNews": {"order": "SO-1", "item": "A", "missing": TEN},
             "PackedShipment": {

@@ -27,6 +27,7 @@ NAMES = [
     "late-delivery",
     "order-to-cash",
     "return-to-credit",
+    "take-over-count",
     "tender-shipment",
 ]
 

@@ -154,6 +154,7 @@ async def test_without_javascript_everything_works_by_reload(tower, browser):
         "/runs/order/SO-1/1",
         "/repairs",
         "/repairs/new?exception=refused_by_partner",
+        "/differences",
         "/events",
         "/connections",
         "/connections/new",

@@ -68,6 +68,8 @@ def reconcile(
         )
         looked = ", ".join(f"{number} {name}" for name, number in told.compared.items())
         console.print(f"Looked at {looked or 'nothing yet'}.")
+        if told.waiting:
+            console.print(f"{told.waiting} more may be in flight; compare again in a while.")
         for name, why in told.failed.items():
             console.print(f"[yellow]{name} could not be read[/yellow]: {why}")
         return bool(found)

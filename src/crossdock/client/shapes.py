@@ -499,6 +499,7 @@ class Reconciled(Shape, frozen=True, kw_only=True):
     compared: dict[str, int] = {}
     failed: dict[str, str] = {}
     differ: int = 0
+    waiting: int = 0
     ran: datetime | None = None
     due: datetime | None = None
     since: datetime | None = None

@@ -53,7 +53,7 @@ class Bookings:
         listing = [name for name, tells in facts.has.items() if "shipments" in tells]
         async with self._database.engine() as transaction:
             rows = await transaction.fetch(_NUMBERS, tenant.id, since, until, listing, MOST)
-        asked = []
+        lines: list[tuple[Line, list[Any]]] = []
         for name, numbers in groupby(rows, key=lambda row: str(row["connection"])):
             of_it = list(numbers)
             try:
@@ -62,9 +62,9 @@ class Bookings:
                 facts.failed[name] = str(error)
                 continue
             if _TRACK in line.operations:
-                asked.append(name)
-                await self._ask(tenant, line, of_it, facts)
-        return asked
+                lines.append((line, of_it))
+        await asyncio.gather(*(self._ask(tenant, line, numbers, facts) for line, numbers in lines))
+        return [line.name for line, _ in lines]
 
     async def _ask(self, tenant: Tenant, line: Line, rows: Sequence[Any], facts: Facts) -> None:
         pause, well = 1 / min(float(rows[0]["rate"] or FASTEST), FASTEST), False

@@ -10,6 +10,7 @@ both sides then tell the same as before.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,7 @@ from crossdock.store import Database, EngineTransaction, Tenant
 from crossdock.translate.work import Sought
 
 PAGE_SECONDS = 60.0
+READ_SECONDS = 300.0  # for all pages of one connection
 MOST_PAGES = 5_000
 _FEW = 200  # items that are asked for by name; of more, all is read again
 _RUNS = 500  # that are looked at in one statement
@@ -118,9 +120,13 @@ class Listing:
     async def _read(self, tenant: Tenant, side: _Side, whats: Sequence[str], told: Listed) -> None:
         name = side.shelf.connection
         try:
-            await self._fill(tenant, side, None)
+            async with asyncio.timeout(READ_SECONDS):
+                await self._fill(tenant, side, None)
         except CrossdockError as error:
             told.failed[name] = side.line.hide(str(error))
+            return
+        except TimeoutError:
+            told.failed[name] = f"{name} takes more than {READ_SECONDS:g} s to list its stock"
             return
         except Exception as error:  # noqa: BLE001 - a connector reads what others send
             told.failed[name] = side.line.hide(f"{type(error).__name__}: {error}")

@@ -32,6 +32,7 @@ class Reconciled(Out):
     compared: dict[str, int] = Field(description="How many of each were looked at there")
     failed: dict[str, str] = Field(description="Connections that could not be read, and why")
     differ: int = Field(description="How much differs now")
+    waiting: int = Field(description="How much besides may be in flight, and is not told yet")
 
 
 class SystemsDiffer(Out):
@@ -115,15 +116,16 @@ async def read_reconciliation(call: Asked) -> Response:
             "select ran, due, since, compared, failed from crossdock.reconciliation "
             "where tenant = crossdock.tenant()"
         )
-        differ = await transaction.value(
-            "select count(*)::int from crossdock.difference "
-            "where tenant = crossdock.tenant() and gone is null and told <> 'waiting'"
+        counts = await transaction.row(
+            "select count(*) filter (where told <> 'waiting')::int as differ, "
+            "count(*) filter (where told = 'waiting')::int as waiting "
+            "from crossdock.difference where tenant = crossdock.tenant() and gone is null"
         )
     found: dict[str, Any] = {"compared": {}, "failed": {}}
     if row is not None:
         times = {name: row[name] for name in ("ran", "due", "since") if row[name] is not None}
         found = times | {name: msgspec.json.decode(row[name]) for name in ("compared", "failed")}
-    return call.answer({**found, "differ": differ})
+    return call.answer({**found, **dict(counts or {})})
 
 
 @routes.get("/reconciliation/differences", responses={200: {"model": SystemsDifferPage}})

@@ -64,6 +64,14 @@ connector = Connector(
         ),
         Operation(name="cancel_return", do=returns.cancel_return, idempotency="natural"),
         *(Operation(name=name, do=talk) for name, talk in masters.LISTS.items()),
+        Operation(
+            name="adjust_stock",
+            do=stock.adjust_stock,
+            idempotency="find",
+            find=stock.find_adjustment,
+            timeout=55.0,
+            doc="A Stock Entry with our key: goods received or issued.",
+        ),
     ),
     events=("order.released", "order.cancelled", "invoice.released", "invoice.paid", "credit.issued"),
     webhook=Webhook(

@@ -10,6 +10,7 @@ from crossdock.connect.contract import Context, Request, path
 
 Json = Mapping[str, Any]
 ORDER, NOTE, INVOICE = "Sales Order", "Delivery Note", "Sales Invoice"
+ENTRY = "Stock Entry"
 FAILED = (417,)  # Frappe says with it what it does not take, and why
 GONE = 404
 _MAKE = {

@@ -1,4 +1,8 @@
-"""What lies in ERPNext's warehouses by its bins of stock, and what its orders have still to deliver."""
+"""What lies in ERPNext's warehouses by its bins of stock, and what its orders have still to deliver.
+
+What a count found becomes a Stock Entry with our key in its remarks: goods received without a purchase, or
+issued without a sale.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from crossdock.connect.contract import Context
+from crossdock.connect.contract import Context, RefusedByPartner
 from crossdock.connectors.erpnext import replies, requests
-from crossdock.connectors.erpnext.requests import ORDER
+from crossdock.connectors.erpnext.requests import ENTRY, ORDER
 from crossdock.connectors.erpnext.talks import Talking
+from crossdock.errors import Refused
 from crossdock.model.codes import instant_text
 
 Json = Mapping[str, Any]
@@ -77,6 +82,49 @@ def list_allocations(data: Json, context: Context) -> Talking:
                 }
             )
     return {"allocations": rows, **({"next": names[-1]} if len(names) == _ORDERS else {})}
+
+
+def adjust_stock(data: Json, context: Context) -> Talking:
+    """A Stock Entry with our key is submitted."""
+    found = yield from _ours(context)
+    if not found:
+        change = Decimal(data["change"]["value"])
+        if not data.get("site"):
+            raise Refused("it is not said at which site", where="site", mend="give the site of the count")
+        names = {ours: name for name, ours in context.settings["sites"].items()}
+        warehouse = names.get(data["site"], data["site"])
+        item = replies.answer((yield requests.document("Item", data["item"])))
+        if replies.unit(item["stock_uom"]) != data["change"]["unit"]:
+            raise RefusedByPartner(
+                f"ERPNext keeps {data['item']} in {item['stock_uom']}, and the count is in"
+                f" {data['change']['unit']}",
+                code="unit",
+            )
+        way = ("Material Receipt", "t_warehouse") if change > 0 else ("Material Issue", "s_warehouse")
+        row = {"item_code": data["item"], "qty": abs(change), "uom": item["stock_uom"], way[1]: warehouse}
+        told = " ".join(filter(None, (data.get("reason"), data.get("adjustment"), f"({context.key})")))
+        values = {
+            "stock_entry_type": way[0],
+            "company": context.settings["company"],
+            "remarks": told,
+            "items": [row],
+        }
+        replies.answer((yield requests.create(ENTRY, values)))
+        found = yield from _ours(context)
+    if found[0]["docstatus"] == 0:
+        replies.answer((yield requests.submit(ENTRY, found[0]["name"], found[0]["modified"])))
+    return {"adjustment": found[0]["name"]}
+
+
+def find_adjustment(_: Json, context: Context) -> Talking:
+    """The Stock Entry with our key that is submitted."""
+    found = yield from _ours(context)
+    return {"adjustment": found[0]["name"]} if found and found[0]["docstatus"] == 1 else None
+
+
+def _ours(context: Context) -> Talking:
+    filters = [["remarks", "like", f"%{context.key}%"], ["docstatus", "<", 2]]
+    return replies.listed((yield requests.documents(ENTRY, filters, ["name", "docstatus", "modified"])))
 
 
 def _from(data: Json) -> list[Any]:
