@@ -25,6 +25,7 @@ from crossdock.access.audit_signer import Signer
 from crossdock.access.headers import is_loopback
 from crossdock.access.identity import Identity
 from crossdock.access.master import Masters
+from crossdock.access.outbound import Outbound, networks_of, places_of
 from crossdock.access.redaction import Redaction
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
@@ -81,6 +82,7 @@ class System:
     keeper: SealedKeeper
     lines: Lines
     personal: Personal
+    outbound: Outbound
     locked: CrossdockError | None = None  # why secrets do not open
 
     async def unlock(self) -> None:
@@ -125,7 +127,7 @@ class System:
         if self.locked is not None:
             await self.unlock()
         watch = Watch(self.database)
-        wire = Wire(watch)
+        wire = Wire(watch, outbound=self.outbound)
         calls = Calls(self.lines, wire)
         sealed = SealedCalls(calls, self.personal)
         worker = Worker(self.database, self.library, sealed, pace or Pace(lease=self.settings.lease))
@@ -311,6 +313,7 @@ def _redaction(settings: Settings) -> Redaction:
 
 async def _system(settings: Settings, database: Database, redaction: Redaction, *, set_up: bool) -> System:
     installed = Installed.find(settings.connectors)
+    outbound = _outbound(settings, database)
     library = Library(database, installed.reopen)
     sealing = Sealing(
         database,
@@ -342,6 +345,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
             longest=timedelta(hours=settings.session_longest),
         ),
         plain=is_loopback(settings.host),
+        outbound=outbound,
     )
     names = NameBook(database)
     acts = Acts(
@@ -359,6 +363,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         sealing=sealing,
         identity=identity,
         subjects=subjects,
+        outbound=outbound,
         read=installed.reopen,
         problems=installed.problems,
     )
@@ -385,6 +390,7 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
         keeper=keeper,
         lines=lines,
         personal=personal,
+        outbound=outbound,
     )
     if set_up:
         await system.unlock()
@@ -399,6 +405,18 @@ async def _system(settings: Settings, database: Database, redaction: Redaction, 
             system.locked = error
             log.warning("secrets.locked", error=error.message, where=error.where, mend=error.mend)
     return system
+
+
+def _outbound(settings: Settings, database: Database) -> Outbound:
+    """Which addresses may be called. Raises `Refused` for a network that is none."""
+    own = [(settings.host, settings.port)]
+    own += places_of(settings.database_url, 5432) + places_of(settings.throttle_url, 6379)
+    return Outbound(
+        private=settings.outbound_private,
+        networks=networks_of(settings.outbound_networks, where="outbound_networks"),
+        own=own,
+        database=database,
+    )
 
 
 def _throttle(settings: Settings, database: Database) -> Throttle:

@@ -67,6 +67,8 @@ class Settings:
     tls_certificate: Path | None
     tls_key: Path | None
     proxies: tuple[str, ...]
+    outbound_private: str
+    outbound_networks: tuple[str, ...]
     throttle_key: tuple[str, ...]
     throttle_tenant: tuple[str, ...]
     throttle_address: str
@@ -119,7 +121,7 @@ class Settings:
             values[name] = (directory / values[name]).resolve()
         for name in ("master_key_file", "vault_token_file", "tls_certificate", "tls_key"):
             values[name] = (directory / values[name]).resolve() if values[name] else None
-        for name in ("packs", "proxies", "throttle_key", "throttle_tenant"):
+        for name in ("packs", "proxies", "outbound_networks", "throttle_key", "throttle_tenant"):
             values[name] = tuple(values[name])
         try:
             ZoneInfo(values["zone"])
@@ -138,6 +140,12 @@ class Settings:
             raise Refused(f"a lease lasts {values['lease']} seconds", where="lease", mend="e.g. 60.0")
         if values["sign_in"] not in ("on", "off", "auto"):
             raise Refused(f"sign_in is {values['sign_in']!r}", where="sign_in", mend="give on, off or auto")
+        if values["outbound_private"] not in ("auto", "allow", "deny"):
+            raise Refused(
+                f"outbound_private is {values['outbound_private']!r}",
+                where="outbound_private",
+                mend="give auto, allow or deny",
+            )
         values["address"] = _address(values["address"])
         for name in ("session_idle", "session_longest"):
             if not 0 < values[name] <= _LONGEST_SESSION:

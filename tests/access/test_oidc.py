@@ -22,6 +22,7 @@ from crossdock.access import Principal
 from crossdock.access.audit import Audit, Filter
 from crossdock.access.identity import Identity
 from crossdock.access.oidc import Oidc
+from crossdock.access.outbound import Outbound
 from crossdock.access.passwords import Passwords
 from crossdock.access.providers import Provider
 from crossdock.access.sign_in import From
@@ -392,6 +393,23 @@ async def test_a_provider_by_another_name_or_another_way_is_not_spoken_with(iden
         await Oidc(plain=True).about(provider.issuer)
     with pytest.raises(Unreachable, match="is spoken with by https"):
         await Oidc().about(provider.issuer)
+
+
+async def test_a_provider_at_a_private_address_is_not_spoken_with_where_that_is_not_allowed(provider):
+    with pytest.raises(Unreachable, match="its address is private") as caught:
+        await Oidc(plain=True, outbound=Outbound(private="deny")).about(provider.issuer)
+    assert "outbound_networks" in caught.value.mend
+    with pytest.raises(Unreachable, match="never called"):
+        await Oidc(plain=True).about("https://169.254.169.254")
+    assert provider.described == 0
+
+
+async def test_what_a_provider_says_of_itself_may_come_in_parts_and_is_bounded(identity, provider):
+    provider.about = {"claims_supported": ["x" * 1000] * 100}
+    assert len((await Oidc(plain=True).about(provider.issuer))["claims_supported"]) == 100
+    provider.about = {"claims_supported": ["x" * 1000] * 1000}
+    with pytest.raises(Unreachable, match="cannot be spoken with"):
+        await Oidc(plain=True).about(provider.issuer)
 
 
 async def test_a_provider_that_is_away_is_not_asked_by_everybody_who_clicks(identity, tenant, root, provider):

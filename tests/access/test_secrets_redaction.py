@@ -127,6 +127,32 @@ def test_no_log_of_the_process_shows_one_in_words_in_values_or_in_a_traceback():
     assert "short" not in written.getvalue()
 
 
+def test_nobody_writes_a_line_of_a_log_but_us():
+    """Texts of partners stay on the line they are told in; a traceback's lines are set in."""
+    written, handled = io.StringIO(), io.StringIO()
+    forged = "SO-1\n2026-01-01 00:00:00 [info     ] all.well\r\x1b[2J\u202e"
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(written))
+    handler = logging.StreamHandler(handled)
+    logging.getLogger("a.library").addHandler(handler)
+    try:
+        with Redaction().over_logs():
+            structlog.get_logger("ours").warning("order.refused", key=forged, inner={"key": [forged]})
+            logging.getLogger("a.library").error("refused %s", forged)
+            try:
+                raise ValueError(forged)
+            except ValueError:
+                structlog.get_logger("ours").exception("failed")
+                logging.getLogger("a.library").exception("failed")
+    finally:
+        logging.getLogger("a.library").removeHandler(handler)
+        structlog.reset_defaults()
+    for text in (written.getvalue(), handled.getvalue()):
+        assert "all.well" in text
+        assert not any(line.startswith("2026-01-01") for line in text.splitlines())
+        assert not {"\r", "\u202e"} & set(text)
+        assert "[2J" not in text.replace("\\x1b[2J", "")
+
+
 def test_logs_are_as_before_when_it_is_over():
     before = [*structlog.get_config()["processors"]], logging.getLogRecordFactory()
     with Redaction().over_logs(), Redaction().over_logs():

@@ -266,6 +266,50 @@ async def test_heads_that_are_too_large_or_none_are_refused(raw, status):
 # -- bodies ----------------------------------------------------------------------------------------------
 
 
+AFTER = b"GET /smuggled HTTP/1.1\r\nhost: here\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        request("POST", "/x", content_length="4", transfer_encoding="chunked") + b"0\r\n\r\n" + AFTER,
+        request("POST", "/x", transfer_encoding="chunked", content_length="4") + b"0\r\n\r\n" + AFTER,
+        request("POST", "/x", transfer_encoding="chunked, identity") + b"0\r\n\r\n" + AFTER,
+        request("POST", "/x", transfer_encoding="xchunked") + b"0\r\n\r\n" + AFTER,
+        request("POST", "/x", content_length="4, 5") + b"abcd" + AFTER,
+        request("POST", "/x", content_length="+4") + b"abcd" + AFTER,
+        request("POST", "/x", content_length="-1") + AFTER,
+        b"POST /x HTTP/1.1\r\nhost: here\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n" + AFTER,
+        b"POST /x HTTP/1.1\r\nhost: here\r\ncontent-length: 0\r\ncontent-length: 44\r\n\r\n" + AFTER,
+        b"POST /x HTTP/1.0\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n" + AFTER,
+        b"GET /x HTTP/2.0\r\nhost: here\r\n\r\n" + AFTER,
+        b"GET /x HTTP/1.1\r\nhost: here\r\nhost: there\r\n\r\n" + AFTER,
+        b"GET /x HTTP/1.1\r\nhost: [::1\r\n\r\n" + AFTER,
+        b"GET /x HTTP/1.1\r\nhost: here/there\r\n\r\n" + AFTER,
+        b'GET /x HTTP/1.1\r\nhost: a b">\r\n\r\n' + AFTER,
+        b"GET /x HTTP/1.1\r\nhost: user@here\r\n\r\n" + AFTER,
+        b"GET /x HTTP/1.1\r\n\r\n" + AFTER,
+    ],
+)
+async def test_what_two_readers_could_take_for_two_things_is_refused_and_ends_the_connection(raw):
+    async with site() as (client, behind):
+        reader, writer = await client.open()
+        writer.write(raw)
+        async with asyncio.timeout(10):
+            said = await reader.read()  # to the end of the connection
+        writer.close()
+        assert said.count(b"HTTP/1.1 ") == 1
+        assert said.startswith(b"HTTP/1.1 400 ")
+        assert behind.got == []
+
+
+@pytest.mark.parametrize("host", ["here", "here:80", "127.0.0.1:8470", "[::1]:8470", "a-b.example.", ""])
+async def test_hosts_as_they_are_written_go_through(host):
+    async with site() as (client, _):
+        raw = f"GET /x HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+        assert (await client.send(raw.encode()))[0] == 200
+
+
 async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent():
     async with site(body=1000) as (client, behind):
         raw = request("POST", "/x", content_length="1001", expect="100-continue")

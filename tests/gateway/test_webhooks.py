@@ -6,11 +6,14 @@ import json
 
 import pytest
 
+from crossdock.engine import Connections
 from crossdock.errors import Conflict, NotFound
 from crossdock.gateway.receive import digest_of
 
 DELIVERED = b'{"what": "delivered", "shipment": "S-1", "at": "2026-03-02T10:00:00Z"}'
 DELIVERIES = "select connection, message, outcome, reason, events, body from crossdock.delivery order by id"
+
+REFUSED = (401, {"error": "not verified, or there is no such door"})
 
 
 async def test_a_verified_webhook_becomes_events_and_its_raw_body_is_kept(doors):
@@ -40,7 +43,7 @@ async def test_without_an_id_of_the_sender_its_content_names_a_delivery(doors):
 
 
 async def test_what_is_not_the_partners_is_refused_and_nothing_is_kept(doors):
-    assert await doors.send(DELIVERED, secret="guess") == (401, {"error": "not verified"})
+    assert await doors.send(DELIVERED, secret="guess") == REFUSED
     body = DELIVERED.replace(b"S-1", b"S-9")
     async with doors.http.post(f"{doors.url}/acme/depot", data=body) as reply:
         assert reply.status == 401
@@ -59,8 +62,20 @@ async def test_two_secrets_hold_while_one_replaces_the_other(doors, monkeypatch)
 
 
 @pytest.mark.parametrize("door", ["acme/other", "nobody/depot"])
-async def test_a_door_that_is_not_there_says_no_more_than_that(doors, door):
-    assert await doors.send(DELIVERED, door=door) == (404, {"error": "there is nothing here"})
+async def test_a_door_that_is_not_there_says_no_more_than_one_that_is(doors, door):
+    """Whoever knocks learns neither names of tenants nor of their partners."""
+    assert await doors.send(DELIVERED, door=door) == REFUSED
+
+
+async def test_a_tenant_that_was_made_anew_has_its_doors_again(doors):
+    assert (await doors.send(DELIVERED))[0] == 200
+    async with doors.database.engine() as transaction:
+        await transaction.execute("update crossdock.tenant set name = 'gone' where name = 'acme'")
+    other = await doors.database.create_tenant("acme")
+    await Connections(doors.database).put(
+        other, "parcels", system="wms", connector="depot", settings={"url": "http://127.0.0.1:9"}
+    )
+    assert (await doors.send(DELIVERED, door="acme/parcels"))[0] == 200
 
 
 async def test_a_body_over_the_limit_is_refused_before_it_is_read_whole(doors):

@@ -236,6 +236,29 @@ def test_what_is_fine_has_no_problems():
     assert told('a: { call: erp.read }\nb: { needs: a, set: { x: "${ steps.a.status }" } }')[1] == []
 
 
+def test_of_a_text_that_is_wrong_throughout_only_so_much_is_told():
+    """To look for the nearest word takes its time for each."""
+    _, problems = told(FINE, top="\n".join(f"k{n}: 1" for n in range(30_000)))
+    assert len(problems) == 101
+    assert "there is more, which is not told" in problems[-1].message
+
+
+def test_anchors_that_make_much_of_little_are_refused():
+    text = 'a: &a "' + "x" * 250_000 + '"\nb: [' + ",".join(["*a"] * 1000) + "]\n"
+    (problem,) = check(text, CATALOGUE)[1]
+    assert "too large" in problem.message
+    (problem,) = check("a: &a [*a]", CATALOGUE)[1]
+    assert "nested too deeply" in problem.message
+
+
+@pytest.mark.parametrize("number", ["9" * 101, "9" * 5000, "-" + "9" * 5000, "9" * 400 + ".0"])
+def test_a_number_of_many_digits_is_refused_at_its_place(number: str):
+    text = text_of(FINE) + f"\nmost: {number}"
+    (problem,) = check(text, CATALOGUE)[1]
+    assert problem.message == "this number has too many digits"
+    assert problem.line == len(text.splitlines())
+
+
 @pytest.mark.parametrize("field", ["process", "owner", "document", "key", "steps"])
 def test_what_every_process_has_is_asked_for(field: str):
     text = "\n".join(line for line in text_of(FINE).splitlines() if not line.startswith(f"{field}:"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from crossdock.expressions import parse_type
-from crossdock.tower.pages.forms import groups, read
+from crossdock.tower.pages.forms import groups, read, read_json
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FORM = parse_type(
@@ -75,6 +77,14 @@ def test_what_is_missing_or_cannot_be_read_is_said_field_by_field():
     assert "again: a bool is needed" in text
     assert "boxes: an int is needed" in text
     assert "when: an instant" in text
+
+
+def test_what_was_made_to_be_hard_to_read_is_said_as_well():
+    _, wrong = read(FORM, {"form.boxes": "9" * 5000}, BERLIN)
+    assert any(one.startswith("boxes: ") for one in wrong)
+    with pytest.raises(ValueError, match="not JSON"):
+        read_json("[" * 100_000)
+    assert read_json("[" * 100_000, or_text=True) == "[" * 100_000
 
 
 def test_an_optional_field_left_empty_is_absent():

@@ -192,6 +192,13 @@ async def test_what_is_not_there_is_said_plainly(tower):
     assert "There is no page /nowhere" in await tower.get("/nowhere", status=404)
     await tower.get("/runs/order/SO-1/99999999999", status=404)
     await tower.get("/runs?before=abc&after=9999999999999999999999")
+    for number in ("9" * 5000, "\u00b2", "\u0663"):  # too long for a number, and none, though a digit
+        await tower.get(f"/runs/order/SO-1/{number}", status=404)
+        await tower.get(f"/repairs/{number}", status=404)
+        await tower.get(f"/runs?before={number}&after={number}")
+        await tower.get(f"/events?before={number}")
+        await tower.get(f"/desk?page={number}")
+        await tower.get(f"/proposals?page={number}")
     await tower.get("/desk?page=99999&kind=x")
     await tower.get("/desk?type=%00", status=404)
     await tower.get("/runs/order/a~00b/1", status=404)

@@ -21,6 +21,7 @@ from typing import Any, LiteralString, NoReturn
 from crossdock.access.audit import Audit
 from crossdock.access.keys import ADMINS, OPERATORS, Keys
 from crossdock.access.oidc import Oidc
+from crossdock.access.outbound import Outbound
 from crossdock.access.passwords import Passwords
 from crossdock.access.people import People
 from crossdock.access.providers import Providers
@@ -82,8 +83,12 @@ class Identity:
         sessions: Sessions | None = None,
         passwords: Passwords | None = None,
         plain: bool = False,
+        outbound: Outbound | None = None,
     ) -> None:
-        """Of that database. What must be read again is sealed. `plain`: providers here may speak http."""
+        """Of that database. What must be read again is sealed. `plain`: providers here may speak http.
+
+        `outbound` says at which addresses providers are spoken with.
+        """
         self._database = database
         self.keys = Keys(database, audit)
         self.people = People(database, audit)
@@ -98,7 +103,7 @@ class Identity:
             self.people,
             self.refusals,
             self.providers,
-            Oidc(plain=plain),
+            Oidc(plain=plain, outbound=outbound),
         )
         self.sign_in = SignIn(database, audit, sealing, self.sessions, self.people, self.refusals, passwords)
 

@@ -22,12 +22,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
 
+from crossdock.access.outbound import MEND, NotLetOut, Outbound
 from crossdock.access.providers import Provider
 from crossdock.errors import NotProven, Unreachable
 
@@ -69,8 +71,9 @@ class _Known:
 class Oidc:
     """Speaks with providers. What they say of themselves is kept for a while."""
 
-    def __init__(self, *, plain: bool = False) -> None:
-        """`plain`: a provider on this machine may be spoken with by http."""
+    def __init__(self, *, plain: bool = False, outbound: Outbound | None = None) -> None:
+        """`plain`: a provider on this machine may be spoken with by http. `outbound`: which may be called."""
+        self._outbound = outbound or Outbound()
         self._plain = plain
         self._known: dict[str, _Known] = {}
         self._failed: dict[str, tuple[float, Unreachable]] = {}
@@ -131,7 +134,7 @@ class Oidc:
         try:
             header = json.loads(_unpadded(token.partition(".")[0]))
             algorithm, kid = str(header["alg"]), str(header.get("kid", ""))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _forged("no token") from None
         if algorithm not in ALGORITHMS:
             raise _forged("its algorithm is not believed")
@@ -209,23 +212,30 @@ class Oidc:
     async def _fetch(
         self, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, Any]]:
-        """One question, an object in JSON. Other addresses are not followed to."""
+        """One question, an object in JSON. Other addresses are not followed to.
+
+        Where the environment names a proxy, it connects, and what it lets out is for it to say.
+        """
         self._refuse_plain(url)
+        await self._outbound.look()
+        connector = None if _by_proxy(url) else self._outbound.connector()
         try:
             async with (
-                aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True) as http,
+                aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True, connector=connector) as http,
                 http.request(
                     "GET" if form is None else "POST", url, data=form, headers=headers, allow_redirects=False
                 ) as answer,
             ):
-                body = await answer.content.read(_LARGEST)
+                body = await _body(answer)
                 found = json.loads(body) if body else {}
                 return answer.status, found if isinstance(found, dict) else {}
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError) as error:
+            cause = getattr(error, "os_error", None)
+            kept = isinstance(cause, NotLetOut)
             raise Unreachable(
-                f"the provider cannot be spoken with: {type(error).__name__}",
+                f"the provider cannot be spoken with: {cause if kept else type(error).__name__}",
                 where=urlsplit(url).netloc,
-                mend="try again later",
+                mend=MEND if kept else "try again later",
             ) from None
 
     def _refuse_plain(self, url: str) -> None:
@@ -274,6 +284,22 @@ def _pick(keys: Mapping[str, Key], kid: str) -> Key | None:
 
 def _forged(why: str) -> NotProven:
     return NotProven(f"the provider's token is not believed: {why}", mend="begin again")
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """All of it, as it comes out where it is compressed. Raises `ValueError` for more than is read."""
+    parts, size = [], 0
+    async for part in answer.content.iter_any():
+        size += len(part)
+        if size > _LARGEST:
+            raise ValueError("larger than is read")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _by_proxy(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
 
 
 def _unpadded(text: str) -> bytes:

@@ -24,6 +24,8 @@ from urllib.parse import quote, quote_plus
 
 import structlog
 
+from crossdock.legible import one_line, visible
+
 GONE = "***"
 _LEAST_KNOWN = 4  # letters; less would blank out words
 _LONGEST_WORD = 12
@@ -61,6 +63,8 @@ _NEAR = re.compile(
     re.IGNORECASE,
 )
 
+_OF_LINES = frozenset({"exception", "stack"})
+
 
 def hidden(text: str) -> str:
     """The text without what looks like a secret."""
@@ -86,6 +90,11 @@ def is_word(text: str) -> bool:
 def is_secret_name(name: str) -> bool:
     """Whether what bears this name is a secret, whatever it is."""
     return _WHOLE.fullmatch(name) is not None
+
+
+def _indented(text: Any) -> Any:
+    """A text of several lines, all but the first set in: none of them looks like a line of the log."""
+    return visible(text).replace("\n", "\n    ") if isinstance(text, str) else text
 
 
 class Redaction:
@@ -142,7 +151,15 @@ class Redaction:
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         """As a processor of structlog; tracebacks are rendered here, so that they are cleaned too."""
         event = structlog.processors.format_exc_info(_logger, _method, dict(event))
-        return {name: self.cleaned({name: value})[name] for name, value in event.items()}
+        cleaned = {name: self.cleaned({name: value})[name] for name, value in event.items()}
+        return {
+            name: _indented(value)
+            if name in _OF_LINES
+            else one_line(value)
+            if isinstance(value, str)
+            else value
+            for name, value in cleaned.items()
+        }
 
     @contextlib.contextmanager
     def over_logs(self) -> Iterator[None]:
@@ -153,11 +170,11 @@ class Redaction:
         def cleaned(*args: Any, **kwargs: Any) -> logging.LogRecord:
             record = make(*args, **kwargs)
             said = record.getMessage()
-            if (clean := self.clean(said)) != said:
+            if (clean := _indented(self.clean(said))) != said:
                 record.msg, record.args = clean, ()
             if record.exc_info and record.exc_info[0] is not None:
                 # A formatter takes this where it is there, and renders the traceback itself where not.
-                record.exc_text = self.clean(logging.Formatter().formatException(record.exc_info))
+                record.exc_text = _indented(self.clean(logging.Formatter().formatException(record.exc_info)))
             return record
 
         processors.insert(len(processors) - 1, self)  # the last one renders

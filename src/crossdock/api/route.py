@@ -209,7 +209,7 @@ async def _read_body(request: Request) -> bytes:
     parts: list[bytes] = []
     size = 0
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MOST_BYTES:
+    if declared.isdecimal() and int(declared) > MOST_BYTES:
         raise _too_large()
     async for part in request.stream():
         size += len(part)

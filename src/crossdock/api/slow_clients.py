@@ -14,7 +14,10 @@ import asyncio
 from typing import Any
 
 import h11
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from crossdock.api.framing import Strict
 
 LARGEST_HEAD = 32 * 2**10
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -30,6 +33,10 @@ def patient_protocol(
     class Patient(H11Protocol):
         _head: asyncio.TimerHandle | None = None
         _taken: asyncio.TimerHandle | None = None
+
+        def __init__(self, config: Config, *given: Any, **more: Any) -> None:
+            super().__init__(config, *given, **more)
+            self.conn = Strict(h11.SERVER, config.h11_max_incomplete_event_size or LARGEST_HEAD)
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from crossdock.cli.given import read_json
 from crossdock.cli.output import console, say_json, table
@@ -41,12 +42,12 @@ def explain(
             say_json(msgspec.structs.asdict(found))
             return found.allowed
         word = "[green]allowed[/green]" if found.allowed else "[red]not allowed[/red]"
-        console.print(f"{word}: {found.why}", highlight=False)
+        console.print(f"{word}: {escape(found.why)}", highlight=False)
         if found.policies:
             console.print(f"  decided by: {', '.join(found.policies)}", highlight=False)
         if found.needed:
             console.print(f"  it needs one of the roles: {', '.join(found.needed)}", highlight=False)
-        console.print(f"  {who} has: {', '.join(found.roles) or 'no role'}", highlight=False)
+        console.print(f"  {escape(who)} has: {escape(', '.join(found.roles)) or 'no role'}", highlight=False)
         return found.allowed
 
     if not ask(Where(directory=directory, url=url, key=key), act, json=json):

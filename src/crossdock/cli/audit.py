@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from crossdock.cli.output import console, say_json, table, told
 from crossdock.cli.place import HERE, Directory, Json
@@ -193,11 +194,11 @@ def _tell(report: Mapping[str, Any], *, offline: bool, pinned: bool, json: bool)
         return
     faults = report["faults"]
     for fault in faults:
-        console.print(f"[red]BAD[/red] {fault['kind']}: {fault['what']}", highlight=False)
+        console.print(f"[red]BAD[/red] {fault['kind']}: {escape(fault['what'])}", highlight=False)
     if report["count"] > len(faults):
         console.print(f"and {report['count'] - len(faults)} more")
     if report["first"] is not None:
-        console.print(f"the first bad one: {report['first']['what']}", highlight=False)
+        console.print(f"the first bad one: {escape(report['first']['what'])}", highlight=False)
     counted = f"{report['entries']} entries, {report['checkpoints']} checkpoints"
     word = "[green]good[/green]" if report["good"] else "[red]not what was recorded[/red]"
     rows = "" if offline else f", {report['rows']} rows of the history"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from crossdock.cli.output import console, say_json, table
 from crossdock.cli.place import HERE, Directory, Json
@@ -226,7 +227,9 @@ def drop(
             if json:
                 say_json(msgspec.structs.asdict(one))
             else:
-                console.print(f"{kind} {one.theirs} of {scope} is {one.ours} no more", highlight=False)
+                console.print(
+                    f"{kind} {escape(f'{one.theirs} of {scope} is {one.ours}')} no more", highlight=False
+                )
 
     ask(Where(directory=directory, url=url, key=key), act, json=json)
 

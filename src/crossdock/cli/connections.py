@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from crossdock.cli.given import read_json
-from crossdock.cli.output import console, say_json, table
+from crossdock.cli.output import Marked, console, say_json, table
 from crossdock.cli.place import HERE, Directory, Json
 from crossdock.cli.whom import Key, Url, Where, ask
 from crossdock.errors import Refused
@@ -45,7 +45,11 @@ _Mapping = Annotated[
     str | None, typer.Option(help="A published mapping: what comes in and goes out passes through it")
 ]
 _UNITS = {"s": 1, "m": 60, "h": 3600}
-_STATE = {"stopped": "[yellow]stopped[/yellow]", "failing": "[red]breaker open[/red]"}
+_STATE = {
+    "stopped": Marked("[yellow]stopped[/yellow]"),
+    "failing": Marked("[red]breaker open[/red]"),
+}
+_OPEN = Marked("[green]open[/green]")
 
 
 @connections.command("list")
@@ -67,7 +71,7 @@ def list_(directory: Directory = HERE, url: Url = None, key: Key = None, json: J
                     one.system,
                     one.connector,
                     one.environment,
-                    _STATE.get(one.status, "[green]open[/green]"),
+                    _STATE.get(one.status, _OPEN),
                     one.waiting,
                     one.out,
                     one.failures,
@@ -131,7 +135,7 @@ def show(
             ("environment", one.environment),
             *([("mapping", one.mapping)] if one.mapping else []),
             *(("setting " + name, str(value)) for name, value in one.settings.items()),
-            ("state", _STATE.get(one.status, "[green]open[/green]")),
+            ("state", _STATE.get(one.status, _OPEN)),
             *([("stopped", f"{_at(one.stopped)} by {one.stopped_by or 'somebody'}")] if one.stopped else []),
             ("calls that wait", f"{one.waiting}, {one.out} are out"),
             ("last success", _at(health.last_success) or "never"),
@@ -467,7 +471,7 @@ def _at(at: datetime | None) -> str:
 
 def _seconds(text: str) -> float:
     number, unit = text[:-1], _UNITS.get(text[-1:], 0)
-    if not unit or not number.isdigit():
+    if not unit or not number.isdecimal():
         raise Refused(f"{text!r} is no length of time", where="--for", mend="write it as 10m, 90s or 2h")
     return float(int(number) * unit)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from crossdock.cli.output import console, say_json
 from crossdock.cli.place import HERE, Directory, Json
@@ -102,4 +103,6 @@ async def _progress(operator: Operator, move: str, *, json: bool) -> None:
     stands(False, progress, "move")
     for one in results:
         if one.outcome not in ("moved", None) or one.detail.startswith("still held"):
-            console.print(f"  {one.process}/{one.key} {one.outcome}: {one.detail}", highlight=False)
+            console.print(
+                f"  {escape(f'{one.process}/{one.key}')} {one.outcome}: {escape(one.detail)}", highlight=False
+            )

@@ -13,16 +13,32 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from crossdock.errors import Broken, CrossdockError, Refused, Unreachable
+from crossdock.legible import visible
 
 if TYPE_CHECKING:
     from crossdock.process.problems import Problem
 
 _PIPED = 200  # columns where no terminal says how many: what is piped is not broken at 80
 
-console = Console(width=None if sys.stdout.isatty() else _PIPED)
-errors = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPED)
+
+class Marked(str):
+    """A text of ours whose words in square brackets are colours; all other texts are as they stand."""
+
+    __slots__ = ()
+
+
+class _Console(Console):
+    """Texts of partners may hold what commands a terminal: it is shown, and does nothing."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(visible(text), **how)
+
+
+console = _Console(width=None if sys.stdout.isatty() else _PIPED)
+errors = _Console(stderr=True, width=None if sys.stderr.isatty() else _PIPED)
 
 _NOT_A = ("NotAProcess", "NotAConnector", "NotAMapping")
 _STATUS = {
@@ -62,10 +78,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
     console.print(shown)
 
 
-def status(word: str) -> str:
+def status(word: str) -> Marked:
     """A run's status in its colour."""
     colour = _STATUS.get(word)
-    return f"[{colour}]{word}[/{colour}]" if colour else escape(word)
+    return Marked(f"[{colour}]{word}[/{colour}]" if colour else escape(word))
 
 
 def tell(error: CrossdockError) -> None:
@@ -133,9 +149,7 @@ def _exit_status(error: CrossdockError) -> int:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, str) and value.startswith("[") and "[/" in value:
-        return value  # markup of ours
-    return escape(str(value))
+    return value if isinstance(value, Marked) else escape(str(value))
 
 
 def fields(pairs: Iterable[tuple[str, str]]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from crossdock.cli.output import console, say_json, table
 from crossdock.cli.place import HERE, Directory, Json
@@ -71,7 +72,7 @@ def reconcile(
         if told.waiting:
             console.print(f"{told.waiting} more may be in flight; compare again in a while.")
         for name, why in told.failed.items():
-            console.print(f"[yellow]{name} could not be read[/yellow]: {why}")
+            console.print(f"[yellow]{name} could not be read[/yellow]: {escape(why)}")
         return bool(found)
 
     if ask(Where(directory=directory, url=url, key=key), act, json=json):

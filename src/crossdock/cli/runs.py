@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from crossdock.cli.given import read_json
 from crossdock.cli.output import STATUSES, console, say_json, status, table
@@ -212,7 +213,7 @@ def replay(
                 say_json(told | msgspec.structs.asdict(result))
             elif not result.same:
                 where = "its state" if result.differs_at is None else f"decision {result.differs_at}"
-                console.print(f"[red]{one.process}/{one.key} differs[/red]: {where}")
+                console.print(f"[red]{escape(f'{one.process}/{one.key}')} differs[/red]: {where}")
         if not json:
             console.print(f"{len(found)} replayed, {len(found) - differing} as stored, byte for byte")
         return differing
@@ -294,10 +295,11 @@ async def _detail(operator: Operator, name: str) -> dict[str, Any]:
 def _show(told: Mapping[str, Any]) -> None:
     row = told["run"]
     console.print(
-        f"[bold]{row['process']}/{row['key']}[/bold] generation {row['generation']}: {status(row['status'])}"
+        f"[bold]{escape(row['process'])}/{escape(row['key'])}[/bold] "
+        f"generation {row['generation']}: {status(row['status'])}"
     )
     if row["error"]:
-        console.print(f"  [red]stopped by a decision that broke:[/red] {row['error']}")
+        console.print(f"  [red]stopped by a decision that broke:[/red] {escape(row['error'])}")
     steps: Mapping[str, Any] = (told["state"] or {}).get("steps", {})
     table(
         "Steps, times in UTC",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from crossdock.cli.given import read_json
 from crossdock.cli.output import console, fields, say_json, table
@@ -83,7 +84,7 @@ def show_task(
         if json:
             say_json(msgspec.structs.asdict(one))
             return
-        console.print(f"[bold]{one.title or one.kind}[/bold]: {one.status}", highlight=False)
+        console.print(f"[bold]{escape(one.title or one.kind)}[/bold]: {one.status}", highlight=False)
         told = [
             ("run", f"{one.process}/{one.key}"),
             ("step", one.step),
@@ -183,7 +184,7 @@ def show_exception(
         if json:
             say_json(msgspec.structs.asdict(one))
             return
-        console.print(f"[bold]{one.type}[/bold], {one.severity}: {one.status}", highlight=False)
+        console.print(f"[bold]{escape(one.type)}[/bold], {one.severity}: {one.status}", highlight=False)
         fields(
             [
                 ("run", f"{one.process}/{one.key}"),

@@ -326,7 +326,7 @@ def _text(value: Any) -> str:
 def _retry_after(said: Mapping[str, str]) -> float | None:
     """The seconds that a server wants one to wait: it gives seconds, or an instant."""
     text = said.get("retry-after", "").strip()
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     try:
         at = email.utils.parsedate_to_datetime(text)

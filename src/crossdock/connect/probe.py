@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
+from crossdock.access.outbound import MEND, NotLetOut, Outbound
 from crossdock.connect.contract import Context, RefusedByPartner
 from crossdock.connect.lines import Line
 from crossdock.connect.wire import CONNECT_SECONDS, Progress, Wire
@@ -49,11 +50,14 @@ class _Wrong(Exception):
         self.mend = mend
 
 
-async def probe(line: Line) -> list[Finding]:
-    """Look at a connection; the last finding says whether it works. Never raises for what is wrong there."""
+async def probe(line: Line, outbound: Outbound | None = None) -> list[Finding]:
+    """Look at a connection; the last finding says whether it works. Never raises for what is wrong there.
+
+    What `outbound` does not let be called is not looked at.
+    """
     line = replace(line, session=None, session_until=float("inf"), signing=asyncio.Lock())
     findings = []
-    wire = Wire()
+    wire = Wire(outbound=outbound)
     began = time.monotonic()
     try:
         async for step, taken in _steps(line, wire):
@@ -84,10 +88,10 @@ async def _steps(line: Line, wire: Wire) -> AsyncIterator[tuple[Step, Awaitable[
     if line.base:
         yield "address", _address(line.base)
         url = urlsplit(line.base)
-        yield "name", _name(url)
-        yield "connection", _connection(url)
+        yield "name", _name(url, wire.outbound)
+        yield "connection", _connection(url, wire.outbound)
         if url.scheme == "https":
-            yield "certificate", _certificate(url)
+            yield "certificate", _certificate(url, wire.outbound)
     if line.connector.sign_in is not None:
         yield "sign in", _sign_in(line, wire)
     yield "health", _health(line, wire)
@@ -104,7 +108,7 @@ async def _address(base: str) -> str:
     return base
 
 
-async def _name(url: SplitResult) -> str:
+async def _name(url: SplitResult, outbound: Outbound) -> str:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(
@@ -116,14 +120,21 @@ async def _name(url: SplitResult) -> str:
             f"the name {url.hostname} is not known here: {said}",
             "look at the setting `url`, and at the name server that this machine asks",
         ) from None
-    return f"{url.hostname} is {', '.join(sorted({str(one[4][0]) for one in found}))}"
+    await outbound.look()
+    addresses = sorted({str(one[4][0]) for one in found})
+    try:
+        for address in addresses:
+            outbound.refuse(address, _port(url))
+    except NotLetOut as error:
+        raise _Wrong(f"{url.hostname} is not called: {error}", MEND) from None
+    return f"{url.hostname} is {', '.join(addresses)}"
 
 
-async def _connection(url: SplitResult) -> str:
+async def _connection(url: SplitResult, outbound: Outbound) -> str:
     place = f"{url.hostname}:{_port(url)}"
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(url.hostname, _port(url))
+            connected = await outbound.connect(url.hostname or "", _port(url))
     except TimeoutError:
         raise _Wrong(
             f"{place} did not answer within {CONNECT_SECONDS:g} s",
@@ -134,16 +145,17 @@ async def _connection(url: SplitResult) -> str:
             f"no connection to {place}: {os.strerror(error.errno) if error.errno else error}",
             "look at host and port of `url`, and whether the system runs",
         ) from None
-    writer.close()
+    connected.close()
     return f"{place} takes connections"
 
 
-async def _certificate(url: SplitResult) -> str:
+async def _certificate(url: SplitResult, outbound: Outbound) -> str:
     place = f"{url.hostname}:{_port(url)}"
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
+            connected = await outbound.connect(url.hostname or "", _port(url))
             _, writer = await asyncio.open_connection(
-                url.hostname, _port(url), ssl=ssl.create_default_context(), server_hostname=url.hostname
+                sock=connected, ssl=ssl.create_default_context(), server_hostname=url.hostname
             )
     except ssl.SSLCertVerificationError as error:
         raise _Wrong(

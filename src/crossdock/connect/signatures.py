@@ -170,7 +170,7 @@ def _one_of(given: list[bytes], expected: list[bytes]) -> None:
 
 
 def _seconds(text: str, now: float, tolerance: float) -> None:
-    if not text.isascii() or not text.isdigit() or len(text) > 16:
+    if not text.isascii() or not text.isdecimal() or len(text) > 16:
         raise NotVerified("the time of the signature is not a number of seconds")
     off = now - int(text)
     if abs(off) > tolerance:

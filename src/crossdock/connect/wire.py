@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import aiohttp
 import msgspec
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from crossdock.access.outbound import MEND, NotLetOut, Outbound
 from crossdock.connect.contract import Access, RefusedByPartner, Request, Response, Session
 from crossdock.connect.lines import Line
 from crossdock.connect.traffic import began, entry_of
@@ -29,6 +31,8 @@ CONNECT_SECONDS = 5.0
 KEEP_SECONDS = 4.0  # idle connections; less than servers keep them, or a request meets one that just closed
 _MOMENTS = (0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 0.0)  # seconds between tries of what is busy; then it is told
 _LEAST_TOKEN = 12  # letters
+_SLASH = re.compile(r"[/\\]")
+_BREAK = re.compile(r"[\r\n\0]")
 LONGEST_WAIT = 86_400.0  # that a Retry-After may ask for
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -53,11 +57,15 @@ class Progress:
 class Wire:
     """One HTTP client for all connections; no cookies, so that nothing is shared between them."""
 
-    def __init__(self, watch: Watch | None = None) -> None:
-        """Make the client; needs a running loop. `close` it. What is seen of calls is told to `watch`."""
+    def __init__(self, watch: Watch | None = None, *, outbound: Outbound | None = None) -> None:
+        """Make the client; needs a running loop. `close` it. What is seen of calls is told to `watch`.
+
+        `outbound` says which addresses may be called; without it all but those that never are.
+        """
         self.watch = watch
+        self.outbound = outbound or Outbound()
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=KEEP_SECONDS),
+            connector=self.outbound.connector(limit=0, ttl_dns_cache=30, keepalive_timeout=KEEP_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             headers={"User-Agent": "Crossdock", "Accept": "application/json, */*"},
@@ -161,10 +169,13 @@ class Wire:
         if request.headers:
             headers |= request.headers
         changing = self._changing(request, progress)
+        url = _url(line, request)
+        _refuse_broken(headers)
+        await self.outbound.look()
         progress.asked += 1
         progress.before = progress.touched
         progress.touched = progress.touched or changing
-        url, start = _url(line, request), time.monotonic()
+        start = time.monotonic()
         try:
             async with self._http.request(
                 request.method, url, data=data, headers=headers, allow_redirects=False
@@ -172,6 +183,8 @@ class Wire:
                 answer = Response(reply.status, _headers(reply.headers), await _body(reply))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             progress.touched = progress.before  # it never left
+            if isinstance(getattr(error, "os_error", None), NotLetOut):
+                raise Refused(f"{line.name} is not called: {_why(error)}", mend=MEND) from None
             raise Unreachable(f"no connection to {line.name}: {_why(error)}") from None
         except (aiohttp.ClientError, OSError, EOFError) as error:
             raise self._lost(line, changing, _why(error)) from None
@@ -240,8 +253,26 @@ def _texts_in(body: bytes) -> frozenset[str]:
     return frozenset(found)
 
 
+def _refuse_leaving(path: str) -> None:
+    """Raises `Refused` for a path with a step up: servers take it, and values of partners stand in paths."""
+    for step in path.partition("?")[0].split("/"):
+        if step == "." or ".." in _SLASH.split(unquote(step)):
+            raise Refused(f"the path {path} leaves its place", mend="no value in a path may be . or ..")
+
+
+def _refuse_broken(headers: Mapping[str, str]) -> None:
+    """Raises `Refused` for a header that would begin another one."""
+    for name, value in headers.items():
+        if _BREAK.search(name) or _BREAK.search(value):
+            raise Refused(
+                f"the header {_BREAK.sub(' ', name)} would hold a line break",
+                mend="see where its value is from",
+            )
+
+
 def _url(line: Line, request: Request) -> URL:
     path = request.path
+    _refuse_leaving(path)
     whole = path if "://" in path else line.base + path
     if request.query:
         whole += ("&" if "?" in path else "?") + urlencode(request.query)

@@ -221,7 +221,7 @@ def no_moment(received: datetime) -> Moment:
 
 
 def _zones_at(country: str, region: str, postal_code: str) -> Sequence[str]:
-    if country == "US" and region in _BY_ZIP and len(postal_code) >= 5 and postal_code[:5].isdigit():
+    if country == "US" and region in _BY_ZIP and len(postal_code) >= 5 and postal_code[:5].isdecimal():
         zone, others = _BY_ZIP[region]
         if postal_code[:3] not in others:
             return (zone,)
@@ -309,7 +309,7 @@ def _clock(text: str, where: Part | str) -> time:
 
 @functools.lru_cache(4096)
 def _date_of(text: str) -> date:
-    if len(text) == 8 and text.isdigit():
+    if len(text) == 8 and text.isdecimal():
         return date(int(text[:4]), int(text[4:6]), int(text[6:]))
     if len(text) == 10 and text[4] == "-":
         return date.fromisoformat(text)
@@ -318,7 +318,7 @@ def _date_of(text: str) -> date:
 
 @functools.lru_cache(4096)
 def _time_of(text: str) -> time:
-    if text.isdigit() and len(text) in (3, 4, 5, 6):
+    if text.isdecimal() and len(text) in (3, 4, 5, 6):
         text = text.zfill(4) if len(text) < 5 else text.zfill(6)
         return time(int(text[:2]), int(text[2:4]), int(text[4:] or 0))
     if text[-1:].lower() == "m":
@@ -327,4 +327,4 @@ def _time_of(text: str) -> time:
 
 
 def _has_seconds(clock: str) -> bool:
-    return clock.count(":") > 1 or (clock.isdigit() and len(clock) > 4)
+    return clock.count(":") > 1 or (clock.isdecimal() and len(clock) > 4)

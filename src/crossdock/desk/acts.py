@@ -16,6 +16,7 @@ from crossdock import connect
 from crossdock.access import Policies, Principal
 from crossdock.access.audit import Audit
 from crossdock.access.identity import Identity
+from crossdock.access.outbound import Outbound
 from crossdock.access.sealing import Sealing
 from crossdock.access.secrets import ConnectionSecrets
 from crossdock.access.subjects import Subjects
@@ -64,10 +65,15 @@ class Acts:
         sealing: Sealing,
         identity: Identity,
         subjects: Subjects | None = None,
+        outbound: Outbound | None = None,
         read: Read,
         problems: Problems,
     ) -> None:
-        """By these. `read` compiles the text of a process, `problems` says what stands against several."""
+        """By these. `read` compiles the text of a process, `problems` says what stands against several.
+
+        `outbound` says which addresses may be called; without it all but those that never are.
+        """
+        outbound = outbound or Outbound()
         ground = Ground(
             database=database, policies=policies, audit=audit, inbox=inbox, history=History(database)
         )
@@ -78,11 +84,11 @@ class Acts:
         self.runs = Runs(ground, library, repairs)
         self.proposals = Proposals(ground, self.runs, self.tasks, self.exceptions)
         self.repairs = ManyRuns(ground, repairs)
-        self.reconciliation = Reconciliation(ground, registry, lines)
+        self.reconciliation = Reconciliation(ground, registry, lines, outbound)
         self.events = Events(ground)
         self.deliveries = Deliveries(ground, quarantine)
         self.processes = Processes(ground, library, read=read, problems=problems)
-        self.connections = Lines(ground, connections, registry, secrets, lines)
+        self.connections = Lines(ground, connections, registry, secrets, lines, outbound)
         self.mappings = Mappings(ground, lines, registry)
         self.codes = Codes(ground, lines)
         self.settings = Settings(ground, library)

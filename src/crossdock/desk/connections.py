@@ -11,6 +11,7 @@ import msgspec
 
 from crossdock import connect
 from crossdock.access import Principal, Resource
+from crossdock.access.outbound import Outbound
 from crossdock.access.secrets import ConnectionSecrets, Known
 from crossdock.connect import Connector, Registry
 from crossdock.connect.mappings import Mappings
@@ -44,9 +45,11 @@ class Lines:
         registry: Registry,
         secrets: ConnectionSecrets,
         lines: connect.Lines,
+        outbound: Outbound,
     ) -> None:
         """On that ground."""
         self._lines = lines
+        self._outbound = outbound
         self._ground = ground
         self._connections = connections
         self._registry = registry
@@ -70,7 +73,7 @@ class Lines:
         """
         _, resource = await self._may(by, name, "connection.test")
         line = await self._lines.line(by.tenant, name)
-        found = await probe(line)
+        found = await probe(line, self._outbound)
         good = all(one.good for one in found)
         noted = self._ground.noted(
             by, "connection.test", resource, after={"good": good, "step": found[-1].step if found else ""}

@@ -124,7 +124,9 @@ class Explain:
         if not id_:
             return Resource(kind=kind)
         if kind == "run":
-            return (await self._ground.run(by, int(id_) if id_.isdigit() else 0)).resource()
+            return (
+                await self._ground.run(by, int(id_) if id_.isdecimal() and len(id_) < 19 else 0)
+            ).resource()
         if kind == "task":
             return (await Tasks(self._ground).find(by, id_)).resource()
         if kind == "exception":

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from crossdock import connect
 from crossdock.access import Principal, Resource
+from crossdock.access.outbound import Outbound
 from crossdock.connect import Calls, Registry, Wire
 from crossdock.desk.ground import Ground
 from crossdock.gateway import Outcome, Reconciler
@@ -17,11 +18,12 @@ _RESOURCE = Resource(kind="run")
 class Reconciliation:
     """What is done about what stands elsewhere."""
 
-    def __init__(self, ground: Ground, registry: Registry, lines: connect.Lines) -> None:
+    def __init__(self, ground: Ground, registry: Registry, lines: connect.Lines, outbound: Outbound) -> None:
         """On that ground, through these connections."""
         self._ground = ground
         self._registry = registry
         self._lines = lines
+        self._outbound = outbound
 
     async def compare(self, by: Principal, whats: Sequence[str]) -> Outcome:
         """Compare these now. Raises `Conflict` while it is being compared."""
@@ -44,7 +46,7 @@ class Reconciliation:
 
     @asynccontextmanager
     async def _reconciler(self) -> AsyncIterator[Reconciler]:
-        ground, wire = self._ground, Wire()
+        ground, wire = self._ground, Wire(outbound=self._outbound)
         try:
             calls = Calls(self._lines, wire)
             yield Reconciler(ground.database, ground.inbox, self._lines, calls, self._registry)

@@ -1,8 +1,7 @@
 """The door for webhooks over HTTP: POST /{tenant}/{connection}.
 
 200  taken, set aside, or known already: the sender may forget it
-401  not proven to be the partner's
-404  no such door
+401  not proven to be the partner's, or there is no such door: who knocks is not told which
 413  larger than is taken
 503  could not be kept: the sender tries again
 """
@@ -49,10 +48,8 @@ def webhooks(
         )
         try:
             receipt = await receiver.receive(unverified)
-        except NotVerified:
-            return _said(401, "not verified")
-        except NotFound:
-            return _said(404, "there is nothing here")
+        except (NotVerified, NotFound):
+            return _said(401, "not verified, or there is no such door")
         except (Unreachable, Suspended):
             return JSONResponse({"error": "not kept; send it again"}, 503, {"Retry-After": "5"})
         except Refused as error:
@@ -65,7 +62,7 @@ def webhooks(
 async def _body(request: Request, largest: int) -> bytes | None:
     """The raw bytes; None where there are more than are taken."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > largest:
+    if declared.isdecimal() and int(declared) > largest:
         return None
     parts: list[bytes] = []
     size = 0

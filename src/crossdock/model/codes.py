@@ -193,7 +193,7 @@ def _country(value: str) -> str:
 
 def _gs1(length: int, name: str) -> AfterValidator:
     def check(value: str) -> str:
-        if len(value) != length or not value.isascii() or not value.isdigit():
+        if len(value) != length or not value.isascii() or not value.isdecimal():
             raise ValueError(f"is not a {name}: it has {length} digits")
         weighted = sum(int(d) * (3 if i % 2 == 0 else 1) for i, d in enumerate(reversed(value[:-1])))
         if (10 - weighted % 10) % 10 != int(value[-1]):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from crossdock.errors import Refused
 from crossdock.expressions import (
@@ -25,6 +26,9 @@ from crossdock.process.durations import Duration
 from crossdock.process.problems import Problem, nearest
 from crossdock.process.schema import fields_of
 from crossdock.process.source import Path, Source
+
+MOST_PROBLEMS = 100  # that are told of one text; to look for the nearest word takes its time for each
+_T = TypeVar("_T")
 
 _WANTED: dict[Type, str] = {
     BOOL: "compare it with something, as `size(x) > 0`",
@@ -50,6 +54,10 @@ def written_as(why: str) -> str:
     return next((f"write {form}" for said, form in _WRITTEN.items() if said in why), "")
 
 
+class _Enough(Exception):
+    """So much is wrong that reading on helps nobody."""
+
+
 class Places:
     """Collects problems, each at its place in the source, and the expressions of each step."""
 
@@ -57,6 +65,7 @@ class Places:
         """Read from `source`."""
         self.source = source
         self.problems: list[Problem] = []
+        self._wrong = 0
         self.step = ""  # the step being read, for messages
         self.texts: dict[str, list[Expression | Template]] = {}  # step ("" for none) -> its expressions
         self.misspelt: set[str] = set()  # steps with a field that nobody knows: what they lack may be in it
@@ -84,6 +93,18 @@ class Places:
                 severity="warning" if warning else "error",
             )
         )
+        self._wrong += not warning
+        if self._wrong == MOST_PROBLEMS:
+            said, mend = "there is more, which is not told", "mend what stands above first"
+            self.problems.append(replace(self.problems[-1], message=said, mend=mend, step=""))
+            raise _Enough
+
+    def whole(self, read: Callable[[], _T | None]) -> _T | None:
+        """What `read` gives; None where so much was wrong that it came to no end."""
+        try:
+            return read()
+        except _Enough:
+            return None
 
     def mapping(self, path: Path, value: Any, part: str) -> dict[str, Any] | None:
         """A map whose keys are fields of `part` (any, without one), or None and a problem."""

@@ -76,9 +76,15 @@ _MEANT: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_LONGEST = 200  # letters of a word that is looked for
+_MOST = 2000  # words that it is compared with
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A mend that names the nearest known word, or the known ones where they are few."""
     options = sorted(known)
+    if len(word) > _LONGEST or len(options) > _MOST:
+        return ""  # to compare it with each would take long
     meant = [ours for ours, words in _MEANT.items() if ours in options and word in words]
     if meant and word not in options:
         return f"did you mean `{meant[0]}`?"

@@ -83,7 +83,7 @@ def shape_of(process: Process, catalogue: Catalogue) -> ProcessShape:
 def _unreadable(error: Refused, file: str) -> Problem:
     line, column = 1, 1
     parts = error.where.rsplit(":", 2)
-    if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit():
+    if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
         line, column = int(parts[1]), int(parts[2])
     return Problem(line=line, column=column, message=error.message, mend=error.mend, file=file)
 

@@ -405,7 +405,7 @@ class Reader(Names):
 def read(source: Source, catalogue: Catalogue) -> tuple[Process | None, Reader]:
     """The process in `source` as far as it can be read, and the reader with its problems."""
     reader = Reader(source, catalogue)
-    process = reader.read()
+    process = reader.whole(reader.read)
     if process is not None:
         asked = {
             path[1]

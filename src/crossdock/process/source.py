@@ -18,6 +18,7 @@ from crossdock.errors import Refused
 MOST_BYTES = 512 * 1024
 MOST_DEPTH = 24
 MOST_NODES = 50_000
+MOST_DIGITS = 100
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+\Z")
@@ -54,6 +55,7 @@ class Source:
         self.text = text
         self._positions: dict[Path, Position] = {}
         self._nodes = 0
+        self._letters = 0
         if len(text.encode()) > MOST_BYTES:
             raise Refused(
                 f"the file is larger than {MOST_BYTES // 1024} kB",
@@ -107,12 +109,16 @@ class Source:
         if node.tag not in _TAGS:
             raise self._refuse(node, f"the tag {node.tag} is not used here", "write the value without a tag")
         self._nodes += 1
-        if len(path) > MOST_DEPTH or self._nodes > MOST_NODES:
+        self._letters += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+        if len(path) > MOST_DEPTH or self._nodes > MOST_NODES or self._letters > MOST_BYTES:
             raise self._refuse(node, *_TOO_DEEP)
         mark = node.start_mark
         self._positions.setdefault(path, Position(mark.line + 1, mark.column + 1))
         if isinstance(node, yaml.ScalarNode):
-            return _scalar(node)
+            value = _scalar(node)
+            if isinstance(value, int | float) and len(node.value) > MOST_DIGITS:
+                raise self._refuse(node, "this number has too many digits", "quote it, if it is a text")
+            return value
         if isinstance(node, yaml.SequenceNode):
             return [self._read(item, (*path, index)) for index, item in enumerate(node.value)]
         assert isinstance(node, yaml.MappingNode)  # noqa: S101 - the three kinds of YAML
@@ -165,7 +171,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     if text.lower() in _WORDS and text in {*_WORDS, "True", "False"}:
         return _WORDS[text.lower()]
     if _INT.match(text):
-        return int(text)
+        return int(text[: MOST_DIGITS + 1])  # one that is cut is refused
     if _FLOAT.match(text):
         return float(text)
     return text

@@ -59,7 +59,7 @@ class _Transaction:
         """Carry out; give the number of rows touched."""
         status = await self._connection.execute(sql, *values)
         last = status.rpartition(" ")[2]
-        return int(last) if last.isdigit() else 0
+        return int(last) if last.isdecimal() else 0
 
 
 class EngineTransaction(_Transaction):

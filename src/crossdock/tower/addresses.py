@@ -41,7 +41,7 @@ def run_page_of(name: str) -> str:
     """The page of the run named `process/key/generation`, as the kernel names runs."""
     process, _, rest = name.partition("/")
     key, _, generation = rest.rpartition("/")
-    return run_page(process, key, int(generation)) if generation.isdigit() else "/runs"
+    return run_page(process, key, int(generation)) if generation.isdecimal() else "/runs"
 
 
 def with_query(path: str, values: Mapping[str, object]) -> str:

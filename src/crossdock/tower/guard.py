@@ -142,7 +142,7 @@ def take_notice(request: Request, response: Response | None = None) -> Notice | 
         response.delete_cookie(NOTICE_COOKIE, path=_path(request))
     try:
         tone, text = json.loads(base64.urlsafe_b64decode(value))
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, binascii.Error, RecursionError):
         return None
     return Notice(tone if tone in ("good", "wait", "bad") else "wait", str(text))
 

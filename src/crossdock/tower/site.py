@@ -10,8 +10,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from crossdock.access import Resource
 from crossdock.access.headers import Headers
@@ -146,7 +147,7 @@ def _routes(ground: Ground) -> list[BaseRoute]:
                 await ground.acts.policies.require(person.principal, shows, about)
             return await handler(ground, request)
 
-        return Route(path, answer, methods=[method])
+        return _Page(path, answer, methods=[method])
 
     a_run = "/runs/{process}/{key:path}/{generation:int}"
     return [
@@ -213,6 +214,17 @@ def _doors(ground: Ground, doors: Doors) -> list[BaseRoute]:
         page("/account", account.account),
         page("/account", account.change, "POST"),
     ]
+
+
+class _Page(Route):
+    """The route of a page; a number that is too long for one is in no address."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether it is the page of that address."""
+        try:
+            return super().matches(scope)
+        except ValueError:
+            return Match.NONE, {}
 
 
 async def _icon(request: Request) -> Response:

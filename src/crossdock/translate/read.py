@@ -54,7 +54,7 @@ def check(text: str, catalogue: Catalogue, *, file: str = "") -> tuple[PartnerMa
         line, column = (int(place[1]), int(place[2])) if place else (1, 1)
         return None, [Problem(line=line, column=column, message=error.message, mend=error.mend, file=file)]
     reader = _Reader(source, catalogue)
-    mapping = reader.read()
+    mapping = reader.whole(reader.read)
     found = sorted(reader.problems, key=lambda problem: (problem.line, problem.column))
     wrong = any(problem.severity == "error" for problem in found)
     return (None if wrong else mapping), found

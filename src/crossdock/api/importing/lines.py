@@ -162,7 +162,7 @@ class Reader:
         for way, cell in zip(self._columns, cells, strict=True):
             if cell == "":
                 continue
-            if self.what == "orders" and way[0] == "lines" and len(way) > 1 and not way[1].isdigit():
+            if self.what == "orders" and way[0] == "lines" and len(way) > 1 and not way[1].isdecimal():
                 _put(own, way[1:], cell)
             else:
                 _put(value, way, cell)
@@ -230,9 +230,9 @@ def _put(value: dict[str, Any], way: tuple[str, ...], cell: str) -> None:
     into: Any = value
     for n, part in enumerate(way):
         last = n == len(way) - 1
-        empty: Any = cell if last else [] if way[n + 1].isdigit() else {}
+        empty: Any = cell if last else [] if way[n + 1].isdecimal() else {}
         if isinstance(into, list):
-            place = int(part) if part.isdigit() and len(part) < 4 else -1
+            place = int(part) if part.isdecimal() and len(part) < 4 else -1
             if not 0 <= place <= len(into):
                 return
             if place == len(into):
@@ -248,6 +248,6 @@ def _place(path: str, lines: list[int]) -> tuple[int, str]:
     """The line and the column of a field of an order whose lines are rows."""
     first, _, rest = path.partition(".")
     number, _, inner = rest.partition(".")
-    if first == "lines" and number.isdigit() and int(number) < len(lines) and len(lines) > 1:
+    if first == "lines" and number.isdecimal() and int(number) < len(lines) and len(lines) > 1:
         return lines[int(number)], f"lines.{inner}" if inner else "lines"
     return lines[0], path

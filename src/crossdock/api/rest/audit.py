@@ -192,9 +192,9 @@ async def export_audit(call: Asked) -> Response:
 def _act(call: Call, entry: Entry) -> dict[str, Any]:
     on = entry.on_id or None
     kind, _, number = entry.on_id.rpartition("/")
-    if entry.on_kind == "event" and kind in _SETTLED and number.isdigit():
+    if entry.on_kind == "event" and kind in _SETTLED and number.isdecimal():
         on = call.names.name(kind, int(number))
-    elif entry.on_kind in _NAMED and entry.on_id.isdigit():
+    elif entry.on_kind in _NAMED and entry.on_id.isdecimal():
         on = call.names.name(_NAMED[entry.on_kind], int(entry.on_id))
     return {
         "number": entry.number,

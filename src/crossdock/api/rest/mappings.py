@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -174,7 +175,7 @@ async def list_mappings(call: Asked, query: Annotated[Paged, Query()]) -> Respon
 async def check_mapping(call: Asked, given: CheckMapping) -> Response:
     """Say whether a text is a mapping that may be published, and what is wrong with it. Nothing is kept."""
     await call.allow("mapping.read")
-    mapping, problems = call.ground.acts.mappings.check(given.source)
+    mapping, problems = await asyncio.to_thread(call.ground.acts.mappings.check, given.source)
     value: dict[str, Any] = {"valid": mapping is not None, "problems": [_told(one) for one in problems]}
     if mapping is not None:
         value |= {"name": mapping.name, "version": mapping.version}

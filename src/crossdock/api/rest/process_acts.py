@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -72,7 +73,8 @@ async def check_process(call: Asked, given: Check) -> Response:
     """Say whether a text is a process that may be published, and what is wrong with it. Nothing is kept."""
     await call.allow_list("process.read")
     others = await call.ground.acts.processes.others(call.principal, given.source)
-    process, problems = call.ground.check(given.source, others)
+    # A long text takes a while, and the others go on meanwhile.
+    process, problems = await asyncio.to_thread(call.ground.check, given.source, others)
     found = [
         pick(
             {

@@ -64,7 +64,7 @@ class NotAConnector(Refused):
 def from_yaml(text: str, *, file: str = "connector.yaml") -> Connector:
     """The connector that a YAML text describes. Raises `NotAConnector` with every problem."""
     reader = _Reader(Source(text, file=file))
-    connector = reader.read()
+    connector = reader.whole(reader.read)
     if connector is None or reader.problems:
         raise NotAConnector(reader.problems)
     try:

@@ -78,7 +78,7 @@ def _tracking(tracking: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
         number=tracking.needed("tracking_number"),
         service=tracking.text("shipment_type"),
         references=told(order=order[:200]),
-        pieces=int(count) if count.isdigit() else 1,
+        pieces=int(count) if count.isdecimal() else 1,
         estimate=_due(tracking),
     )
     scans = [_scan(point, zone, signed) for point in tracking.each("checkpoints")]

@@ -191,7 +191,7 @@ def _unified(shipment: Part, zone: str) -> Seen:
     number = shipment.needed("id")
     details = shipment["details"]
     total = details.text("totalNumberOfPieces")
-    pieces = int(total) if total.isdigit() else 1
+    pieces = int(total) if total.isdecimal() else 1
     proof = details["proofOfDelivery"]
     signed = proof["signed"].text("name") or proof["signed"].text("familyName")
     latest = shipment["status"]

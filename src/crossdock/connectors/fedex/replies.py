@@ -118,7 +118,7 @@ def _result(result: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
     number = result.needed("trackingNumberInfo", "trackingNumber")
     package = result["packageDetails"]
     count = package.text("count")
-    pieces = int(count) if count.isdigit() else 1
+    pieces = int(count) if count.isdecimal() else 1
     delivery = result["deliveryDetails"]
     signed = delivery.text("receivedByName") or delivery.text("signedByName")
     proof = told(left_at=delivery.text("locationDescription")[:500])
@@ -215,7 +215,7 @@ def _master(result: Part) -> str:
 def _detail(detail: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:
     number = detail.needed("TrackingNumber")
     count = detail.text("PackageCount")
-    pieces = int(count) if count.isdigit() else 1
+    pieces = int(count) if count.isdecimal() else 1
     signed = detail.text("DeliverySignatureName")
     proof = told(left_at=detail.text("DeliveryLocationDescription")[:500])
     scans = [_event(event, zone, signed, proof) for event in detail.each("Events")]

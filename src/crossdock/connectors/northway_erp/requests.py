@@ -174,7 +174,7 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
 
 def _part(number: object, line: Mapping[str, Any], of: str, field: str) -> dict[str, Any]:
     quantity = line.get("quantity") or {}
-    if not str(number or "").isdigit() or "value" not in quantity:
+    if not str(number or "").isdecimal() or "value" not in quantity:
         raise Refused(
             f"a line of {of} does not say which line of the order it is, and how much of it",
             where="lines",

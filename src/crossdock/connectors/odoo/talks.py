@@ -119,7 +119,7 @@ def check_credit(data: Json, context: Context) -> Talking:
     fields = ["ref", "credit", "credit_to_invoice", "credit_limit", "use_partner_credit_limit", "currency_id"]
     customer = str(data["customer"])
     domain: list[Any] = [["ref", "=", customer]]
-    if customer.isdigit():
+    if customer.isdecimal():
         domain = ["|", ["ref", "=", customer], ["id", "=", int(customer)]]
     found = yield from searched(context, "res.partner", domain, fields)
     if not found:

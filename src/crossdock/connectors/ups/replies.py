@@ -102,7 +102,7 @@ def _refusal(body: Part) -> Refused:
 def _package(shipment: Part, package: Part, among: int, zone: str) -> tuple[Parcel, Sequence[Scan]]:
     number = package.text("trackingNumber") or shipment.needed("inquiryNumber")
     count = package.text("packageCount")
-    pieces = max(among, int(count) if count.isdigit() else 1)
+    pieces = max(among, int(count) if count.isdecimal() else 1)
     several = pieces > 1
     delivery = package["deliveryInformation"]
     signed, left = delivery.text("receivedBy"), delivery.text("location")
@@ -181,7 +181,7 @@ def _own_tables(package: Part) -> Sequence[str]:
 
 def _scan(kind: str, code: str, number: str, when: Moment, tables: Sequence[str] = ()) -> dict[str, Any]:
     if not tables:
-        tables = _FREIGHT if len(code) == 3 and code.isdigit() else _TABLES.get(kind, ("movement",))
+        tables = _FREIGHT if len(code) == 3 and code.isdecimal() else _TABLES.get(kind, ("movement",))
     forms = (code, code.lstrip("0")) if code else ()
     asks = [(table, form) for table in tables for form in forms]
     if tables == ("movement",):

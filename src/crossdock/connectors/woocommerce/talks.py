@@ -101,7 +101,7 @@ def cancel_fulfilment(data: Json, _: Context) -> Talking:
 
 def _order(number: str) -> Talking:
     """The order of that number: its id, unless a plug-in counts otherwise."""
-    if number.isdigit():
+    if number.isdecimal():
         answer = yield Request("GET", path(_ORDERS + "/{id}", id=number), accept=(404,))
         if answer.status == 200 and str(answer.json()["number"]) == number:
             return answer.json()

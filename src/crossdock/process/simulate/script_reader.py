@@ -309,7 +309,7 @@ class _Reader:
     def _time(self, path: Path, value: Any) -> timedelta | datetime | None:
         if value is None:
             return None
-        if isinstance(value, str) and value[:4].isdigit() and "-" in value:
+        if isinstance(value, str) and value[:4].isdecimal() and "-" in value:
             try:
                 instant = datetime.fromisoformat(value)
             except ValueError:

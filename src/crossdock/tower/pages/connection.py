@@ -273,7 +273,7 @@ def _value(text: str, schema: Mapping[str, Any]) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text  # the deed says what is wanted
 
 

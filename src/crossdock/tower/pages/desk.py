@@ -25,7 +25,7 @@ async def desk(ground: Ground, request: Request) -> Response:
     kind = query.get("kind", "") if query.get("kind", "") in KINDS else ""
     type_, owner, page = query.get("type", ""), query.get("owner", ""), query.get("page", "")
     view = "list" if query.get("view", "") == "list" else ""
-    number = max(1, int(page)) if page.isdigit() and len(page) < 6 else 1
+    number = max(1, int(page)) if page.isdecimal() and len(page) < 6 else 1
     person = await ground.person(request)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)

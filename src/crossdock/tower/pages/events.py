@@ -70,7 +70,7 @@ _Settle = Callable[[Ground, Person, int, dict[str, str]], Awaitable[Notice]]
 async def settle(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
     """`POST /events`: what is done with one of them."""
     act, number = fields.get("act", ""), fields.get("event", "")
-    if not number.isdigit() or len(number) > 18:
+    if not number.isdecimal() or len(number) > 18:
         raise Refused(f"{number!r} is no event", mend="use the buttons of the page")
     if act not in _SETTLE:
         raise Refused(f"{act!r} is nothing that an event takes", mend="use the buttons of the page")

@@ -166,7 +166,7 @@ def _value(type_: Type, text: str, zone: ZoneInfo) -> object:
     if kind == "yes_no":
         return {"yes": True, "no": False}.get(text, text)
     if kind == "number":
-        return int(text) if text.lstrip("-").isdigit() else text
+        return int(text) if text.lstrip("-").isdecimal() else text
     if kind == "decimal":
         return text.replace(",", ".")
     if kind == "list":
@@ -187,7 +187,7 @@ def read_json(text: str, *, or_text: bool = False) -> object:
     """The JSON value in `text`. Raises ValueError; with `or_text`, what is not JSON is a text."""
     try:
         return json.loads(text, parse_constant=_no_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if or_text:
             return text
         raise ValueError(f"this is not JSON: {error}") from None

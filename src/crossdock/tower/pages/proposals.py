@@ -31,7 +31,7 @@ async def proposals(ground: Ground, request: Request) -> Response:
 async def turn(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
     """`POST /proposals`: accept one, or turn it down."""
     act, text = fields.get("act", ""), fields.get("proposal", "")
-    number = int(text) if text.isdigit() and len(text) < 19 else 0
+    number = int(text) if text.isdecimal() and len(text) < 19 else 0
     if act == "accept":
         return await told(
             ground,

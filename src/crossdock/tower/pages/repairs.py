@@ -137,7 +137,7 @@ async def repair(ground: Ground, request: Request) -> Response:
     """`/repairs/{id}`, with `?outcome=` as a filter and `?page=`."""
     number = int(request.path_params["id"])
     outcome, page = request.query_params.get("outcome", ""), request.query_params.get("page", "")
-    at = max(1, int(page)) if page.isdigit() and len(page) < 6 else 1
+    at = max(1, int(page)) if page.isdecimal() and len(page) < 6 else 1
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
         rows = await causes.repairs(transaction, id_=number, limit=1) if 0 < number < 2**63 else []
@@ -232,7 +232,7 @@ def _cause(given: Mapping[str, str]) -> Cause:
 
 def _count(text: str) -> int:
     """A whole number that was typed. Raises `Refused`."""
-    if not text.strip().isdigit() or len(text.strip()) > 7:
+    if not text.strip().isdecimal() or len(text.strip()) > 7:
         raise Refused(f"{text!r} is no number of runs", mend="give a whole number, such as 3")
     return int(text)
 

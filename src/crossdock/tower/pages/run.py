@@ -104,7 +104,7 @@ async def run(ground: Ground, request: Request) -> Response:
         history = await queries.history(
             transaction,
             row["id"],
-            before=int(before) if before.isdigit() and len(before) < 10 else 0,
+            before=int(before) if before.isdecimal() and len(before) < 10 else 0,
             limit=ENTRIES + 1,
         )
         told = traces(await queries.told(transaction, row["id"]))

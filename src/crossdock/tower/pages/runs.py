@@ -116,7 +116,7 @@ def _line(values: tuple[Any, ...]) -> str:
 
 def _number(request: Request, name: str) -> int:
     text = request.query_params.get(name, "")
-    return int(text) if text.isdigit() and len(text) < 19 else 0
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
 def page_of(row: Any) -> str:

@@ -84,6 +84,9 @@ def gloss(data: object, times: Times) -> str:
     return " · ".join(dict.fromkeys(text for text in said if text and len(text) <= LONGEST))
 
 
+_LONGEST = 100  # digits of a number that is grouped
+
+
 def money(value: Mapping[str, Any]) -> str:
     """`EUR 1,234.50`: the digits as they are, grouped."""
     amount, currency = str(value["amount"]), str(value["currency"])
@@ -94,7 +97,7 @@ def grouped(number: str) -> str:
     """A decimal with its digits as they are, thousands apart, a true minus."""
     sign = "\u2212" if number.startswith("-") else ""
     whole, dot, rest = number.lstrip("+-").partition(".")
-    return f"{sign}{int(whole):,}{dot}{rest}" if whole.isdigit() else number
+    return f"{sign}{int(whole):,}{dot}{rest}" if whole.isdecimal() and len(whole) < _LONGEST else number
 
 
 def rows(value: object, times: Times) -> Iterator[tuple[str, str]]:

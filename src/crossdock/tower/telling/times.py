@@ -99,7 +99,7 @@ def span(seconds: float | timedelta) -> str:
 
 def instant_of(value: object) -> datetime | None:
     """The instant that a JSON value writes, if it does."""
-    if not isinstance(value, str) or len(value) < 16 or not value[:4].isdigit():
+    if not isinstance(value, str) or len(value) < 16 or not value[:4].isdecimal():
         return None
     try:
         found = datetime.fromisoformat(value)
