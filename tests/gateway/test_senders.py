@@ -91,7 +91,10 @@ async def test_a_key_that_may_not_deliver_delivers_nothing_and_that_is_recorded(
         (None, "viewer"),
         (None, "partner"),
     ):
-        assert await site.push((await site.key(scopes, role))[1]) == (401, {"error": "not verified"})
+        assert await site.push((await site.key(scopes, role))[1]) == (
+            401,
+            {"error": "not verified, or there is no such door"},
+        )
     assert await site.rows("select 1 from crossdock.delivery") == []
     refused = "select 1 from crossdock.audit where action = 'event.deliver' and outcome = 'refused'"
     assert len(await site.rows(refused)) == 3

@@ -67,6 +67,20 @@ async def test_a_door_that_is_not_there_says_no_more_than_one_that_is(doors, doo
     assert await doors.send(DELIVERED, door=door) == REFUSED
 
 
+@pytest.mark.parametrize("name", ["x" * 201, "x" * 5000, "a\tb"])
+async def test_a_senders_id_that_cannot_be_kept_is_none(doors, name):
+    """The delivery is known by its content then, as one without an id is."""
+    assert (await doors.send(DELIVERED, x_depot_id=name))[0] == 200
+    (row,) = await doors.rows("select message from crossdock.delivery")
+    assert row["message"] == digest_of(DELIVERED)
+
+
+async def test_what_names_something_with_a_zero_byte_is_quarantined(doors):
+    for what in (b'"S\\u0000-1"', b'"\\u0000"'):
+        status, answer = await doors.send(DELIVERED.replace(b'"S-1"', what))
+        assert (status, answer["outcome"]) == (200, "quarantined")
+
+
 async def test_a_tenant_that_was_made_anew_has_its_doors_again(doors):
     assert (await doors.send(DELIVERED))[0] == 200
     async with doors.database.engine() as transaction:

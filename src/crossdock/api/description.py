@@ -48,17 +48,20 @@ _SAID = {
     "404": "It is not there, or not yours to see",
     "409": "It contradicts what is; or the same is at work just now",
     "412": "It has changed: `If-Match` does not hold",
+    "408": "The body did not come in time",
     "413": "Larger than is taken",
+    "414": "The address is longer than is taken",
     "415": "Of a kind that is not taken",
     "422": "It is not taken: each place that is wrong is named",
     "428": "A change says what it changes: `If-Match` is missing",
+    "431": "The headers are larger than is taken",
     "429": "More often than is agreed: the same is taken after `Retry-After`",
     "500": "A fault of ours",
     "503": "Not now: the same may be sent again after `Retry-After`",
 }
-_ALWAYS = ("401", "403", "404", "422", "429", "500", "503")
-_OF_POST = ("400", "409", "413", "415")
-_OF_CHANGE = ("400", "409", "412", "413", "415", "428")
+_ALWAYS = ("401", "403", "404", "414", "422", "429", "431", "500", "503")
+_OF_POST = ("400", "408", "409", "413", "415")
+_OF_CHANGE = ("400", "408", "409", "412", "413", "415", "428")
 _KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -21,7 +21,9 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -110,7 +112,7 @@ class _Answered:
         self.dropped = True
         if not self.begun:
             self.begun = True
-            await _answer(self._send, refusal)
+            await _answer(self._send, refusal, str(self._scope["path"]))
 
 
 class Limits:
@@ -158,7 +160,7 @@ class Limits:
                 async with self._place(scope, kind) as places:
                     await self._pass(scope, receive, send, places, body)
         except _Refusal as refusal:
-            await _answer(send, refusal, hook=path.startswith(self._hooks))
+            await _answer(send, refusal, path, hook=path.startswith(self._hooks))
 
     def _kind(self, method: str, path: str) -> str:
         if path.startswith(self._hooks):
@@ -356,18 +358,25 @@ _TITLES = {
 }
 
 
-async def _answer(send: Send, refusal: _Refusal, *, hook: bool = False) -> None:
+async def _answer(send: Send, refusal: _Refusal, path: str, *, hook: bool = False) -> None:
+    id_ = token_hex(12)
     body: dict[str, Any] = {
         "type": _PROBLEMS + refusal.name,
         "title": _TITLES[refusal.status],
         "status": refusal.status,
+        "instance": quote(path[:200], errors="replace"),
+        "request": id_,
         "detail": refusal.detail,
     }
     media = b"application/problem+json"
     if hook:
         body, media = {"error": refusal.detail}, b"application/json"
     text = json.dumps(body).encode()
-    headers = [(b"content-type", media), (b"content-length", str(len(text)).encode())]
+    headers = [
+        (b"content-type", media),
+        (b"content-length", str(len(text)).encode()),
+        (b"x-request-id", id_.encode()),
+    ]
     if refusal.retry_after:
         headers.append((b"retry-after", str(max(1, round(refusal.retry_after))).encode()))
     if refusal.status in (408, 413):

@@ -146,10 +146,10 @@ def _exit_status(error: CrossdockError) -> int:
     return 4 if isinstance(error, Broken) else 1
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> str | Text:
     if value is None:
         return ""
-    return value if isinstance(value, Marked) else escape(str(value))
+    return value if isinstance(value, Marked) else Text(visible(str(value)))
 
 
 def fields(pairs: Iterable[tuple[str, str]]) -> None:

@@ -55,13 +55,16 @@ def _arrival(happening: Happening, connector: Connector, source: str, id_: str) 
         event_type = EVENTS[known(happening.type, EVENTS, "event")]
         data = to_json(parse(event_type.data, data, under="data"))
         keys = about(happening.type, data)
+    named = {**keys, **{kind: str(value) for kind, value in happening.about.items() if value}}
+    if any("\0" in text for text in (id_, *named.values())):
+        raise Refused(f"{happening.type} is about something with a NUL in its name, which cannot be kept")
     return Arrival(
         id=id_,
         source=source,
         type=happening.type,
         time=happening.time,
         data=data,
-        about={**keys, **{kind: str(value) for kind, value in happening.about.items() if value}},
+        about=named,
     )
 
 

@@ -32,7 +32,7 @@ from crossdock.access.redaction import hidden
 from crossdock.connect import Lines
 from crossdock.connect.arrivals import arrivals
 from crossdock.connect.contract import Connector, Notice, Webhook
-from crossdock.connect.lines import Line
+from crossdock.connect.lines import FRESH_SECONDS, Line
 from crossdock.connect.signatures import NotVerified, Scheme, verify
 from crossdock.engine import Arrival, Inbox
 from crossdock.engine import Receipt as Kept
@@ -75,6 +75,8 @@ order by k.n returning id
 """
 _OTHER_BODY = " (a delivery of the same id, with another body, is in quarantine too)"
 AS_IT_IS = Through()
+_MOST_MISSING = 10_000
+_LONGEST_NAME = 200  # letters; an index holds names
 _TOGETHER = 200  # deliveries in one statement
 
 
@@ -118,6 +120,9 @@ class Receiver:
         self._lines = lines
         self._senders = senders
         self._tenants: dict[str, Tenant] = {}
+        # Doors that were not there, when last looked: known as long as those are that are there, so that
+        # neither the time of an answer tells, nor does the database hear of every knock.
+        self._missing: dict[tuple[str, str], float] = {}
         self._deliveries = Together(self._keep_all, most=_TOGETHER)
 
     async def receive(self, unverified: Unverified) -> Receipt:
@@ -131,7 +136,7 @@ class Receiver:
     async def verified(self, unverified: Unverified) -> Verified:
         """Who sent it, proven. Raises `NotFound` and `NotVerified`, of which nobody outside is told apart."""
         try:
-            tenant, line, webhook = await self._door(unverified.tenant, unverified.connection)
+            tenant, line, webhook = await self._known(unverified.tenant, unverified.connection)
         except NotFound as error:
             log.warning(
                 "webhook.no_door",
@@ -167,6 +172,17 @@ class Receiver:
         )
         return Verified(tenant=tenant, line=line, webhook=webhook, notice=notice)
 
+    async def _known(self, name: str, connection: str) -> tuple[Tenant, Line, Webhook]:
+        if time.monotonic() < self._missing.get((name, connection), 0.0):
+            raise NotFound("there was no such door a moment ago")
+        try:
+            return await self._door(name, connection)
+        except NotFound:
+            if len(self._missing) >= _MOST_MISSING:
+                self._missing.clear()
+            self._missing[name, connection] = time.monotonic() + FRESH_SECONDS
+            raise
+
     async def _door(self, name: str, connection: str) -> tuple[Tenant, Line, Webhook]:
         known = self._tenants.get(name)
         tenant = self._tenants[name] = known or await self._database.tenant(name)
@@ -187,7 +203,7 @@ class Receiver:
         await self._inbox.admit(verified.tenant)
         digest = digest_of(notice.body)
         try:
-            message = verified.webhook.delivery_id(notice) or digest
+            message = _name_of(verified.webhook.delivery_id(notice)) or digest
         except Exception:  # noqa: BLE001 - it reads what others send
             message = digest
         try:
@@ -297,6 +313,11 @@ async def _row(
         data,
         receipt.mapping,
     )
+
+
+def _name_of(given: object) -> str:
+    """The sender's name of a delivery, if it can be kept and looked for; else it has none."""
+    return given if isinstance(given, str) and len(given) <= _LONGEST_NAME and given.isprintable() else ""
 
 
 def digest_of(body: bytes) -> str:
