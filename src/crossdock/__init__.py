@@ -15,7 +15,7 @@ One direction, which `make test` holds:
 Who may do what, and who did it: access. Programs elsewhere speak to a server by its API: client.
 
 Layers, low to high; each imports only those before it:
-errors | legible, model, expressions, process, translate, store, access, engine, connect, gateway | connectors, desk,
-api | tower | client, installed, assemble, site, demo, cli. The sandbox stands apart: it imports nothing of
-ours.
+errors | legible, model, expressions, process, translate, store, access, engine, connect,
+gateway | connectors, desk, api | tower | client, installed, assemble, site, demo, cli. The sandbox stands
+apart: it imports nothing of ours.
 """
