@@ -40,6 +40,14 @@ def test_the_package_lists_the_layers_that_the_contract_holds() -> None:
     assert [part.strip() for part in listed.split(",")] == contract_layers()
 
 
+def test_whatever_calls_out_says_which_addresses_it_may() -> None:
+    """`Wire()` alone would call private addresses for any tenant."""
+    bare = [path.name for path in MODULES if re.search(r"\b(Wire|Oidc|Identity|probe)\(\)", path.read_text())]
+    assert bare == []
+    made = [path.name for path in MODULES if re.search(r"\bWire\((?!.*outbound=)", path.read_text())]
+    assert made == []
+
+
 def test_every_package_has_its_layer() -> None:
     layered = {name for layer in contract_layers() for name in layer.split(" | ")}
     top = {

@@ -90,7 +90,7 @@ class Acts:
         self.processes = Processes(ground, library, read=read, problems=problems)
         self.connections = Lines(ground, connections, registry, secrets, lines, outbound)
         self.mappings = Mappings(ground, lines, registry)
-        self.codes = Codes(ground, lines)
+        self.codes = Codes(ground, lines, outbound)
         self.settings = Settings(ground, library)
         self.roles = Roles(ground)
         self.keys = Keys(ground, identity.keys)

@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 
 from crossdock import connect
 from crossdock.access import Principal, Resource
+from crossdock.access.outbound import Outbound
 from crossdock.connect import Calls, Wire
 from crossdock.connect.references import LineOutcome, References
 from crossdock.connect.systems import contracts
@@ -29,10 +30,11 @@ union select system from crossdock.connection where tenant = crossdock.tenant()
 class Codes:
     """What is done with master data."""
 
-    def __init__(self, ground: Ground, lines: connect.Lines) -> None:
+    def __init__(self, ground: Ground, lines: connect.Lines, outbound: Outbound) -> None:
         """On that ground, through these connections."""
         self._ground = ground
         self._lines = lines
+        self._outbound = outbound
         self._references = References(ground.database)
 
     async def put(
@@ -85,7 +87,7 @@ class Codes:
         def noted(_tenant: Tenant, _connection: str, imported: Imported) -> Last:
             return self._ground.noted(by, "code.change", resource, why=note, after=imported.told())
 
-        wire = Wire()
+        wire = Wire(outbound=self._outbound)
         try:
             calls = Calls(self._lines, wire)
             masters = MasterReader(self._ground.database, self._ground.inbox, self._lines, calls, noted=noted)
