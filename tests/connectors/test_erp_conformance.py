@@ -179,7 +179,8 @@ class ErpNextHouse(erpnext_stand_in.Northway):
         self.erp = ErpNext()
         self.begin()
         self.order()
-        self.erp.keep("Item", "KIT-30", item_name="Kit", disabled=0, is_stock_item=1, has_variants=0)
+        kit = {"item_name": "Kit", "disabled": 0, "is_stock_item": 1, "has_variants": 0, "stock_uom": "Nos"}
+        self.erp.keep("Item", "KIT-30", **kit)
         self.erp.keep("Warehouse", "Stores - N", company="Northway", is_group=0, disabled=0)
         self.erp.keep("UOM", "Nos", enabled=1)
         lies = {"item_code": "KIT-30", "warehouse": "Stores - N", "stock_uom": "Nos"}
@@ -224,6 +225,11 @@ def erpnext_examples(play: Played) -> list[Example]:
         of(ErpNextHouse(), "cancel_return", {"return": "MAT-DN-RET-1"}),
         *(of(ErpNextHouse(), f"list_{what}", {}) for what in ("parties", "items", "locations", "units")),
         *(of(ErpNextHouse(), f"list_{what}", {}) for what in ("stock", "allocations")),
+        of(
+            ErpNextHouse(),
+            "adjust_stock",
+            {"item": "KIT-30", "site": "RNO", "change": {"value": "-3", "unit": "EA"}, "adjustment": "CC-1"},
+        ),
     ]
 
 
@@ -298,3 +304,4 @@ class TestErpNext(Conformance):
         (lies,) = given(self.examples, "list_stock")["stock"]
         assert (lies["item"], lies["site"], lies["on_hand"]["value"]) == ("KIT-30", "RNO", "5")
         assert len(given(self.examples, "list_allocations")["allocations"]) == 2
+        assert given(self.examples, "adjust_stock")["adjustment"].startswith("ST-")
