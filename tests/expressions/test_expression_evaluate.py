@@ -46,6 +46,11 @@ LATER = "2026-11-26T10:00:00Z"
         ("has(order.custom.x.c)", False),
         ("event.data.k > 0", True),
         ("event['data']['k']", 1),
+        # the sum of nothing fits any, also where the types are not known
+        ("divide(sum(order.lines.filter(l, false).map(l, l.quantity)), order.lines[0].quantity, 4)", "0.0000"),
+        ("sum(event.data.items.filter(i, false).map(i, i.q)) < order.lines[0].quantity", True),
+        ("sum(event.data.items.filter(i, false).map(i, i.q)) == order.lines[0].quantity * 0", True),
+        ("[order.total, sum(event.data.items.filter(i, false).map(i, i.q))].exists(x, x == order.total)", True),
         # inside macros
         ("order.lines.map(l, l.note)", [None, "x"]),
         ("order.lines.map(l, l.packing.colour)", [None, None]),
@@ -169,7 +174,7 @@ def test_an_expression_comes_to(env: Environment, values: dict[str, Any], text: 
         ("order.count + 9223372036854775807", "integer overflow"),
         ("timestamp(order.number) < now", "a string is not an instant such as 2026-11-23T10:00:00Z"),
         ("min(order.lines.filter(l, false).map(l, l.quantity))", "the least of an empty list is asked for"),
-        ("date(now, 'Mars/Base')", "unknown time zone 'Mars/Base'"),
+        ("date(now, 'Mars/' + event.type)", "unknown time zone 'Mars/x'"),
         ("packed([{'note': 'x'}])", "event 0 reports no quantity"),
         ("packed([{'quantity': {'value': 1.5, 'unit': 'EA'}}])", "a decimal is needed, not a number with a fraction"),
         ("event.data.items[0] > order.total", "money or a quantity is needed, this map is neither"),
@@ -340,7 +345,7 @@ def test_a_default_hides_no_other_mistake() -> None:
             Environment({"event": DYN}).compile(text).evaluate(values)
 
 
-@pytest.mark.parametrize("text", ["1.0 / x", "0.0 / x", "[1.0 / x]", "{'a': -1.0 / x}", "double('inf')"])
+@pytest.mark.parametrize("text", ["1.0 / x", "0.0 / x", "[1.0 / x]", "{'a': -1.0 / x}"])
 def test_what_is_no_number_is_no_result(text: str) -> None:
     with pytest.raises(EvaluationError, match="the result is not a number"):
         Environment({"x": DOUBLE}).compile(text).evaluate({"x": 0.0})

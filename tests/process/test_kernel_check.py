@@ -146,6 +146,15 @@ def test_a_mistake_is_refused_with_its_place_and_mend(
     assert 1 <= found[0].column <= len(lines[found[0].line - 1]) + 1
 
 
+REFUSED += [
+    ("a: { call: erp.do, undo: erp.undo, fails: { redo: b, most: 2 } }\nb: { needs: a, set: { x: 1 } }", "", "a", "b has not begun then: it needs a to end well", "name a, or a step before it", "a:"),
+    ("a: { run: child, undo: erp.undo }", "", "a", "what child runs did is undone by them", "take it out", "a:"),
+    ('a: { await: case.scanned, until: "${ false }", within: 1h, late: skip }', "", "a", "`until` names nothing that changes", "name what comes", "a:"),
+    ('a: { await: case.scanned, until: "${ tenant.settings.go }", within: 1h, late: skip }', "", "a", "`until` names nothing that changes", "steps.a.events", "a:"),
+    ("""a: { await: case.scanned, until: "${ steps.c.status == 'succeeded' }", within: 1h, late: skip }
+b: { needs: a, set: { x: 1 } }
+c: { needs: b, set: { x: 1 } }""", "", "a", "`until` names c, which starts only after it", "name what comes", "a:"),
+]  # fmt: skip
 WARNED = [
     ('a: { set: { x: "${ steps.b.reason }" } }\nb: { wait: 1h }', "it reads b, which need not have ended"),
     ('a: { await: case.scanned, by: "${ case.due }", late: skip }', "case.due may be absent, and then there is no deadline yet"),
@@ -257,6 +266,18 @@ def test_a_number_of_many_digits_is_refused_at_its_place(number: str):
     (problem,) = check(text, CATALOGUE)[1]
     assert problem.message == "this number has too many digits"
     assert problem.line == len(text.splitlines())
+
+
+def test_events_of_two_steps_that_await_the_same_type_are_one_list():
+    process, problems = check(
+        text_of("""
+a: { await: case.scanned, match: "${ event.n == 1 }", within: 1h, late: skip }
+b: { await: [case.scanned], within: 1h, late: skip }
+c: { needs_any: [a, b], each: "${ (steps.a.events + steps.b.events).map(e, {'id': e.meta.id, 'n': e.n}) }", run: child }
+"""),
+        CATALOGUE,
+    )
+    assert (process is not None, problems) == (True, [])
 
 
 @pytest.mark.parametrize("field", ["process", "owner", "document", "key", "steps"])

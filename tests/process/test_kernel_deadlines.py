@@ -351,6 +351,44 @@ def test_rungs_are_counted_in_the_time_they_say():
     assert run.state.wake == at("2026-03-09T16:00")
 
 
+def test_rungs_in_business_time_and_plain_time_are_each_climbed_at_their_own():
+    """Friday 15:00: four business hours end on Monday, after the plain day that stands behind them."""
+    run = Run(
+        """
+    a:
+      await: case.scanned
+      within: 0m
+      late: [{ after: 4 business hours, escalate: chief }, { after: 1 day, escalate: guard }, { raise: slow }]
+    """,
+        top="calendar: office", calendars={"office": OFFICE}, at=at("2026-03-06T15:00"),
+    )  # fmt: skip
+    assert run.open == ["slow"]
+    run.until(at("2026-03-07T15:00"))
+    assert [told["to"] for told in run.told("escalated")] == ["guard"]
+    assert run.state.wake == at("2026-03-09T10:00")
+    run.until(at("2026-03-10T10:00"))
+    assert [told["to"] for told in run.told("escalated")] == ["guard", "chief"]
+    assert [told["rung"] for told in run.told("deadline.passed")] == [0, 1, 2]
+
+
+def test_a_rung_that_comes_earlier_when_the_time_moves_is_climbed_once_and_none_is_left_out():
+    """Due on a Friday, the day comes before the business hours; due on a Monday, behind them."""
+    case = {"number": "C-1", "due": "2026-03-06T15:00:00+01:00"}
+    run = Run(
+        """
+    a:
+      await: case.scanned
+      by: ${ case.due }
+      late: [{ after: 4 business hours, escalate: chief }, { after: 1 day, escalate: guard }]
+    """,
+        case, top="calendar: office", calendars={"office": OFFICE}, at=at("2026-03-05T09:00"),
+    )  # fmt: skip
+    run.until(at("2026-03-07T16:00"))
+    run.event("case.changed", case | {"due": "2026-03-09T09:00:00+01:00"})
+    run.until(at("2026-03-12T09:00"))
+    assert [told["to"] for told in run.told("escalated")] == ["guard", "chief"]
+
+
 # -- measures -----------------------------------------------------------------------------------------------------
 
 

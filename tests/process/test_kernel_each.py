@@ -279,6 +279,16 @@ def test_what_children_of_a_skipped_or_failed_step_did_is_undone_too():
     assert (run.status(), run.status("a")) == ("cancelled", "undone")
 
 
+def test_a_cancel_goes_past_what_child_runs_did_where_nothing_has_to_be_taken_back():
+    run = (
+        Run('a: { each: "${ case.items }", run: child, undo: none }', items("x", "y"))
+        .child("a", "x")
+        .cancel()
+    )
+    assert [(t.type, t.item) for t in run.news] == [("run.cancel", "y")]
+    assert run.child("a", "y", "cancelled").status() == "cancelled"
+
+
 def test_a_redo_cancels_and_undoes_children_and_starts_them_in_a_new_life():
     run = Run(LIST, items("x", "y")).child("a", "x").repair("step.redo", "a")
     run.child("a", "y", "cancelled").child("a", "x", "cancelled")

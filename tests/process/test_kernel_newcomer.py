@@ -116,6 +116,12 @@ MISTAKES = [
     (("needs: a", "needs: a\n    if: ${ not parcel.flag }"), "'parcel' does not belong here", "write !", 23),
     (("needs: a", "needs: a\n    if: ${ now > parcel.slot - 2h }"), "'h' does not belong here", "hours(2)", 23),
     (("needs: a", "needs: a\n    if: ${ parcel.n > 1 ? true : false }"), "this is not YAML", "that has a colon in it in quotes", 23),
+    (("needs: b", "needs: a, b"), "there is no step `a, b`", "write a list: `needs: [a, b]`", 27),
+    (("needs: b", "needs: bb"), "there is no step `bb`", "did you mean `b`?", 27),
+    (("    within: 1h\n", ""), "`late` without a deadline", "`within: 4 business hours`", 24),
+    (("{ raise: slow }", '{ emit: parcel.scanned, data: { parcel: "${ parcel.nr }" } }'), "unknown field 'nr' of Parcel", "there is:", 25),
+    (("needs: a", "needs: a\n    if: ${ 'x' in steps.a }"), "cannot look for a string in a Step_a", "name a list", 23),
+    (("needs: a", "needs: a\n    if: ${ parcel.amount > money('1,50', 'EUR') }"), "'1,50' is not a decimal", "write it as 12.50", 23),
 ]  # fmt: skip
 
 
@@ -133,6 +139,11 @@ def test_one_mistake_is_told_once(change: tuple[str, str], message: str, mend: s
     [
         ((NUMBER, '"{{ parcel.number }}" }'), "is taken as a text"),
         ((NUMBER, '"{ parcel.number }" }'), "is taken as a text"),
+        ((NUMBER, '"no {{ parcel.number }}, please" }'), "'{{ parcel.number }}' is taken as a text"),
+        (
+            ("  c:\n    needs: b", "    fails: h\n  h: { set: { x: 1 } }\n  c:\n    needs: [b, h]"),
+            "it needs b to end well, and never starts after h took its place",
+        ),
         (("key: ${ parcel.number }", "key: parcel"), "it is the same for every document"),
         (('"${ parcel.by }"', "somebody"), "who asks for it could also approve it"),
         (("within: 1h", "by: ${ parcel.eta }"), "parcel.eta may be absent"),
@@ -167,6 +178,8 @@ def test_what_may_be_meant_is_warned_of(change: tuple[str, str], message: str):
         ("late: { raise: slow }", 'late: { step: d }\n  d:\n    call: erp.do\n    with: { number: "${ steps.a.output.id }" }\n    undo: none'),
         ("  b:\n", '  x: { needs: a, call: erp.do, with: { number: "${ steps.a.output.id }" }, undo: none, fails: y }\n  y: { set: { id: "${ steps.a.output.id }" } }\n  b:\n'),
         ("declare:", "on: { parcel.scanned: { step: e } }\ndeclare:"),
+        # what an action asks for first is there
+        ("{ raise: slow }", '{ if: "${ has(parcel.n) }", emit: parcel.scanned, data: { parcel: "no. ${ parcel.n }" } }'),
     ],
 )  # fmt: skip
 def test_what_is_meant_well_is_warned_of_nothing(change: tuple[str, str]):

@@ -297,6 +297,21 @@ def test_an_alias_that_another_run_holds_is_a_conflict_that_is_shown():
     assert run.state.alias == {"case": "C-1"}
 
 
+@pytest.mark.parametrize(("value", "why"), [("x" * 501, "501 characters"), ("x\0y", "a NUL character")])
+def test_what_cannot_be_looked_up_is_no_alias_and_no_key(value: str, why: str):
+    run = Run("a: { call: erp.do, undo: erp.undo, alias: { tracking: '${ output.t }' } }").done(
+        "a", {"t": value}
+    )
+    assert (run.claimed, run.status()) == ({"case": "C-1"}, "completed")
+    assert why in run.told("exception.raised")[0]["message"]
+    run = Run(
+        "a: { emit: case.noted, data: {}, about: { case: '${ case.by }' } }", {"number": "1", "by": value}
+    )
+    assert (run.open, run.status("a"), run.emitted) == (["decision_failed"], "held", [])
+    with pytest.raises(DecisionError, match=f"cannot be its key: it (has|holds) {why}"):
+        Run("a: { wait: 1h }", {"number": value})
+
+
 def test_a_title_is_what_people_read():
     run = Run(
         "a: { title: Say yes, approve: { role: boss, not: [ann] }, refused: { cancel: no }, within: 1h, late: { raise: slow } }"

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from crossdock.errors import Refused
 
 
@@ -16,7 +18,12 @@ def read_json(path: Path) -> Any:
 
     text = sys.stdin.read() if str(path) == "-" else read_text(path)
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
+        msgspec.json.decode(text)  # which refuses NaN, and numbers that are too large
+    except UnicodeEncodeError:
+        what = "a text holds half a character (a surrogate alone)"
+        raise Refused(what, where=str(path), mend="write the whole character") from None
     except json.JSONDecodeError as error:
         where = f"{path}:{error.lineno}:{error.colno}"
         raise Refused(f"this is not JSON: {error.msg}", where=where, mend="mend this place") from None
@@ -26,6 +33,7 @@ def read_json(path: Path) -> Any:
         ) from None
     except ValueError as error:
         raise Refused(f"this is not JSON: {error}", where=str(path), mend="mend it") from None
+    return value
 
 
 def read_document(path: Path, kind: str) -> Any:

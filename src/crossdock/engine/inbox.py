@@ -21,7 +21,7 @@ from crossdock.engine.correlate import Routing, RunRef, decode_event
 from crossdock.engine.library import Library, Shelf
 from crossdock.engine.personal import Personal
 from crossdock.errors import Conflict, NotFound, Refused
-from crossdock.process.messages import Event
+from crossdock.process.messages import Event, unfit
 from crossdock.store import Database, EngineTransaction, Last, Tenant, Together
 
 LARGEST_EVENT = 4 * 2**20  # bytes of JSON
@@ -270,6 +270,16 @@ def _refuse_excess(arrival: Arrival) -> None:
             where=arrival.id,
             mend="send an event for each document",
         )
+    for kind, value in arrival.about.items():
+        why = unfit(kind) or unfit(value)
+        if why:
+            raise Refused(
+                f"what the event names as {kind[:80]!r} cannot be a key: {why}",
+                where=arrival.id[:80],
+                mend="send a short code there, and texts in the data",
+            )
+    if any("\0" in word for word in (arrival.id, arrival.source, arrival.type)):
+        raise Refused("the event's name holds a NUL character", where=arrival.id[:80], mend="leave it out")
     try:
         size = len(msgspec.json.encode(arrival.data))
     except (TypeError, ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ import decimal
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from crossdock.expressions.errors import EvaluationError
 
@@ -22,7 +22,8 @@ _EXACT = decimal.Context(
 )
 _ROUNDING = decimal.Context(prec=_PLACES, rounding=decimal.ROUND_HALF_UP, traps=[decimal.InvalidOperation])
 EMPTY: Mapping[str, str] = {"value": "0", "unit": ""}
-_PARTS = (("amount", "currency", "money"), ("value", "unit", "a quantity"))
+Form: TypeAlias = tuple[str, str, str]  # the names of its two parts, and what it is called
+_PARTS: tuple[Form, ...] = (("amount", "currency", "money"), ("value", "unit", "a quantity"))
 
 _COMPARE: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
     "lt": operator.lt,
@@ -45,7 +46,7 @@ def number(value: object) -> Decimal:
     try:
         found = Decimal(value)
     except decimal.InvalidOperation:
-        raise EvaluationError(f"{value!r} is not a decimal") from None
+        raise EvaluationError(f"{value!r} is not a decimal", mend="write it as 12.50") from None
     if not found.is_finite():
         raise EvaluationError(f"{value!r} is not a number to reckon with")
     if found.adjusted() >= _PLACES or found.as_tuple().exponent < -_PLACES:  # type: ignore[operator]
@@ -94,7 +95,7 @@ def kind(value: object) -> str:
     return "a list" if isinstance(value, list | tuple) else "a map"
 
 
-def measure(value: object) -> tuple[Decimal, str, tuple[str, str, str]]:
+def measure(value: object) -> tuple[Decimal, str, Form]:
     """Number, unit and form of money or a quantity; a plain decimal or integer has neither (`""`)."""
     if isinstance(value, Mapping):
         for form in _PARTS:
@@ -109,16 +110,15 @@ def measure(value: object) -> tuple[Decimal, str, tuple[str, str, str]]:
     raise EvaluationError(f"money, a quantity or a decimal is needed, not {kind(value)}")
 
 
-def built(value: Decimal, unit: str, form: tuple[str, str, str]) -> Any:
+def built(value: Decimal, unit: str, form: Form) -> Any:
     """The JSON of a number in the form that `measure` has found."""
     return {form[0]: text(value), form[1]: unit} if form[0] else text(value)
 
 
-def _together(
-    operation: str, left: object, right: object
-) -> tuple[Decimal, Decimal, str, tuple[str, str, str]]:
+def _together(operation: str, left: object, right: object) -> tuple[Decimal, Decimal, str, Form]:
     a, unit_a, form_a = measure(left)
     b, unit_b, form_b = measure(right)
+    form_a, form_b = _as_form(a, form_a, form_b), _as_form(b, form_b, form_a)
     if form_a != form_b:
         raise EvaluationError(f"cannot {_VERBS.get(operation, 'compare')} {_named(left)} and {_named(right)}")
     if unit_a != unit_b and not (a == 0 and not unit_a) and not (b == 0 and not unit_b):
@@ -129,6 +129,11 @@ def _together(
             mend="convert one of them first",
         )
     return a, b, unit_a or unit_b, form_a
+
+
+def _as_form(value: Decimal, form: Form, other: Form) -> Form:
+    """The form of a value beside one of the `other`: the sum of nothing, of no known type, fits any."""
+    return other if value == 0 and not form[0] else form
 
 
 def _named(value: object) -> str:
@@ -148,7 +153,7 @@ def same(left: object, right: object) -> bool:
         return left is right
     a, unit_a, form_a = measure(left)
     b, unit_b, form_b = measure(right)
-    if form_a != form_b or a != b:
+    if _as_form(a, form_a, form_b) != _as_form(b, form_b, form_a) or a != b:
         return False
     return unit_a == unit_b or (a == 0 and not (unit_a and unit_b))
 
@@ -187,7 +192,7 @@ def divided(value: object, by: object, digits: int) -> Any:
     if b == 0:
         raise EvaluationError("cannot divide by zero")
     if form_b[0]:
-        if form != form_b or unit != unit_b:
+        if _as_form(a, form, form_b) != form_b or (unit != unit_b and (a != 0 or unit)):
             raise EvaluationError(f"cannot divide {_named(value)} by {_named(by)} of another kind")
         unit, form = "", ("", "", "")
     return built(_quantized(_ROUNDING.divide(a, b), digits), unit, form)

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from crossdock.expressions import functions
 from crossdock.expressions.check import wording
 from crossdock.expressions.check.guards import unguarded
+from crossdock.expressions.check.literals import literal_calls, zones
 from crossdock.expressions.check.messages import Messages
 from crossdock.expressions.check.rewrite import Rewritten, rewrite
 from crossdock.expressions.check.syntax import syntax
@@ -164,6 +165,7 @@ class Environment:
         try:
             node = read(syntax().read_checked(self._checked(text)), self._messages)
             _refuse_foreign(node, text)
+            self._try_literals(node, text)
             return Expression(text, node, frozenset(self.variables), self._messages, self._there)
         except (DecodeError, RecursionError):
             raise _too_deep(text) from None
@@ -173,6 +175,16 @@ class Environment:
             if "nest" in str(error) or "parse" in str(error).lower() or "depth" in str(error):
                 raise _too_deep(text) from None
             raise
+
+    def _try_literals(self, node: Node, text: str) -> None:
+        """Refuse what can never be worked out, whatever the variables are."""
+        for zone in zones(node):
+            if not functions.is_zone(zone):
+                raise ExpressionError(
+                    f"unknown time zone {zone!r}", text=text, mend="write it as Europe/Berlin"
+                )
+        for call in literal_calls(node):
+            Plan(frozenset(), _programs(self._messages)).getter(call)({})
 
     def template(self, value: object) -> Template:
         """Compile all expressions in a YAML value. A string that is one `${ ... }` keeps the value's type."""

@@ -118,11 +118,23 @@ def as_text(value: object) -> str:
     raise EvaluationError(f"{amounts.kind(value)} cannot stand in a text")
 
 
+def is_zone(name: str) -> bool:
+    """Whether it names a time zone, as Europe/Berlin does."""
+    try:
+        return bool(zoneinfo.ZoneInfo(name))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+
+
 def _date(value: object, zone: str) -> str:
     try:
-        return instant(value).astimezone(zoneinfo.ZoneInfo(amounts.word(zone))).date().isoformat()
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OverflowError):
+        place = zoneinfo.ZoneInfo(amounts.word(zone))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise EvaluationError(f"unknown time zone {zone!r}", mend="write it as Europe/Berlin") from None
+    try:
+        return instant(value).astimezone(place).date().isoformat()
+    except OverflowError:
+        raise EvaluationError(f"{written(value)} has no date in {zone}: it is beyond all calendars") from None
 
 
 def _seconds(each: int, count: int) -> str:

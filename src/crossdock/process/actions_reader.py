@@ -5,7 +5,6 @@ Both `{ raise: pick_late }` and `{ do: raise, type: pick_late }` are understood.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from crossdock.expressions import Environment
@@ -33,10 +32,6 @@ _OF_VERB = {"severity": "raise", "data": "emit", "most": "redo"}
 _NEEDS_OBJECT = frozenset({"raise", "escalate", "emit", "redo", "step"})
 
 
-def _lateness(rung: Rung) -> tuple[int, timedelta]:
-    return (rung.after.days, rung.after.time) if rung.after is not None else (0, timedelta(0))
-
-
 class ActionReader:
     """Reads actions into the problems of the process being read."""
 
@@ -56,7 +51,7 @@ class ActionReader:
         return tuple(found)
 
     def ladder(self, path: Path, raw: Any, environment: Environment, step: str) -> tuple[Rung, ...]:
-        """One rung or a list of them, in the order of their time; as written, where that needs a calendar."""
+        """One rung or a list of them, as written: their order in time may depend on a calendar."""
         items = raw if isinstance(raw, list) else [raw]
         rungs = []
         for index, item in enumerate(items):
@@ -68,9 +63,6 @@ class ActionReader:
             action = self._one(at, rest, environment, step, "rung")
             if action is not None:
                 rungs.append(Rung(after=after, actions=(action,)))
-        lengths = [rung.after for rung in rungs if rung.after is not None]
-        if len({length.business for length in lengths}) <= 1:
-            rungs.sort(key=_lateness)
         return tuple(rungs)
 
     def _one(self, path: Path, raw: Any, environment: Environment, step: str, part: str) -> Action | None:
@@ -107,20 +99,25 @@ class ActionReader:
             places.problem((*path, "severity"), f"{severity!r} is not a severity", mend)
             severity = None
         most = self.times((*path, "most"), value.get("most"))
+        condition = places.condition((*path, "if"), value.get("if"), environment)
+        environment = environment.where(condition.asserted if condition is not None else frozenset())
         message = value.get("message")
         if "${" in word and verb in ("skip", "cancel", "fail", "nothing"):
             message, word = word, ""  # a reason that is worked out
         data = value.get("data")
+        content = places.template((*path, "data"), data, environment) if data is not None else None
+        if data is not None and content is None:
+            return None
         return Action(
             verb=verb,  # type: ignore[arg-type] # one of VERBS or nothing
             word=word,
             at=places.source.at(path),
-            condition=places.condition((*path, "if"), value.get("if"), environment),
+            condition=condition,
             severity=severity,
             message=places.template((*path, "message"), message, environment)
             if message is not None
             else None,
-            data=places.template((*path, "data"), data, environment) if data is not None else None,
+            data=content,
             most=most,
         )
 

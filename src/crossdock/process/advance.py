@@ -55,6 +55,7 @@ from crossdock.process.messages import (
     Event,
     Record,
     apart,
+    unfit,
 )
 from crossdock.process.state import ENDED_RUN, ENDED_STEP, MET, Parent, State, StepState
 from crossdock.process.turn import FAILURES, NOT_CALLED_FOR, DecisionError, Plain, Reference, Turn
@@ -88,6 +89,13 @@ def starts(process: Process, event: Event, reference: Reference | None = None) -
         ) from None
     if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
         raise DecisionError(f"the key of {process.name} is {key!r}: it must be a text", where=event.id)
+    why = unfit(str(key))
+    if why:
+        raise DecisionError(
+            f"what names a run of {process.name} cannot be its key: {why}",
+            where=event.id,
+            mend="take a shorter field for `key:`, or mend the document",
+        )
     return apart(str(key), test=_in_test(process, event))
 
 

@@ -28,6 +28,7 @@ from crossdock.process.messages import EXCEPTION_CLOSE
 from crossdock.process.problems import Problem, nearest
 from crossdock.process.reader import Reader
 from crossdock.process.readings import Texts, misreadings
+from crossdock.process.sequence import out_of_order
 from crossdock.process.source import Path, Source
 from crossdock.process.wiring import actions_of
 
@@ -51,9 +52,7 @@ class Check:
 
     def run(self) -> list[Problem]:
         """Every rule, in turn."""
-        self._needs()
-        self._cycles()
-        for found in misreadings(self._process, self._texts):
+        for found in (*out_of_order(self._process, self._steps), *misreadings(self._process, self._texts)):
             self._tell(found.path, found.message, found.mend, step=found.step, warning=found.warning)
         self._aliases()
         self._measures()
@@ -67,7 +66,7 @@ class Check:
                 case PersonWork():
                     self._person(name, step, step.work)
                 case RunWork():
-                    self._child(name, step.work)
+                    self._child(name, step, step.work)
                 case EmitWork():
                     self._emitted(("steps", name, "emit"), step.work.type, name)
                 case ChooseWork():
@@ -92,85 +91,14 @@ class Check:
             )
         )
 
-    # -- the graph -------------------------------------------------------------------------------------
-
-    def _needs(self) -> None:
-        steps = self._process.steps
-        for name, step in steps.items():
-            for field, names in (("needs", step.needs), ("needs_any", step.needs_any)):
-                for other in names:
-                    if other == name:
-                        self._tell(("steps", name, field), "it needs itself", "take it out", step=name)
-                    elif other not in self._steps:
-                        mend = nearest(other, self._steps - {name})
-                        self._tell(("steps", name, field), f"there is no step `{other}`", mend, step=name)
-            causes = self._process.triggers.get(name) or frozenset()
-            blocked = causes & self._must_end_well(name)
-            if blocked and blocked == causes:
-                cause = min(blocked)
-                self._tell(
-                    ("steps", name, "needs"),
-                    f"it can never start: it takes the place of {cause}, and needs {cause} to end well",
-                    f"take what needs {cause} out of its needs",
-                    step=name,
-                )
-
-    def _must_end_well(self, name: str) -> set[str]:
-        """The steps that have all succeeded or been skipped when this one starts."""
-        found: set[str] = set()
-        queue = list(self._process.steps[name].needs)
-        while queue:
-            other = queue.pop()
-            if other not in found and other in self._process.steps:
-                found.add(other)
-                # a step that was skipped has met its needs too, unless it was never called for
-                if other not in self._process.triggers:
-                    queue.extend(self._process.steps[other].needs)
-        return found
-
-    def _cycles(self) -> None:
-        steps = self._process.steps
-        state: dict[str, int] = {}
-        trail: list[str] = []
-
-        def visit(name: str) -> None:
-            state[name] = 1
-            trail.append(name)
-            for other in self._before(name):
-                if other not in steps or other == name:
-                    continue
-                if state.get(other) == 1:
-                    circle = [*trail[trail.index(other) :], other]
-                    self._tell(
-                        ("steps", name, "needs"),
-                        f"the needs go in a circle: {' needs '.join(circle)}; none of them can start",
-                        "take one of these needs out; to go back, use `redo`",
-                        step=name,
-                    )
-                elif other not in state:
-                    visit(other)
-            trail.pop()
-            state[name] = 2
-
-        for name in steps:
-            if name not in state:
-                visit(name)
-
-    def _before(self, name: str) -> Iterator[str]:
-        """The steps that must have ended before this one can start, or (a growing list) can end."""
-        step = self._process.steps[name]
-        yield from step.needs
-        yield from step.needs_any
-        if isinstance(step.work, RunWork):
-            yield from sorted(step.work.growing)
-
     # -- the rules -------------------------------------------------------------------------------------
 
     def _deadline(self, name: str, step: Step) -> None:
         waits = isinstance(step.work, AwaitWork | PersonWork)
         deadline = step.deadline
         if deadline is None:
-            if waits and name not in self._misspelt:
+            late = self._source.value["steps"][name].get("late")  # without a deadline: that is told already
+            if waits and name not in self._misspelt and late is None:
                 mend = "add `within: 2 business days` (or `by:` a time) and `late:`"
                 self._tell(("steps", name), "it waits without a deadline", mend, step=name)
             return
@@ -234,7 +162,10 @@ class Check:
                 (*path, "otherwise"), f"it is never given: {why}", "take it out", step=name, warning=True
             )
 
-    def _child(self, name: str, work: RunWork) -> None:
+    def _child(self, name: str, step: Step, work: RunWork) -> None:
+        if step.undo is not None and step.undo.kind == "call":
+            mend = "take it out; or write `none` where they shall stay, `impossible` where they cannot be"
+            self._tell(("steps", name, "undo"), "what child runs did is undone by them", mend, step=name)
         known = self._catalogue.processes
         if work.process and work.process not in known and work.process != self._process.name:
             mend = nearest(work.process, known) or "put its file beside this one, or publish it first"

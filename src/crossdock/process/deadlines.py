@@ -133,9 +133,9 @@ def _climb(turn: Turn, name: str) -> None:
         return
     rung = deadline.ladder[step.rung]
     due = step.due or turn.now
-    turn.record("deadline.passed", name, due=text_of(due), rung=step.rung)
-    step.rung += 1
-    step.next = _rung_time(turn, deadline, due, step.rung)
+    turn.record("deadline.passed", name, due=text_of(due), rung=len(step.climbed))
+    step.climbed = [*step.climbed, step.rung]
+    _set_next(turn, step, deadline, due)
     message = f"{turn.process.steps[name].title} was due at {text_of(due)}"
     perform(turn, rung.actions, "late", name, message=message, due=text_of(due))
 
@@ -151,16 +151,22 @@ def _set_due(turn: Turn, name: str, deadline: Deadline, due: datetime | None) ->
     else:
         turn.record("deadline.unknown", name)
     step.due = due
-    step.next = _rung_time(turn, deadline, due, step.rung) if due is not None else None
+    _set_next(turn, step, deadline, due)
     if step.next is not None and step.next <= turn.event.received:
         turn.overdue.append(name)
 
 
-def _rung_time(turn: Turn, deadline: Deadline, due: datetime, rung: int) -> datetime | None:
-    if rung >= len(deadline.ladder):
-        return None
-    after = deadline.ladder[rung].after
-    return due if after is None else turn.after(due, after, turn.calendar(deadline.calendar))
+def _set_next(turn: Turn, step: StepState, deadline: Deadline, due: datetime | None) -> None:
+    """Find the earliest rung that is left; which it is may depend on the calendar, and on when it was due."""
+    step.next = None
+    if due is None:
+        return
+    calendar = turn.calendar(deadline.calendar)
+    for n, rung in enumerate(deadline.ladder):
+        if n not in step.climbed:
+            then = due if rung.after is None else turn.after(due, rung.after, calendar)
+            if step.next is None or then < step.next:
+                step.rung, step.next = n, then
 
 
 def _due(turn: Turn, step: StepState, deadline: Deadline) -> datetime | None:

@@ -48,9 +48,21 @@ NO_CONNECTION = "no_connection"  # the code of a call that is refused here: ther
 _TEST = "test/"
 
 
+MOST_NAME = 500  # characters of a key or an alias: they are looked up, and stand in lists
+
+
 def apart(name: str, *, test: bool) -> str:
     """A key or an alias as runs bear it: what is in test is kept apart, so that none meets the other."""
     return _TEST + name if test and not name.startswith(_TEST) else name
+
+
+def unfit(name: str) -> str:
+    """Why a text cannot be a key or an alias; empty where it can."""
+    if "\0" in name:
+        return "it holds a NUL character"
+    if len(name) > MOST_NAME:
+        return f"it has {len(name):,} characters, and {MOST_NAME} is the most"
+    return ""
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

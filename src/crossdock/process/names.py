@@ -10,7 +10,7 @@ from crossdock.expressions import DYN, STRING, Field, Record, Type, assignable, 
 from crossdock.process.catalogue import Catalogue, EventShape, OperationShape
 from crossdock.process.places import Places, written_as
 from crossdock.process.problems import nearest
-from crossdock.process.scope import kind_of, variable_of
+from crossdock.process.scope import event_type, kind_of, variable_of
 from crossdock.process.source import Path, Source
 
 DOTTED = re.compile(r"[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)+\Z")
@@ -25,6 +25,7 @@ class Names(Places):
         super().__init__(source)
         self.catalogue = catalogue
         self.declared_events: frozenset[str] = frozenset()
+        self._event_types: dict[tuple[str, ...], Type] = {}
 
     def check_document(self, document: str) -> None:
         """Say so where there is no such document."""
@@ -58,6 +59,12 @@ class Names(Places):
             more = mend or "declare it under `declare: events:`, or connect a system that gives it"
             self.problem(path, f"there is no event `{raw}`", more)
         return raw
+
+    def event_type(self, types: tuple[str, ...]) -> Type:
+        """The type of `event` for events of these types: the same always, so that lists of it add."""
+        if types not in self._event_types:
+            self._event_types[types] = event_type(self.catalogue, types)
+        return self._event_types[types]
 
     def names(self, path: Path, raw: Any) -> tuple[str, ...]:
         """One name or several."""

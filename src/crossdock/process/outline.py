@@ -8,7 +8,7 @@ from typing import Any
 from crossdock.errors import Refused
 from crossdock.expressions import DYN, STRING, Environment, Field, ListOf, Record, Type
 from crossdock.process.names import Names
-from crossdock.process.scope import Scope, event_type, step_type, variable_of
+from crossdock.process.scope import Scope, step_type, variable_of
 
 _ACTIONS = ("late", "fails", "refused")
 _ALONE = ("skip", "cancel", "fail", "raise")
@@ -67,7 +67,9 @@ def certain(steps: dict[str, Any], on: Any) -> dict[str, frozenset[str]]:
         found = known[name] = set()
         raw = parts[name].get("needs") or ()
         for other in [raw] if isinstance(raw, str) else raw:
-            if other in parts:
+            if other not in parts:  # misspelt: nobody knows what has ended before, and nothing more is told
+                found |= parts.keys()
+            else:
                 found.add(other)
                 if other not in called:  # one that is skipped because nobody called for it needed nothing
                     found |= needed(other)
@@ -100,7 +102,7 @@ def _given(names: Names, kind: str, value: dict[str, Any]) -> Type | None:
         case "await":
             raw = value["await"]
             types = (raw,) if isinstance(raw, str) else tuple(str(one) for one in raw or ())
-            return event_type(names.catalogue, types)
+            return names.event_type(types)
         case "approve" | "task":
             part = value[kind] if isinstance(value[kind], dict) else {}
             form = names.form((), part.get("form"), quiet=True)

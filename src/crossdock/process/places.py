@@ -184,9 +184,10 @@ class Places:
             message = f"{nothing} may be nothing, which cannot stand in a text"
             self.problem(path, message, "give a fallback: default(..., '-')", warning=True)
         for where, text in _texts(path, value):
-            if not template.expressions and _FOREIGN.fullmatch(text.strip()):
+            found = None if "${" in text else _foreign(text, environment)
+            if found is not None:
                 self.problem(
-                    where, f"{_shown(text)} is taken as a text", "write it as `${ ... }`", warning=True
+                    where, f"{_shown(found)} is taken as a text", "write it as `${ ... }`", warning=True
                 )
         return template
 
@@ -269,6 +270,15 @@ def _texts(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _texts((*path, index), inner)
+
+
+def _foreign(text: str, environment: Environment) -> str | None:
+    """What looks like an expression of another language: a whole text, or in one what begins with a name."""
+    if _FOREIGN.fullmatch(text.strip()):
+        return text
+    found = _FOREIGN.search(text)
+    root = found.group().strip("{$ ").partition(".")[0] if found is not None else ""
+    return found.group() if found is not None and root in environment.variables else None
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crossdock.errors import Refused
+from crossdock.process.source import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,17 @@ class Problem:
         step = f" step {self.step}:" if self.step else ""
         word = " warning:" if self.severity == "warning" else ""
         return f"{place}:{word}{step} {self.message}" + (f"\n    mend: {self.mend}" if self.mend else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a rule found at `path` of the file, in `step` (empty: of the process)."""
+
+    path: Path
+    message: str
+    mend: str
+    step: str = ""
+    warning: bool = False
 
 
 class NotAProcess(Refused):

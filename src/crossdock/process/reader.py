@@ -31,7 +31,7 @@ from crossdock.process.definition import (
 from crossdock.process.names import OPERATION, Names
 from crossdock.process.outline import certain, learn
 from crossdock.process.schema import STEP_KINDS
-from crossdock.process.scope import Scope, event_type, kind_of, variable_of
+from crossdock.process.scope import Scope, kind_of, variable_of
 from crossdock.process.source import Path, Source
 from crossdock.process.wiring import wire
 from crossdock.process.work_reader import SLUG, WorkReader, aliases
@@ -143,7 +143,7 @@ class Reader(Names):
                 type_: actions.many(
                     ("on", type_),
                     raw,
-                    self._scope.environment({"event": event_type(self.catalogue, (type_,))}),
+                    self._scope.environment({"event": self.event_type((type_,))}),
                     "",
                 )
                 for type_, raw in (self.mapping(("on",), value.get("on") or {}, "") or {}).items()
@@ -202,7 +202,7 @@ class Reader(Names):
                     self.problem(path, "it names no event", "write `on: order.released`")
                 continue
             on = self.event_name((*path, "on"), start.get("on"))
-            extra = {"event": event_type(self.catalogue, (on,))}
+            extra = {"event": self.event_type((on,))}
             environment = self._scope.environment(extra, only=(variable, "tenant", "now"))
             before = self._scope.environment(extra, only=("tenant", "now"))
             part = start.get("document")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 from crossdock.expressions import Expression, Template
@@ -21,6 +20,7 @@ from crossdock.process.definition import (
     SetWork,
     Step,
 )
+from crossdock.process.problems import Finding
 from crossdock.process.source import Path
 from crossdock.process.state import RunStatus, StepStatus
 from crossdock.process.wiring import named_steps
@@ -30,54 +30,46 @@ Texts = Mapping[str, Sequence[Text]]
 _STATUS = re.compile(r"""\b(run|steps\.\w+)\.status\s*[!=]=\s*["'](\w*)["']""")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Misreading:
-    """What is read wrong: at `path`, in the expressions of `step` (empty: of the process)."""
-
-    path: Path
-    message: str
-    mend: str
-    step: str = ""
-    warning: bool = False
-
-
-def misreadings(process: Process, texts: Texts) -> Iterator[Misreading]:
+def misreadings(process: Process, texts: Texts) -> Iterator[Finding]:
     """All of a process, whose expressions are `texts`, by step."""
     for text in texts.get("", ()):
         yield from _whole_steps((), text, "")
         yield from _statuses((), text, "")
     ended: dict[str, set[str]] = {}
+    # where a need is misspelt, nobody knows what has ended before
+    misspelt = any(
+        other not in process.steps for s in process.steps.values() for other in (*s.needs, *s.needs_any)
+    )
     for name, step in process.steps.items():
         path: Path = ("steps", name)
         for text in texts.get(name, ()):
             yield from _whole_steps(path, text, name)
             yield from _statuses(path, text, name)
-        yield from _too_early(process, step, texts.get(name, ()), ended)
+        if not misspelt:
+            yield from _too_early(process, step, texts.get(name, ()), ended)
         yield from _own_output(step)
 
 
-def _whole_steps(path: Path, text: Text, step: str) -> Iterator[Misreading]:
+def _whole_steps(path: Path, text: Text, step: str) -> Iterator[Finding]:
     """A step as a whole is no value: what it is changes, and most of it nobody needs."""
     for named in sorted(text.paths):
         if named[:1] == ("steps",) and len(named) < 3:
             whole = ".".join(named)
             mend = f"name what of it is needed: `{whole}.output`" if len(named) == 2 else "name one step"
-            yield Misreading(path=path, message=f"`{whole}` is not a value", mend=mend, step=step)
+            yield Finding(path=path, message=f"`{whole}` is not a value", mend=mend, step=step)
 
 
-def _statuses(path: Path, text: Text, step: str) -> Iterator[Misreading]:
+def _statuses(path: Path, text: Text, step: str) -> Iterator[Finding]:
     """A status compared with a word that is none is never that."""
     for expression in text.expressions if isinstance(text, Template) else (text,):
         for whose, word in _STATUS.findall(expression.text):
             known = get_args(RunStatus if whose == "run" else StepStatus)
             if word not in known:
                 message = f"the status of a {'run' if whose == 'run' else 'step'} is never `{word}`"
-                yield Misreading(
-                    path=path, message=message, mend=f"it is one of {', '.join(known)}", step=step
-                )
+                yield Finding(path=path, message=message, mend=f"it is one of {', '.join(known)}", step=step)
 
 
-def _own_output(step: Step) -> Iterator[Misreading]:
+def _own_output(step: Step) -> Iterator[Finding]:
     """What a step gives is not there before it has done its work."""
     texts: list[Text | None] = [step.condition]
     if isinstance(step.work, CallWork):
@@ -90,14 +82,14 @@ def _own_output(step: Step) -> Iterator[Misreading]:
     for text in texts:
         if text is not None and any(path[:3] == own for path in text.paths - text.probed):
             message = "it reads its own output before it has any"
-            yield Misreading(
+            yield Finding(
                 path=("steps", step.name), message=message, mend="name another step", step=step.name
             )
 
 
 def _too_early(
     process: Process, step: Step, texts: Sequence[Text], ended: dict[str, set[str]]
-) -> Iterator[Misreading]:
+) -> Iterator[Finding]:
     """An expression that names a step which need not have ended yet may find nothing there."""
     until = step.work.until if isinstance(step.work, AwaitWork) else None
     by = step.deadline.by if step.deadline is not None else None
@@ -107,7 +99,7 @@ def _too_early(
     free |= {step.name, *step.needs_any, *process.triggers.get(step.name, ())}
     for other in sorted(named_steps(texts) - free - _ended_before(process, step.name, ended)):
         if other in process.steps:
-            yield Misreading(
+            yield Finding(
                 path=("steps", step.name),
                 message=f"it reads {other}, which need not have ended when it starts",
                 mend=f"add {other} to its needs, or ask for its status first",

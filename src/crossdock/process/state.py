@@ -91,8 +91,9 @@ class StepState(msgspec.Struct, kw_only=True, omit_defaults=True):
     escalated: list[str] = []  # roles that may decide the task as well by now
     children: Children | None = None
     due: datetime | None = None
-    rung: int = 0  # the next rung of the ladder
-    next: datetime | None = None  # when that rung is due
+    climbed: list[int] = []  # the rungs of the ladder that were climbed
+    rung: int = 0  # the one that is due next
+    next: datetime | None = None  # when that is
     stood: float = 0.0  # seconds that its deadline was put off by, while a system was stopped
     tries: int = 0  # how often the work was taken up again by a person
 

@@ -18,7 +18,7 @@ from crossdock.model import EXCEPTIONS
 from crossdock.process.calendar import DEFAULT_CALENDAR, Calendar
 from crossdock.process.definition import Process
 from crossdock.process.durations import Duration
-from crossdock.process.messages import EXCEPTION_CLOSE, Claim, Command, Emit, Event, Record, apart
+from crossdock.process.messages import EXCEPTION_CLOSE, Claim, Command, Emit, Event, Record, apart, unfit
 from crossdock.process.schema import SEVERITIES
 from crossdock.process.state import (
     ENDED_STEP,
@@ -202,6 +202,10 @@ class Turn:
 
     def emit(self, type_: str, data: Any, about: Mapping[str, str] | None = None) -> None:
         """A business event to others, named after this run so that a replay names it the same."""
+        for kind, value in (about or {}).items():
+            why = unfit(value)
+            if why:
+                raise EvaluationError(f"`about` {kind} cannot be a key: {why}")
         self.state.emitted += 1
         keys = {self.process.kind: self.state.key} if about is None else dict(about)
         if type_ == EXCEPTION_CLOSE and isinstance(data, dict):
@@ -213,6 +217,10 @@ class Turn:
         """Later events that name `kind` = `value` are this run's."""
         value = apart(value, test=self.state.test) if value else value
         if not value or self.state.alias.get(kind) == value:
+            return
+        why = unfit(value)
+        if why:
+            self.open("decision_failed", message=f"what it gave as {kind} cannot be an alias: {why}")
             return
         self.state.alias = {**self.state.alias, kind: value}
         self.record("alias.set", kind=kind, value=value)
@@ -278,7 +286,7 @@ class Turn:
         step.status = status
         step.ended = self.now
         step.due = step.next = None
-        step.rung = 0
+        step.rung, step.climbed = 0, []
         step.call = None
         step.task = ""
         step.reason = reason

@@ -94,7 +94,9 @@ def _undoable(turn: Turn, name: str, step: StepState) -> bool:
     work = turn.process.steps[name].work
     if isinstance(work, RunWork):
         # also of a step that was skipped or failed: what its children did is still done
-        children = step.children
+        children, undo = step.children, turn.process.steps[name].undo
+        if undo is not None and undo.kind == "none":
+            return False
         return step.status in ENDED_STEP - {"undone"} and children is not None and children.succeeded > 0
     undo = turn.process.steps[name].undo
     return step.status == "succeeded" and undo is not None and undo.kind == "call"

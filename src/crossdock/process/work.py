@@ -31,7 +31,7 @@ def start(turn: Turn, name: str) -> None:
     step = turn.step(name)
     step.started = turn.now
     step.reason = ""
-    step.rung = 0
+    step.rung, step.climbed = 0, []
     step.due = step.next = None
     try:
         turn.recall(name)

@@ -37,7 +37,7 @@ from crossdock.process.definition import (
 from crossdock.process.messages import CLOSINGS, EXCEPTION_CLOSE
 from crossdock.process.names import DOTTED, OPERATION, Names
 from crossdock.process.problems import nearest
-from crossdock.process.scope import Scope, event_type
+from crossdock.process.scope import Scope
 from crossdock.process.source import Path
 
 _A_LIST = "name a list: of the document, or the `events` of a step that awaits several"
@@ -129,7 +129,7 @@ class WorkReader:
         raw = value["await"]
         names = [raw] if isinstance(raw, str) else self._in.sequence((*path, "await"), raw)
         types = tuple(self._in.event_name((*path, "await"), name) for name in names)
-        environment = self._scope.environment({"event": event_type(self._in.catalogue, types)})
+        environment = self._scope.environment({"event": self._in.event_type(types)})
         return AwaitWork(
             types=types,
             match=self._in.condition((*path, "match"), value.get("match"), environment),

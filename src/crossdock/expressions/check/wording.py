@@ -236,7 +236,8 @@ def _overload(function: str, types: list[str], messages: Messages) -> tuple[str,
         mend = "name the field after a dot" if record and words[1] == "string" else ""
         return f"cannot look up {_article(words[1])} in {_article(words[0])}", mend
     if function == "@in":
-        return f"cannot look for {_article(words[0])} in {_article(words[1])}", ""
+        mend = "write x.contains('...')" if words[1] == "string" else "name a list, or a map"
+        return f"cannot look for {_article(words[0])} in {_article(words[1])}", mend
     if operator is not None:
         return _operation(operator, words)
     return f"{function} does not take {_listed(words)}", _takes(function)
