@@ -265,6 +265,16 @@ def test_a_run_that_cannot_be_started(crossdock: Command, installed: str, place:
     unfit = run(json.dumps({**ORDER, "nomber": "x", "number": 5}))
     assert unfit["message"].splitlines()[0] == "Order is refused for 2 reasons:"
     assert (unfit["where"], unfit["mend"]) == (str(file), "see what fits: crossdock schema")
+    (place / "wait.yaml").write_text(WAIT)
+    assert crossdock("process", "publish", "wait.yaml").status == 0
+    unfit = run(json.dumps({"number": 5}), "wait")  # a document that the process declares itself
+    assert "number: a string is needed, not an int" in unfit["message"]
+    assert unfit["where"] == f"{file}: number"
+    assert "501 characters, and 500 is the most" in run(json.dumps({"number": "x" * 501}), "wait")["message"]
+    assert (
+        run('{"number": "\\ud800"}', "wait")["message"] == "a text holds half a character (a surrogate alone)"
+    )
+    assert run('{"number": NaN}', "wait")["message"].startswith("this is not JSON: ")
     assert crossdock("runs", "--json").lines == []
 
 

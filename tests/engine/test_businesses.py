@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from played import event
 
+from crossdock.errors import Refused
 from crossdock.process.messages import Actor, CallEnded
 
 EXAMPLES = Path(__file__).parents[1] / "process" / "examples"
@@ -203,3 +205,64 @@ async def test_a_cascade_ends_with_nobody_and_every_offer_is_taken_back(engine):
     assert ended[-1] == "nobody"
     assert [c.call.input["rate"] for c in engine.world.calls] == [money("9"), money("8")]
     await engine.assert_sound()
+
+
+def kiosk(name: str, bundle: str, off_sale: str) -> dict[str, Any]:
+    return {
+        "kiosk": name,
+        "title": "Ünïcode",
+        "region": "fr",
+        "bundle": bundle,
+        "copies": each(4),
+        "price": money("1.10"),
+        "off_sale": off_sale,
+    }
+
+
+async def test_what_comes_late_for_an_old_generation_waits_for_somebody_and_a_bundle_has_one_kiosk(engine):
+    await engine.connect("erp")
+    await engine.publish(text("press-returns"))
+    gives(engine, erp__credit_copies={"credit": "C"})
+
+    async def put(type_: str, id_: str, data: Any, **about: str):
+        (receipt,) = await engine.inbox.put(engine.tenant, [event(type_, data, id=id_, **about)])
+        return receipt
+
+    async def dropped(name: str, bundle: str, off_sale: str):
+        data = kiosk(name, bundle, off_sale)
+        return await put("delivery.dropped", f"drop {name} {bundle}", data, delivery=f"{name}|Ünïcode")
+
+    async def back(bundle: str, count: int, id_: str):
+        return await put("copies.returned", id_, {"bundle": bundle, "returned": each(count)}, bundle=bundle)
+
+    async with engine.working():
+        assert (await back("B1", 4, "early")).fate == "parked"
+        await dropped("Gare 🗞", "B1", "2026-03-27T17:00:00Z")
+        await engine.ended("Gare 🗞|Ünïcode")
+        (second,) = (await dropped("Gare 🗞", "B2", "2099-03-27T17:00:00Z")).runs
+        await engine.idle()
+        assert (await back("B1", 1, "late")).fate == "parked"  # its run has ended, and the next is another
+        (other,) = (await dropped("Kiosque", "B2", "2099-03-27T17:00:00Z")).runs
+        await engine.idle()
+        assert (await back("B2", 4, "back")).runs == (second,)  # whose the bundle was first
+        await engine.idle()
+    (conflict,) = await engine.history.exceptions(engine.tenant)
+    assert (conflict.type, conflict.run) == ("alias_conflict", other)
+    runs = await engine.history.find(engine.tenant, "Gare 🗞|Ünïcode")
+    assert [(run.generation, run.status) for run in runs] == [(2, "active"), (1, "completed")]
+    assert len(engine.world.done) == 1
+    await engine.assert_sound()
+
+
+@pytest.mark.parametrize(("value", "why"), [("x" * 501, "501 characters"), ("x\0y", "a NUL character")])
+async def test_an_event_that_names_what_cannot_be_looked_up_is_refused_with_its_reason(
+    engine, value: str, why: str
+):
+    for late in (
+        event("order.released", {"number": "1"}, id="e", order=value),
+        event("order.released", id=value),
+    ):
+        if late.about or "NUL" in why:
+            with pytest.raises(Refused, match=why):
+                await engine.inbox.put(engine.tenant, [late])
+    assert await engine.sql("select 1 from crossdock.parked") == []

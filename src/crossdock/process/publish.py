@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from crossdock.errors import Refused
+from crossdock.expressions import Type
 from crossdock.process.catalogue import Catalogue, ProcessShape
 from crossdock.process.check import Check, uncertain_times
 from crossdock.process.definition import Process
@@ -64,15 +65,21 @@ def load(text: str, catalogue: Catalogue, *, file: str = "") -> Process:
     return process
 
 
+def own_document(process: Process, catalogue: Catalogue) -> Type | None:
+    """The type of its document where the process declares it itself, whatever else has the name; or None."""
+    source = Source(process.source)
+    raw = source.value.get("declare") or {}
+    if process.document not in (raw.get("documents") or {}):
+        return None
+    names = Names(source, catalogue)
+    names.declare(raw)
+    return names.catalogue.documents.get(process.document)
+
+
 def shape_of(process: Process, catalogue: Catalogue) -> ProcessShape:
     """What another process needs to know to run this one."""
     shape = ProcessShape(name=process.name)
-    if process.document not in catalogue.documents:  # one that it declares itself
-        source = Source(process.source)
-        names = Names(source, catalogue)
-        names.declare(source.value.get("declare") or {})
-        catalogue = names.catalogue
-    document = catalogue.documents.get(process.document)
+    document = own_document(process, catalogue) or catalogue.documents.get(process.document)
     return ProcessShape(
         name=process.name,
         document=document if document is not None else shape.document,

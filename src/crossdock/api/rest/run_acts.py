@@ -19,8 +19,11 @@ from crossdock.api.route import router
 from crossdock.desk import Asked as Told
 from crossdock.engine.repair import Progress
 from crossdock.errors import Conflict
+from crossdock.expressions import DYN, problems
 from crossdock.model import DOCUMENTS, parse_document, to_json
 from crossdock.model.documents import Invalid, Problem
+from crossdock.process import canonical
+from crossdock.process.publish import own_document
 
 routes = router("runs")
 
@@ -131,8 +134,13 @@ async def _document(call: Call, given: Start) -> Any:
         )
     if source is None:
         raise missing("process", given.process)
-    kind = call.ground.read(source).document
-    if kind not in DOCUMENTS:
+    process = call.ground.read(source)
+    kind = process.document
+    own = own_document(process, canonical())
+    if own is not None or kind not in DOCUMENTS:
+        wrong = [line.partition(": ") for line in problems(given.document, own or DYN)]
+        if wrong:
+            raise Invalid(kind, tuple(Problem(f"body.document.{path}", said) for path, _, said in wrong))
         return given.document
     try:
         return to_json(parse_document(kind, given.document))
