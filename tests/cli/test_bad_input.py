@@ -268,7 +268,7 @@ def test_a_run_that_cannot_be_started(crossdock: Command, installed: str, place:
     (place / "wait.yaml").write_text(WAIT)
     assert crossdock("process", "publish", "wait.yaml").status == 0
     unfit = run(json.dumps({"number": 5}), "wait")  # a document that the process declares itself
-    assert "number: a string is needed, not an int" in unfit["message"]
+    assert unfit["message"] == "Doc is refused: a string is needed, not an int (5)"
     assert unfit["where"] == f"{file}: number"
     assert "501 characters, and 500 is the most" in run(json.dumps({"number": "x" * 501}), "wait")["message"]
     assert (

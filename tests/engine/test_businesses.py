@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +238,7 @@ async def test_what_comes_late_for_an_old_generation_waits_for_somebody_and_a_bu
 
     async with engine.working():
         assert (await back("B1", 4, "early")).fate == "parked"
-        await dropped("Gare 🗞", "B1", "2026-03-27T17:00:00Z")
+        await dropped("Gare 🗞", "B1", (datetime.now(UTC) - timedelta(minutes=1)).isoformat())
         await engine.ended("Gare 🗞|Ünïcode")
         (second,) = (await dropped("Gare 🗞", "B2", "2099-03-27T17:00:00Z")).runs
         await engine.idle()

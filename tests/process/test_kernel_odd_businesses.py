@@ -245,3 +245,180 @@ def test_a_price_over_the_limit_is_signed_by_a_second_person_whose_no_takes_the_
     assert (run.status("inspect"), run.status("accept")) == ("waiting", "pending")
     run.cancel().done("send!undo").done("reserve!undo")
     assert run.status() == "cancelled"
+
+
+# -- a box, in the time of three ports ---------------------------------------------------------------------
+
+
+def port(name: str, zone: str, **more: Any) -> Calendar:
+    week = {"mon-fri": "08:00-17:00"}
+    return Calendar.parse({"name": name, "zone": zone, "hours": week, "cut_offs": {"rail": "16:00"}, **more})
+
+
+PORTS = {
+    "hamburg": port("hamburg", "Europe/Berlin", holidays={"country": "DE", "subdivision": "HH"}),
+    "chicago": port(
+        "chicago", "America/Chicago", holidays={"country": "US"}, half_days={"2026-11-27": "08:00-12:00"}
+    ),
+    "sydney": port("sydney", "Australia/Sydney"),
+}
+
+
+def three_ports(at: datetime) -> Run:
+    ports = ["hamburg", "chicago", "sydney"]
+    return begin("three-ports", {"number": "B", "ports": ports, "version": 1}, calendars=PORTS, at=at)
+
+
+def test_each_port_is_late_by_its_own_clock_and_climbs_its_rungs_in_their_order_of_time():
+    """Friday evening before the clocks of Chicago go back: Hamburg's have gone, Sydney's go forward only."""
+    run = three_ports(datetime(2026, 10, 30, 20, tzinfo=UTC))
+    due = {name: run.state.steps[name].due for name in ("first", "second", "third")}
+    assert due == {
+        "first": datetime(2026, 11, 4, 7, tzinfo=UTC),  # from Monday's opening: Wednesday at eight
+        "second": datetime(2026, 11, 3, 21, tzinfo=UTC),  # Tuesday at three, an hour later by the sun
+        "third": datetime(2026, 10, 31, 5, tzinfo=UTC),  # Monday's train, two days before
+    }
+    times: list[tuple[str, str, datetime]] = []
+    while run.state.wake is not None:
+        run.until(run.state.wake)
+        times += [
+            (record.step, record.what, run.now)
+            for record in run.last
+            if record.what in ("escalated", "event.emitted", "exception.raised")
+        ]
+    assert times == [
+        ("third", "exception.raised", datetime(2026, 10, 31, 5, tzinfo=UTC)),
+        ("third", "escalated", datetime(2026, 11, 1, 5, tzinfo=UTC)),  # a day, whatever the week
+        ("third", "event.emitted", datetime(2026, 11, 2, 1, tzinfo=UTC)),  # Monday at noon
+        ("second", "exception.raised", datetime(2026, 11, 3, 21, tzinfo=UTC)),
+        ("first", "exception.raised", datetime(2026, 11, 4, 7, tzinfo=UTC)),
+        ("first", "event.emitted", datetime(2026, 11, 4, 11, tzinfo=UTC)),
+        ("second", "event.emitted", datetime(2026, 11, 4, 16, tzinfo=UTC)),  # two hours today, two tomorrow
+        ("second", "escalated", datetime(2026, 11, 4, 21, tzinfo=UTC)),
+        ("first", "escalated", datetime(2026, 11, 5, 7, tzinfo=UTC)),
+    ]
+
+
+def test_a_train_on_a_holiday_does_not_go_and_on_a_half_day_it_goes_at_closing():
+    run = three_ports(datetime(2026, 11, 26, 0, tzinfo=UTC))  # the eve of Thanksgiving, after the train
+    run.event("box.released", {"box": "B", "port": "sydney"})
+    assert run.state.steps["gate"].due == datetime(2026, 11, 27, 18, tzinfo=UTC)
+
+
+# -- a painting on loan ------------------------------------------------------------------------------------
+
+LOAN: dict[str, Any] = {
+    "number": "V-1", "lender": "wien", "borrower": "東京", "crate": "CR", "curator": "cora", "value": money("250000.00"),
+    "works": [{"id": "klimt", "value": money("250000.0")}], "opens": "2026-04-10T09:00:00Z",
+}  # fmt: skip
+
+
+def loan(**more: Any) -> Run:
+    return begin("museum-loan", LOAN | more)
+
+
+def signed(run: Run, step: str, by: str, decision: str = "approved", **more: Any) -> Run:
+    return run.decide(step, decision, by=by, roles=("director",), **more)
+
+
+def test_a_refused_cover_is_signed_once_more_and_then_a_person_supplies_it():
+    run = signed(loan(), "first_sign", "cora")
+    assert run.status("first_sign") == "waiting"
+    signed(signed(run, "first_sign", "dora"), "second_sign", "dora")
+    assert run.status("second_sign") == "waiting"
+    signed(run, "second_sign", "emil")
+    assert run.input("cover")["signed"] == ["dora", "emil"]
+    run.refused("cover")
+    assert (run.status("first_sign"), run.status("second_sign")) == ("waiting", "pending")
+    signed(signed(run, "first_sign", "emil"), "second_sign", "dora").refused("cover#1")
+    assert sorted(run.open) == ["redo_limit", "refused_by_partner"]
+    run.repair("step.supply", "cover", output={"policy": "P"})
+    assert (run.status("move"), run.open) == ("running", [])
+
+
+def test_a_shock_on_the_way_has_the_work_examined_and_what_a_courier_could_not_report_is_supplied():
+    run = signed(signed(loan(), "first_sign", "dora"), "second_sign", "emil").done("cover", {"policy": "P"})
+    run.event("crate.shock", {"crate": "CR", "g": 5.0})
+    assert run.emitted == []
+    run.event("crate.shock", {"crate": "CR", "g": 6.0})
+    assert run.status("examine") == "pending"  # called for, and not before the crate moves
+    run.done("move", {"job": "J"}).event("crate.arrived", {"crate": "CR", "at": "Paris"})
+    assert (run.status("examine"), run.status("there")) == ("waiting", "waiting")
+    run.event("crate.arrived", {"crate": "CR", "at": "東京"})
+    run.child("condition", "klimt", "failed", reason="no light")
+    assert [data["g"] for _, data in run.emitted] == [6.0, 0.0]
+    run.repair("step.retry", "condition", item="klimt").child("condition", "klimt", "cancelled")
+    run.decide("examine", "done", by="kim", roles=("conservator",), form={"fine": False})
+    assert (run.status(), run.open) == ("held", ["damaged"])
+    run.repair("step.supply", "condition", item="klimt", output={"fine": True})
+    assert run.told("run.completed") == [{"output": {"fine": False, "works": 1}}]
+
+
+def test_works_of_no_value_need_no_signature_and_an_empty_list_is_done_at_once():
+    run = loan(value=money("0"), works=[])
+    assert run.input("cover")["signed"] == []
+    run.done("cover", {"policy": "P"}).done("move", {"job": "J"})
+    run.event("crate.arrived", {"crate": "CR", "at": "東京"})
+    assert run.told("run.completed") == [{"output": {"fine": True, "works": 0}}]
+    assert run.statuses["examine"] == "skipped"
+
+
+def test_two_who_sign_end_a_loan_in_two_ways_and_nobody_in_a_third():
+    run = signed(loan(), "first_sign", "dora", "refused", note="nein")
+    assert (run.status(), run.state.reason) == ("cancelled", "refused: nein")
+    run = signed(signed(loan(), "first_sign", "dora"), "second_sign", "emil", "refused")
+    assert (run.status(), run.state.reason) == ("failed", "second thoughts")
+    run = loan().wait("3 days").wait("2 days")
+    assert (run.status(), run.state.reason) == ("cancelled", "nobody signed")
+    other = {"id": "a", "value": {"amount": "1", "currency": "USD"}}
+    assert loan(works=[other]).state.steps["band"].output["why"] == "the works come to 1 USD"
+
+
+# -- an instrument, calibrated by five at once -------------------------------------------------------------
+
+
+def instrument() -> Run:
+    what = {"serial": "S-1", "tag": "T", "lab": "x", "grade": "A", "owner": "olga", "version": 1}
+    return begin("calibration", what).done("reserve", {"slot": "s", "until": "2026-03-02T12:00:00Z"})
+
+
+def read(run: Run, by: str = "olga") -> Run:
+    form = {"readings": [{"point": 1, "value": 0.5}, {"point": 2, "value": -1.0}]}
+    return run.decide("read", "done", by=by, roles=("technician",), form=form)
+
+
+def test_a_dispute_takes_back_a_call_an_approval_a_wait_an_await_and_children_at_once():
+    run = instrument()
+    assert run.state.wake == datetime(2026, 3, 2, 11, tzinfo=UTC)
+    assert read(run, "zoe").status("read") == "waiting"  # no candidate
+    read(run)
+    assert run.input("draft")["readings"] == [{"p": 1, "v": 0.5}]
+    task = run.state.steps["sign"].task
+    run.event("reading.taken", {"tag": "T", "point": 3, "value": 0.5})
+    run.event("reading.taken", {"tag": "T", "point": 1, "value": 0.7})
+    run.event("reading.disputed", {"tag": "T", "note": "hm"})
+    assert run.last[-1].data == {"message": "hm"}
+    run.unreachable("draft").event("reading.disputed", {"tag": "T", "serious": True, "note": "wrong probe"})
+    assert (run.withdrawn, told_children(run)) == ({"draft"}, ["1", "2"])
+    assert [run.status(step) for step in ("sign", "again_by_machine", "settle")] == ["cancelled"] * 3
+    run.event("task.decided", {"task": task, "decision": "approved"}, by="max", roles=("metrologist",))
+    assert run.last[0].data["reason"] == "it was decided or withdrawn before"
+    run.event("reading.taken", {"tag": "T", "point": 2, "value": -1.0})  # for the next time
+    run.child("points", "1").child("points", "2", "cancelled").unknown("draft")
+    assert run.status("read") == "succeeded"  # nothing is taken back before all is found out
+    run.done("draft", {"cert": "C"})
+    assert (told_children(run), list(run.calls)) == ([""], [])
+    run.child("points", "1", "cancelled").done("draft!undo")
+    assert run.status("read") == "waiting"
+    read(run, "tess")
+    assert [event["point"] for event in run.state.steps["again_by_machine"].events] == [2]
+    assert run.children["points", "1"].redo == 1
+
+
+def test_a_cancel_while_nobody_knows_of_the_draft_waits_for_a_person_and_then_goes_on():
+    run = read(instrument()).unknown("draft", resolvable=False).cancel()
+    run.child("points", "1", "failed", reason="x").child("points", "2", "cancelled")
+    run.answer("draft", "unknown", reason="still", resolvable=False)
+    assert (run.status(), run.open) == ("cancelling", ["unknown_outcome"])
+    run.repair("step.supply", "draft", output={"cert": "C"}).done("draft!undo").done("reserve!undo")
+    assert (run.status(), run.open) == ("cancelled", [])

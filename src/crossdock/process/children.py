@@ -104,6 +104,7 @@ def settle_by_hand(turn: Turn, name: str, item: str, by: str, note: str, *, outp
     _forget_failure(children, item)
     if done:
         children.outputs = {**children.outputs, item: output}
+        children.supplied += 1
     turn.record("child.supplied" if done else "child.skipped", name, item, by=by, note=note)
     _go_on(turn, name, by, note)
 

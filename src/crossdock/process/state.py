@@ -63,6 +63,7 @@ class Children(msgspec.Struct, kw_only=True, omit_defaults=True):
     succeeded: int = 0
     failed: int = 0
     cancelled: int = 0
+    supplied: int = 0  # whose result a person found by hand
     outputs: dict[str, Any] = {}  # kept only where an expression asks for them
     again: dict[str, str] = {}  # children that did not succeed and hold the step: their status
     final: bool = False

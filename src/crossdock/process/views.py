@@ -48,7 +48,7 @@ class StepView(Mapping[str, Any]):
             return {
                 "total": children.total,
                 "open": len(children.open),
-                "succeeded": children.succeeded,
+                "succeeded": children.succeeded + children.supplied,
                 "failed": children.failed,
                 "cancelled": children.cancelled,
             }
