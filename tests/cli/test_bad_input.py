@@ -270,7 +270,7 @@ def test_a_run_that_cannot_be_started(crossdock: Command, installed: str, place:
     unfit = run(json.dumps({"number": 5}), "wait")  # a document that the process declares itself
     assert unfit["message"] == "Doc is refused: a string is needed, not an int (5)"
     assert unfit["where"] == f"{file}: number"
-    assert "501 characters, and 500 is the most" in run(json.dumps({"number": "x" * 501}), "wait")["message"]
+    assert "1,001 bytes, and 1,000 is the most" in run(json.dumps({"number": "x" * 1001}), "wait")["message"]
     assert (
         run('{"number": "\\ud800"}', "wait")["message"] == "a text holds half a character (a surrogate alone)"
     )

@@ -255,7 +255,7 @@ async def test_what_comes_late_for_an_old_generation_waits_for_somebody_and_a_bu
     await engine.assert_sound()
 
 
-@pytest.mark.parametrize(("value", "why"), [("x" * 501, "501 characters"), ("x\0y", "a NUL character")])
+@pytest.mark.parametrize(("value", "why"), [("x" * 2001, "2,001 bytes"), ("x\0y", "a NUL character")])
 async def test_an_event_that_names_what_cannot_be_looked_up_is_refused_with_its_reason(
     engine, value: str, why: str
 ):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from driver import NINE, Run
 
-from crossdock.process.messages import Call, StartChild
+from crossdock.process.messages import Call, Emit, StartChild
 from crossdock.process.turn import DecisionError
 
 ONE = """
@@ -297,7 +297,7 @@ def test_an_alias_that_another_run_holds_is_a_conflict_that_is_shown():
     assert run.state.alias == {"case": "C-1"}
 
 
-@pytest.mark.parametrize(("value", "why"), [("x" * 501, "501 characters"), ("x\0y", "a NUL character")])
+@pytest.mark.parametrize(("value", "why"), [("x" * 2001, "2,001 bytes"), ("x\0y", "a NUL character")])
 def test_what_cannot_be_looked_up_is_no_alias_and_no_key(value: str, why: str):
     run = Run("a: { call: erp.do, undo: erp.undo, alias: { tracking: '${ output.t }' } }").done(
         "a", {"t": value}
@@ -310,6 +310,12 @@ def test_what_cannot_be_looked_up_is_no_alias_and_no_key(value: str, why: str):
     assert (run.open, run.status("a"), run.emitted) == (["decision_failed"], "held", [])
     with pytest.raises(DecisionError, match=f"cannot be its key: it (has|holds) {why}"):
         Run("a: { wait: 1h }", {"number": value})
+
+
+def test_the_longest_key_still_names_its_exceptions():
+    run = Run("a: { call: erp.do, undo: erp.undo }", {"number": "é" * 500}).refused("a")
+    (told,) = (e for e in run.sent(Emit) if e.type == "exception.raised")
+    assert told.about == {"exception": f"p/{'é' * 500}/1/x1"}
 
 
 def test_a_title_is_what_people_read():

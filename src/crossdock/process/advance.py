@@ -45,6 +45,8 @@ from crossdock.process.messages import (
     ALIAS_REFUSED,
     CALL_ENDED,
     CHILD_ENDED,
+    MOST_KEY,
+    MOST_NAME,
     RUN_CANCEL,
     RUN_MOVE,
     RUN_START,
@@ -89,7 +91,7 @@ def starts(process: Process, event: Event, reference: Reference | None = None) -
         ) from None
     if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
         raise DecisionError(f"the key of {process.name} is {key!r}: it must be a text", where=event.id)
-    why = unfit(str(key))
+    why = unfit(str(key), MOST_NAME if process.document == "ExceptionCase" else MOST_KEY)
     if why:
         raise DecisionError(
             f"what names a run of {process.name} cannot be its key: {why}",

@@ -48,7 +48,8 @@ NO_CONNECTION = "no_connection"  # the code of a call that is refused here: ther
 _TEST = "test/"
 
 
-MOST_NAME = 500  # characters of a key or an alias: they are looked up, and stand in lists
+# Bytes of what is looked up in an index. A run's key is shorter: the names of its exceptions are made of it.
+MOST_KEY, MOST_NAME = 1_000, 2_000
 
 
 def apart(name: str, *, test: bool) -> str:
@@ -56,13 +57,12 @@ def apart(name: str, *, test: bool) -> str:
     return _TEST + name if test and not name.startswith(_TEST) else name
 
 
-def unfit(name: str) -> str:
-    """Why a text cannot be a key or an alias; empty where it can."""
+def unfit(name: str, most: int = MOST_NAME) -> str:
+    """Why a text cannot be looked up, as keys and aliases are; empty where it can."""
     if "\0" in name:
         return "it holds a NUL character"
-    if len(name) > MOST_NAME:
-        return f"it has {len(name):,} characters, and {MOST_NAME} is the most"
-    return ""
+    size = len(name.encode(errors="replace"))
+    return f"it has {size:,} bytes, and {most:,} is the most" if size > most else ""
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
