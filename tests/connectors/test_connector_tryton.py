@@ -59,7 +59,7 @@ def led(talk: Generator[Request, Response, Any], *given: Response) -> tuple[Any,
 
 
 def listed(what: str) -> Example:
-    """A list of master data; what it has to be stands in its own test."""
+    """A list of master data or stock; what it has to be stands in a test of its own."""
     operation, given = f"list_{what}", answers(f"list_{what}")
     (poll,) = [one for one in connector(TRYTON).operations if one.name == operation]
     output, _ = led(poll.do({}, context(TRYTON, **HERE)), *given)
@@ -119,7 +119,18 @@ class TestTryton(Conformance):
             {"return": "SO-00002"},
         ),
         shown("cancel_return", {"return": "SO-00003"}, {}, looks_up=False),
-        *(listed(what) for what in ("parties", "items", "locations", "units")),
+        *(listed(what) for what in ("parties", "items", "locations", "units", "stock", "allocations")),
+        shown(
+            "adjust_stock",
+            {
+                "item": "KIT-30",
+                "site": "RDC",
+                "change": {"value": "-2", "unit": "EA"},
+                "adjustment": "CC-1",
+                "reason": "counted",
+            },
+            {"adjustment": "1"},
+        ),
     ]
 
 
@@ -355,6 +366,16 @@ def test_master_data_is_told_by_code_with_what_tryton_knows_of_ours() -> None:
     assert codes("items") == [("KIT-30", None, True), ("BOX-1", None, True)]
     assert codes("locations", sites={"RDC": "RNO"}) == [("DIRECT", None, True), ("RDC", "RNO", True)]
     assert codes("units") == [("u", "EA", True), ("kg", "KGM", True), ("g", "GRM", True)]
+
+
+def test_stock_and_what_is_promised_of_it_are_told_by_site() -> None:
+    here = context(TRYTON, **HERE)
+    stock, _ = led(operation("list_stock").do({}, here), *answers("list_stock"))
+    (lies,) = stock["stock"]
+    assert lies == {"item": "KIT-30", "on_hand": {"value": "10", "unit": "EA"}, "site": "RDC"}
+    promised, _ = led(operation("list_allocations").do({}, here), *answers("list_allocations"))
+    (one,) = promised["allocations"]
+    assert (one["order"], one["site"], one["quantity"]["value"]) == ("SO-00001", "RDC", "4")
 
 
 def test_master_data_is_read_from_its_beginning_also_where_news_is_told_from_a_day_on() -> None:
