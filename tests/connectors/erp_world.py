@@ -31,13 +31,13 @@ HOUSES: Mapping[str, tuple[type[Any], str, Mapping[str, Any], Mapping[str, str]]
         Odoo,
         "odoo",
         {"database": DATABASE, "sites": {"WH": "RNO"}},
-        {"user": USER, "key": ODOO_KEY},
+        {"user": USER, "key": ODOO_KEY, "webhook_secret": "hook"},
     ),
     "odoo by json-rpc": (
         Odoo,
         "odoo",
         {"database": DATABASE, "interface": "jsonrpc", "sites": {"WH": "RNO"}},
-        {"user": USER, "key": ODOO_KEY},
+        {"user": USER, "key": ODOO_KEY, "webhook_secret": "hook"},
     ),
     "erpnext": (
         ErpNext,

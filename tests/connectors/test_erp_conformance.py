@@ -55,7 +55,12 @@ class OdooHouse(odoo_stand_in.Northway):
         return str(next(one["name"] for one in self.odoo.all("account.move") if one["state"] == "posted"))
 
 
-ODOO_SECRETS = {"user": odoo_stand_in.USER, "key": odoo_stand_in.KEY}
+ODOO_SECRETS = {
+    "user": odoo_stand_in.USER,
+    "key": odoo_stand_in.KEY,
+    "webhook_secret": "shown-in-the-address",
+}
+HINT = b'{"_action": "Tell(#3)", "_id": 7, "_model": "sale.order", "name": "S00001", "state": "sale"}'
 
 
 def odoo_examples(play: Played) -> list[Example]:
@@ -138,6 +143,7 @@ class TestOdoo(Conformance):
     secrets: ClassVar = ODOO_SECRETS
     examples: ClassVar = odoo_examples(play)
     pages: ClassVar = odoo_pages(play)
+    notices: ClassVar = [Told(body=HINT, types=[])]
 
     def test_what_came_out_is_what_it_has_to_be(self) -> None:
         assert given(self.examples, "check_credit")["exposure"] == usd("113.0")

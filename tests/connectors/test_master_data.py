@@ -13,6 +13,7 @@ from aiohttp import web
 from erp_world import World, world_of
 
 from crossdock.connect.references import References
+from crossdock.engine import Connections
 from crossdock.errors import Conflict, CrossdockError, Refused
 from crossdock.store import Clock, Database
 from crossdock.translate.codes import Code
@@ -178,6 +179,15 @@ async def test_more_than_a_page_is_read_to_its_end(odoo: World) -> None:
     assert (found.counts["item"].read, found.counts["item"].added, found.more) == (122, 121, False)
 
 
+async def test_what_came_by_one_import_has_one_time_and_is_read_whole(ground: Database) -> None:
+    async with world_of("erpnext", ground) as world:
+        for n in range(320):
+            made = world.erp.keep("Item", f"P-{n:03}", disabled=0, is_stock_item=1, has_variants=0)
+            made["modified"] = "2026-03-02 10:00:00"
+        found = await world.masters.read(world.tenant, "erp", ["item"], by="jo")
+        assert (found.counts["item"].read, found.counts["item"].added) == (320, 320)
+
+
 async def test_a_reading_that_breaks_off_at_the_erp_has_changed_nothing(world: World) -> None:
     def breaks(what: str) -> web.Response | None:
         return web.json_response({}, status=500) if "warehouse" in what.lower() else None
@@ -245,6 +255,14 @@ async def test_what_was_read_once_is_read_by_itself_and_one_exception_says_what_
     await clock.follow_real()
     assert await odoo.fetch(WAITING) == []
     assert await odoo.fetch(told) == [("difference.found",), ("difference.gone",)]
+
+
+async def test_a_connection_that_is_removed_takes_along_what_was_read_and_leaves_the_codes(
+    odoo: World,
+) -> None:
+    await odoo.masters.read(odoo.tenant, "erp", by="jo")
+    await Connections(odoo.database).remove(odoo.tenant, "erp")
+    assert [one[:2] for one in await odoo.fetch(ALL)] == [("code", "5"), ("master", "0"), ("reading", "0")]
 
 
 async def test_a_system_that_keeps_none_says_so(odoo: World) -> None:

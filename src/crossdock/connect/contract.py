@@ -215,13 +215,14 @@ class Webhook:
     `translate` gives what happened, nothing for what is of no concern to us, and raises `Refused` for what it
     cannot read: that is quarantined. `delivery_id` gives the sender's own id of the delivery, the same when
     it is sent again; where it gives "", the body's digest stands for it. `secret` names the secret that
-    signs.
+    signs. `hints`: it says that there is news, and the feeds of the connection are read at once.
     """
 
     signature: Scheme
     translate: Callable[[Notice], Iterable[Happening]]
     delivery_id: Callable[[Notice], str] = lambda _: ""
     secret: str = "webhook_secret"  # noqa: S105 - its name
+    hints: bool = False
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

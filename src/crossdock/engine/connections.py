@@ -59,6 +59,8 @@ _CALLS: LiteralString = "select count(*)::int from crossdock.outbox where tenant
 _REMOVE: LiteralString = "delete from crossdock.connection where tenant = $1 and name = $2"
 _OF_IT: tuple[LiteralString, ...] = (
     "delete from crossdock.feed where tenant = $1 and connection = $2",
+    "delete from crossdock.master where tenant = $1 and connection = $2",
+    "delete from crossdock.master_reading where tenant = $1 and connection = $2",
     "delete from crossdock.connection_minute where tenant = $1 and connection = $2",
     "delete from crossdock.connection_health where tenant = $1 and connection = $2",
     "delete from crossdock.traffic where tenant = $1 and connection = $2",

@@ -23,6 +23,7 @@ from typing import Any, LiteralString
 import msgspec
 import structlog
 
+from crossdock.access.redaction import hidden
 from crossdock.connect import Calls, Lines
 from crossdock.connect.fit import misfit, plain
 from crossdock.connect.lines import Line, Ready
@@ -89,7 +90,7 @@ _WAITS: LiteralString = """
 select exists (select from crossdock.master where tenant = $1 and connection = $2 and finding <> '')
 """
 _FINDINGS: LiteralString = """
-select finding, count(*)::int as many, min(kind || ' ' || here) as here, min(there) as there
+select finding, count(*)::int as many, min(there) as there
 from crossdock.master where tenant = $1 and connection = $2 and finding <> '' group by finding order by 1
 """
 _TELLING: LiteralString = """
@@ -206,7 +207,7 @@ class MasterReader:
             except CrossdockError as error:
                 log.warning("masters.failed", tenant=tenant.name, connection=connection, error=error.message)
                 async with self._database.engine() as transaction:
-                    await transaction.execute(_FAILED, tenant.id, connection, error.message[:500])
+                    await transaction.execute(_FAILED, tenant.id, connection, hidden(error.message)[:500])
         return len(rows)
 
     async def read(
@@ -407,7 +408,9 @@ class MasterReader:
 def _event(connection: str, findings: Sequence[Any], since: str, now: datetime) -> Arrival:
     number = f"codes_wait/{connection}"
     what = "found" if findings else "gone"
-    here = ", ".join(f"{one['many']} {one['finding']}" for one in findings)
+    many = sum(one["many"] for one in findings)
+    said = ", ".join(f"{one['many']} {one['finding']}" for one in findings)
+    here = f"{many} code{'s wait' if many > 1 else ' waits'} for a person ({said})" if findings else ""
     return Arrival(
         id=f"{number}/{since}/{what}",
         source="masters",
@@ -420,8 +423,8 @@ def _event(connection: str, findings: Sequence[Any], since: str, now: datetime) 
             "about": connection,
             "connection": connection,
             "severity": "medium",
-            "here": f"codes wait for a person ({here}), such as {findings[0]['here']}" if findings else "",
-            "there": findings[0]["there"] if findings else "",
+            "here": here,
+            "there": f"{findings[0]['there']}, for one" if findings else "",
             "mend": f"See all, and what mends each: crossdock codes waiting {connection}",
             "since": since,
         },

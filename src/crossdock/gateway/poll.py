@@ -50,7 +50,7 @@ on conflict do nothing
 """
 
 _LEASE: LiteralString = """
-update crossdock.feed f set leased_until = clock_timestamp() + make_interval(secs => $2)
+update crossdock.feed f set leased_until = clock_timestamp() + make_interval(secs => $2), hinted = false
 from (
   select x.tenant, x.connection, x.name, t.name as tenant_name
   from crossdock.feed x
@@ -71,7 +71,8 @@ where tenant = $1 and connection = $2 and name = $3
 
 _DONE: LiteralString = """
 update crossdock.feed
-set leased_until = null, failures = $4, error = $5, due = crossdock.now() + make_interval(secs => $6),
+set leased_until = null, failures = $4, error = $5,
+    due = crossdock.now() + make_interval(secs => case when hinted and $4 = 0 then 0 else $6 end),
     read_at = case when $7 then crossdock.now() else read_at end
 where tenant = $1 and connection = $2 and name = $3
 """

@@ -37,6 +37,7 @@ from crossdock.connect.signatures import NotVerified, Scheme, verify
 from crossdock.engine import Arrival, Inbox
 from crossdock.engine import Receipt as Kept
 from crossdock.errors import CrossdockError, NotFound, Refused
+from crossdock.gateway.hints import HINT
 from crossdock.gateway.mapped import Through
 from crossdock.gateway.senders import Senders, bearer
 from crossdock.store import Database, Tenant, Together
@@ -223,6 +224,9 @@ class Receiver:
             self._inbox, verified.tenant.id, line.name, message, receipt, notice.body, digest, notice.headers
         )
         await self._deliveries.put(verified.tenant.id, row)
+        if verified.webhook.hints:
+            async with self._database.engine() as transaction:
+                await transaction.execute(HINT, verified.tenant.id, line.name)
         return receipt
 
     async def _keep_all(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[None]:

@@ -13,6 +13,7 @@ from crossdock.connectors._words import words
 from crossdock.connectors.erpnext.talks import Talking, named
 
 Json = Mapping[str, Any]
+_PAGE = 500  # as many may have the same time: those of one import
 
 
 def parties(data: Json, context: Context) -> Talking:
@@ -60,7 +61,7 @@ def _listed(
     context: Context,
     read: Callable[[Json], Json],
 ) -> Talking:
-    page = yield from named(doctype, filters, fields, data.get("cursor") or "", of_all(context))
+    page = yield from named(doctype, filters, fields, data.get("cursor") or "", of_all(context), most=_PAGE)
     return pages(page, [read(one) for one in page.records])
 
 

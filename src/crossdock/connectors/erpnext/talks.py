@@ -299,7 +299,13 @@ def _page(doctype: str, cursor: str, context: Context) -> Generator[Request, Res
 
 
 def named(
-    doctype: str, filters: list[Any], fields: list[str], cursor: str, context: Context
+    doctype: str,
+    filters: list[Any],
+    fields: list[str],
+    cursor: str,
+    context: Context,
+    *,
+    most: int = _PAGE,
 ) -> Generator[Request, Response, Page]:
     """Documents that were changed since, oldest first, with their names and these fields."""
     place, settings = Place.of(cursor), context.settings
@@ -308,12 +314,12 @@ def named(
         *replies.since_of(moment(place.after[0]) if place.after else place.bound(settings), settings),
     ]
     asked = requests.documents(
-        doctype, filters, ["name", "modified", *fields], order="modified asc, name asc", most=_PAGE
+        doctype, filters, ["name", "modified", *fields], order="modified asc, name asc", most=most
     )
     found = [
         (replies.at(one["modified"], settings), one["name"], one) for one in replies.listed((yield asked))
     ]
-    page = place.page(found, settings, _PAGE)
+    page = place.page(found, settings, most)
     if page.more and page.cursor == cursor:
-        raise RefusedByPartner(f"more than {_PAGE} documents of {doctype} have the same time", code="feed")
+        raise RefusedByPartner(f"more than {most} documents of {doctype} have the same time", code="feed")
     return page

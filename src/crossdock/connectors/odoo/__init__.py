@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from crossdock.connect.contract import Connector, Limits, Operation, Poll
+from crossdock.connect.contract import Connector, Limits, Operation, Poll, Webhook
+from crossdock.connect.signatures import Scheme
 from crossdock.connectors.odoo import credit, masters, replies, returns, stock, talks
 from crossdock.connectors.odoo.settings import SECRETS, SETTINGS
 
@@ -10,9 +11,9 @@ connector = Connector(
     name="odoo",
     title="Odoo",
     version="1",
-    doc="Odoo 17 and later. An order that is confirmed is released. Its webhooks are not signed, so none is"
-    " taken. Tested against a server written from what its makers publish, and not yet against one that"
-    " runs.",
+    doc="Odoo 17 and later. An order that is confirmed is released. Its webhooks are not signed, so they are"
+    " hints: its feeds are read at once. Tested against a server written from what its makers publish, not yet"
+    " against one that runs.",
     serves=("erp",),
     settings=SETTINGS,
     secrets=SECRETS,
@@ -65,6 +66,7 @@ connector = Connector(
         *(Operation(name=name, do=talk) for name, talk in masters.LISTS.items()),
     ),
     events=("order.released", "order.cancelled", "invoice.released", "invoice.paid", "credit.issued"),
+    webhook=Webhook(signature=Scheme(kind="shared", query="key"), translate=replies.hinted, hints=True),
     polls=(
         Poll(
             name="orders",

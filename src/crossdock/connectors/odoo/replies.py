@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from crossdock.connect.contract import Context, Happening, RefusedByPartner, Response
+from crossdock.connect.contract import Context, Happening, Notice, RefusedByPartner, Response
 from crossdock.connectors._words import decimal_text, money, reading, told, words
 from crossdock.connectors.odoo.requests import FAILED
-from crossdock.errors import CrossdockError, UnknownOutcome, Unreachable
+from crossdock.errors import CrossdockError, Refused, UnknownOutcome, Unreachable
 from crossdock.model import parse_document, to_json
 from crossdock.model.codes import instant_text
 
@@ -110,6 +110,14 @@ def move_happened(move: Json, _: Json) -> Iterator[Happening]:
         if move["payment_state"] == "paid":
             news = told(invoice=move["name"], order=order_, amount=total)
             yield Happening(type="invoice.paid", time=time, data=news, id=f"{name}/paid")
+
+
+def hinted(notice: Notice) -> Iterator[Happening]:
+    """Nothing by itself: it names a record that was changed. Raises `Refused` where it names none."""
+    body = notice.json()
+    if not isinstance(body, dict) or not body.get("_model"):
+        raise Refused("the webhook names no record", mend="send it by Odoo's action for webhooks")
+    yield from ()
 
 
 def order_of(move: Json) -> str | None:

@@ -32,4 +32,5 @@ SETTINGS = {
 SECRETS = {
     "user": "Login of its user, with rights for sales, inventory and invoicing",
     "key": "API key of that user; json2 needs it alone",
+    "webhook_secret": "What its webhooks show as `key` in their address, where it sends any",
 }
