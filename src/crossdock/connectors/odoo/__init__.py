@@ -12,8 +12,8 @@ connector = Connector(
     title="Odoo",
     version="1",
     doc="Odoo 17 and later. An order that is confirmed is released. Its webhooks are not signed, so they are"
-    " hints: its feeds are read at once. Tested against a server written from what its makers publish, not yet"
-    " against one that runs.",
+    " hints: its feeds are read at once. Tested against a server written from what its makers publish,"
+    " not yet against one that runs.",
     serves=("erp",),
     settings=SETTINGS,
     secrets=SECRETS,
