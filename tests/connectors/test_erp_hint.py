@@ -28,10 +28,16 @@ async def odoo(ground: Database) -> AsyncIterator[World]:
     clock = Clock(ground)
     await clock.set(datetime(2026, 3, 2, 10, tzinfo=UTC), rate=0)
     async with world_of("odoo", ground) as world:
-        house_of(world).begin()
         await read(world)
         yield world
     await clock.follow_real()
+
+
+def ordered(world: World, *numbers: str) -> None:
+    house = house_of(world)
+    house.begin()
+    for number in numbers:
+        house.order(number)
 
 
 async def read(world: World) -> int:
@@ -53,9 +59,7 @@ async def push(world: World, key: str = "hook") -> Any:
 
 
 async def test_what_was_pushed_is_read_at_once_and_what_push_lost_is_read_with_it(odoo: World) -> None:
-    house = house_of(odoo)
-    house.order("S00001")
-    house.order("S00002")
+    ordered(odoo, "S00001", "S00002")
     assert await read(odoo) == 0
     assert (await push(odoo)).events == 0
     assert await read(odoo) == 2  # both of its feeds
@@ -66,14 +70,14 @@ async def test_what_was_pushed_is_read_at_once_and_what_push_lost_is_read_with_i
 
 
 async def test_one_that_is_not_theirs_hints_at_nothing(odoo: World) -> None:
-    house_of(odoo).order("S00001")
+    ordered(odoo, "S00001")
     with pytest.raises(NotVerified):
         await push(odoo, key="guess")
     assert await read(odoo) == 0
 
 
 async def test_a_hint_while_it_is_read_has_it_read_once_more(odoo: World) -> None:
-    house_of(odoo).order("S00001")
+    ordered(odoo, "S00001")
     await push(odoo)
     pushes: list[asyncio.Task[Any]] = []
 
