@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from tryton_world import World
 
@@ -29,12 +31,15 @@ async def codes_of(world: World, kind: str) -> dict[str, str]:
 async def test_what_tryton_keeps_is_set_and_what_is_renamed_or_goes_waits(world: World) -> None:
     inbox = Inbox(world.database, Library(world.database, Installed.find().reopen))
     masters = MasterReader(world.database, inbox, world.lines, world.calls)
-    order = await world.order(1, 1, release=False)
+    order = await world.order(1, release=False)
+    (kept,) = order.codes
+    gone = f"{kept}-OLD"
+    await world.company.goods(gone, "Of which none is in stock", Decimal(1), {})
     trial = await masters.read(world.tenant, "erp", by="jo", only_look=True)
     assert await codes_of(world, "item") == {}
     first = await masters.read(world.tenant, "erp", by="jo")
     assert (first.counts, first.more) == (trial.counts, False)
-    assert set(order.codes) <= set(await codes_of(world, "item"))
+    assert {kept, gone} <= set(await codes_of(world, "item"))
     assert order.customer in await codes_of(world, "party")
     assert (await codes_of(world, "location"))["RDC"] == "RDC"
     units = await codes_of(world, "unit")
@@ -43,7 +48,6 @@ async def test_what_tryton_keeps_is_set_and_what_is_renamed_or_goes_waits(world:
     assert sum(one.added for one in again.counts.values()) == 0
     assert {one.finding for one in again.waiting} == {one.finding for one in first.waiting}
 
-    kept, gone = order.codes
     changes: tuple[tuple[str, dict[str, object]], ...] = (
         (kept, {"suffix_code": "-B"}),  # the code of a product is its template's and its own
         (gone, {"active": False}),
