@@ -18,14 +18,20 @@ LINE = {
     "secrets": {"key": "long enough", "webhook_secret": "long enough"},
 }
 FARED = (
-    "insert into crossdock.connection_health (tenant, connection, succeeded, quota_left, quota_limit) "
-    "values ($1, 'good', crossdock.now(), 40, 100), ($1, 'bad', crossdock.now(), 0, 100)",
-    "insert into crossdock.connection_minute (tenant, connection, minute, ended, span, calls) values "
-    "($1, 'good', date_trunc('minute', crossdock.now()), 'done', 3, 30), "
-    "($1, 'good', date_trunc('minute', crossdock.now()), 'unreachable', 3, 10), "
-    "($1, 'bad', date_trunc('minute', crossdock.now()), 'unknown', 3, 20)",
-    "insert into crossdock.feed (tenant, connection, name, read_at, failures) "
-    "values ($1, 'good', 'moves', crossdock.now() - interval '90 seconds', 0), ($1, 'bad', 'moves', null, 5)",
+    (
+        "insert into crossdock.connection_health (tenant, connection, succeeded, quota_left, quota_limit) "
+        "values ($1, 'good', crossdock.now(), 40, 100), ($1, 'bad', crossdock.now(), 0, 100)"
+    ),
+    (
+        "insert into crossdock.connection_minute (tenant, connection, minute, ended, span, calls) values "
+        "($1, 'good', date_trunc('minute', crossdock.now()), 'done', 3, 30), "
+        "($1, 'good', date_trunc('minute', crossdock.now()), 'unreachable', 3, 10), "
+        "($1, 'bad', date_trunc('minute', crossdock.now()), 'unknown', 3, 20)"
+    ),
+    (
+        "insert into crossdock.feed (tenant, connection, name, read_at, failures) "
+        "values ($1, 'good', 'moves', crossdock.now() - interval '90 seconds', 0), ($1, 'bad', 'moves', null, 5)"
+    ),
 )
 
 
