@@ -169,7 +169,7 @@ class Station:
     async def working(self, pace: Pace | None = None) -> AsyncIterator[Worker]:
         """A worker is at work meanwhile; faults of ours are raised at its end."""
         worker = Worker(self.database, self.library, self.calls or self.partner, pace)
-        self.inbox.hear = worker.hear
+        self.inbox.hear, self.inbox.comes = worker.hear, worker.comes
         tasks = [asyncio.create_task(worker.run()), asyncio.create_task(self._ask_for_ends())]
         try:
             yield worker
@@ -177,7 +177,7 @@ class Station:
             worker.stop()
             tasks[1].cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self.inbox.hear = None
+            self.inbox.hear = self.inbox.comes = None
         if worker.faults:
             raise RuntimeError(f"{worker.faults} turns of the worker failed; see its log")
 

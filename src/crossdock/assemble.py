@@ -135,7 +135,7 @@ class System:
         tracker = Tracker(self.database, self.inbox, self.lines, calls, self.installed.connectors)
         reconciler = Reconciler(self.database, self.inbox, self.lines, calls, self.installed.connectors)
         masters = MasterReader(self.database, self.inbox, self.lines, calls, noted=self._fetched)
-        self.inbox.hear = worker.hear
+        self.inbox.hear, self.inbox.comes = worker.hear, worker.comes
         await self._note("system.started")
         running = asyncio.create_task(worker.run())
         reading = asyncio.create_task(poller.run())
@@ -147,7 +147,7 @@ class System:
         try:
             yield worker
         finally:
-            self.inbox.hear = None
+            self.inbox.hear = self.inbox.comes = None
             reading.cancel()
             following.cancel()
             comparing.cancel()

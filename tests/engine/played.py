@@ -128,7 +128,7 @@ class Engine:
     async def working(self, *workers: Worker, **pace: Any) -> AsyncIterator[Worker]:
         """While inside, a worker (or those given) is at work."""
         workers = workers or (self.worker(**pace),)
-        self.inbox.hear = workers[0].hear
+        self.inbox.hear, self.inbox.comes = workers[0].hear, workers[0].comes
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
         try:
             yield workers[0]

@@ -2,8 +2,9 @@
 
 Tenants take turns. One with much to decide (over `LOUD` runs that wait or are in hand) fills batch after
 batch, and whoever comes then would wait for the batch that is under way, and for its own among all those
-runs. So while there is such a tenant, the others have a hand of their own (`quick`), which takes none of it;
-and while they use it (`shared`), what is decided for loud tenants goes in small portions.
+runs. So while there is such a tenant, the others have hands of their own (`quick`), which take none of it;
+and while anything of theirs comes (`shared`), what is decided for loud tenants goes in small portions, and
+gives way (`give_way`).
 
 Tenants that are suspended have no turn: their runs are found again when they are resumed, and outcomes of
 calls that were out are given back, to be kept as events.
@@ -34,7 +35,7 @@ class Agenda:
         self._runs: Counter[int] = Counter()  # by tenant, those that wait and those in hand
         self._loud: set[int] = set()
         self._loud_size = 0  # runs of loud tenants that wait
-        self._shared_at = -_SHARED_SECONDS
+        self._recent: OrderedDict[int, float] = OrderedDict()  # tenants, by when something of each came last
         self._suspended: frozenset[int] = frozenset()
         self._given_back: list[Outcome] = []
         self._some = asyncio.Event()
@@ -50,8 +51,22 @@ class Agenda:
 
     @property
     def shared(self) -> bool:
-        """Whether a tenant that is not loud had work beside one that is, just now."""
-        return time.monotonic() - self._shared_at < _SHARED_SECONDS
+        """Whether there is a loud tenant, and something of one that is not loud has come just now."""
+        if not self._loud:
+            return False
+        long_ago = time.monotonic() - _SHARED_SECONDS
+        while self._recent and next(iter(self._recent.values())) < long_ago:
+            self._recent.popitem(last=False)
+        return any(tenant not in self._loud for tenant in self._recent)
+
+    def comes(self, tenant: int) -> bool:
+        """Something of this tenant is about to come; whether it is quiet, beside one that is loud."""
+        self._note(tenant)
+        return bool(self._loud) and tenant not in self._loud
+
+    def _note(self, tenant: int) -> None:
+        self._recent[tenant] = time.monotonic()
+        self._recent.move_to_end(tenant)
 
     @property
     def tenants(self) -> int:
@@ -98,6 +113,7 @@ class Agenda:
             if outcome is not None:
                 self._given_back.append(outcome)
             return
+        self._note(tenant)
         if (tenant, run) in self._in_hand:  # it comes back when the hand lets go of it
             later = self._in_hand[tenant, run]
             if later is None:
@@ -152,8 +168,6 @@ class Agenda:
         quick hand has them soon.
         """
         loud_alone = not quick and self._loud_size > 0 and self._size - self._loud_size <= most
-        if quick:
-            self._shared_at = time.monotonic()
         outcomes: list[Outcome] = []
         runs: list[RunRef] = []
         passed = 0

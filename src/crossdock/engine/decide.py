@@ -36,6 +36,7 @@ from crossdock.engine.claim import (
     parents,
 )
 from crossdock.engine.correlate import Routing, RunRef, encode_event
+from crossdock.engine.give_way import GiveWay
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import LeasedCall, Outbox, Outcome, Room, outcome_event
 from crossdock.engine.payloads import Documents, Payloads
@@ -114,6 +115,7 @@ class Decider:
         room: Room,
         owner: int,
         lease: timedelta,
+        give_way: GiveWay,
     ) -> None:
         """`room` and `lease` bound the calls that decisions may lease to this worker at once."""
         self._database = database
@@ -122,9 +124,10 @@ class Decider:
         self._room = room
         self._owner = owner
         self._lease = lease
+        self._give_way = give_way
         self._states = States()
         self._documents = Documents()
-        self._straight = Straight(database, library, room=room, owner=owner, lease=lease)
+        self._straight = Straight(database, library, room=room, owner=owner, lease=lease, give_way=give_way)
 
     async def decide(self, outcomes: list[Outcome], runs: list[RunRef]) -> tuple[Decided, Left]:
         """Decide what there is for these runs, and these outcomes. Raises `Unreachable`: then try again."""
@@ -254,7 +257,7 @@ class Decider:
         sink = Sink(carrier, Seen(columns.now))
         of_children = await parents(transaction, claimed.works)
         await mark_standing_still(transaction, claimed.works, columns.now)
-        breath = Breath()
+        breath = Breath(self._give_way)
         for work in claimed.works:
             await breath.take()
             shelf = await self._library.refresh(transaction, work.tenant)

@@ -7,6 +7,7 @@ it runs.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -66,6 +67,7 @@ class _Delivery:
 class Inbox:
     """Takes events in. `hear` is told which runs have something to decide (a hint for a worker near by).
 
+    `comes` is entered with a tenant while something of it is being kept, so that the worker may give way.
     `personal` makes tokens of personal values before anything is kept, for the tenants that want it.
     """
 
@@ -73,6 +75,7 @@ class Inbox:
     library: Library
     hear: Callable[[Iterable[RunRef]], None] | None = None
     personal: Personal | None = None
+    comes: Callable[[int], contextlib.AbstractContextManager[None]] | None = None
     _together: Together[_Delivery, list[Receipt]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -144,7 +147,8 @@ class Inbox:
     ) -> list[Receipt]:
         if not arrivals:
             return []
-        return await self._together.put(tenant.id, _Delivery(tenant.id, arrivals, run, last))
+        with contextlib.nullcontext() if self.comes is None else self.comes(tenant.id):
+            return await self._together.put(tenant.id, _Delivery(tenant.id, arrivals, run, last))
 
     async def _keep(self, batch: Sequence[_Delivery]) -> list[list[Receipt]]:
         async with self.database.engine() as transaction:

@@ -27,6 +27,7 @@ import msgspec
 
 from crossdock.engine.breath import Breath
 from crossdock.engine.correlate import RunRef, encode_event
+from crossdock.engine.give_way import GiveWay
 from crossdock.engine.library import FRESH_SECONDS, Library, Shelf
 from crossdock.engine.outbox import LeasedCall, Outcome, Room, call_seconds, outcome_event
 from crossdock.engine.payloads import LARGE
@@ -129,7 +130,14 @@ class Straight:
     """Takes the straight way for one worker, where it can be taken."""
 
     def __init__(
-        self, database: Database, library: Library, *, room: Room, owner: int, lease: timedelta
+        self,
+        database: Database,
+        library: Library,
+        *,
+        room: Room,
+        owner: int,
+        lease: timedelta,
+        give_way: GiveWay,
     ) -> None:
         """As the decider that it serves."""
         self._database = database
@@ -137,6 +145,7 @@ class Straight:
         self._room = room
         self._owner = owner
         self._lease = lease
+        self._give_way = give_way
         self._now: datetime | None = None
         self._asked = -1e9
         self._tokens = itertools.count(-secrets.randbits(62), -1)  # below all that the sequence gives
@@ -146,7 +155,7 @@ class Straight:
         went = Went(0, [], set(), [], waiting=False)
         now = await self._time()
         steps: list[_Step] = []
-        breath = Breath()
+        breath = Breath(self._give_way)
         for tenant in {outcome.leased.tenant for outcome, _ in known}:
             with contextlib.suppress(CrossdockError):  # the long way finds out what is wrong
                 await self._library.renew(tenant)

@@ -29,6 +29,7 @@ from crossdock.engine.agenda import Agenda
 from crossdock.engine.correlate import RunRef
 from crossdock.engine.decide import Decider, Way
 from crossdock.engine.find import Finder
+from crossdock.engine.give_way import GiveWay
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Caller, LeasedCall, Outbox, Outcome, Room, outcome_event
 from crossdock.engine.shares import Shares
@@ -41,7 +42,6 @@ from crossdock.store.clock import MOVED
 log = structlog.get_logger(__name__)
 
 _LEAST_SHARE = 16  # runs: a transaction by itself costs too much for fewer
-_QUICK_FIRST = 0.05  # seconds
 _IN_HAND = 0.05  # seconds until the next look, where one found what is being decided
 
 
@@ -54,7 +54,7 @@ class Pace:
     batch: int = 256  # runs decided in one transaction ...
     shared_batch: int = 48  # ... and when several tenants have work, so that none waits long for another's
     shared_seconds: float = 0.01  # ... where so many would take longer, fewer
-    deciders: int = 2  # one decides while the other's transaction commits; one more is quick (`Agenda`)
+    deciders: int = 2  # one decides while the other's transaction commits; as many are quick (`Agenda`)
     look: float = 0.25  # between looks when nothing is found
     tidy: float = 1.0
     drain: float = 20.0  # for calls that are out when the worker stops
@@ -77,8 +77,15 @@ class Worker:
         lease = timedelta(seconds=self.pace.lease)
         self._room = Room(self.pace.most_calls)
         self._outbox = Outbox(database, owner=self.owner, lease=lease)
+        self._give_way = GiveWay()
         self._decider = Decider(
-            database, library, self._outbox, room=self._room, owner=self.owner, lease=lease
+            database,
+            library,
+            self._outbox,
+            room=self._room,
+            owner=self.owner,
+            lease=lease,
+            give_way=self._give_way,
         )
         self._finder = Finder(database)
         self._shares = Shares(database, self.owner)
@@ -92,8 +99,6 @@ class Worker:
         self._answers: dict[tuple[int, str], list[bool]] = defaultdict(list)
         self._troubled: set[tuple[int, str]] = set()
         self._alone = asyncio.Lock()  # held by the one hand that decides for a loud tenant beside others
-        self._quick_rests = asyncio.Event()
-        self._quick_rests.set()
         self._share = float(self.pace.shared_batch)
         self.decisions = 0  # decided by this worker so far
         self.faults = 0  # turns that failed by a fault of ours
@@ -102,6 +107,10 @@ class Worker:
         """These runs may have something to decide. Those of another worker's part are left to it."""
         if not self._stopping.is_set():
             self._agenda.add(self._shares.of_mine(runs))
+
+    def comes(self, tenant: int) -> contextlib.AbstractContextManager[None]:
+        """Something of this tenant is being kept inside: what is decided for loud ones gives way to it."""
+        return self._give_way.quickly() if self._agenda.comes(tenant) else contextlib.nullcontext()
 
     def stop(self) -> None:
         """Take nothing new; `run` returns when what is out has come back, or after `drain` seconds."""
@@ -116,7 +125,10 @@ class Worker:
         async with self._database.hints(self._hint):
             tasks = [
                 *(asyncio.create_task(self._forever(self._decide)) for _ in range(self.pace.deciders)),
-                asyncio.create_task(self._forever(self._decide_quickly)),
+                *(
+                    asyncio.create_task(self._forever(self._decide_quickly))
+                    for _ in range(self.pace.deciders)
+                ),
                 asyncio.create_task(self._forever(self._look)),
                 asyncio.create_task(self._forever(self._lease)),
                 asyncio.create_task(self._forever(self._tidy)),
@@ -176,28 +188,31 @@ class Worker:
         await self._agenda.wait()
         if not self._agenda.shared:
             most = self.pace.batch if self._agenda.tenants < 2 else self.pace.shared_batch
-            await self._decide_these(*self._agenda.take(most))
+            await self._decide_loudly(most)
             return
         async with self._alone:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_QUICK_FIRST):
-                    await self._quick_rests.wait()
-            began = time.monotonic()
-            outcomes, runs = self._agenda.take(int(self._share))
+            await self._give_way.wait()
+            runs, seconds = await self._decide_loudly(int(self._share))
             if runs:
-                await self._decide_these(outcomes, runs)
-                each = (time.monotonic() - began) / len(runs)
-                fitting = min(self.pace.shared_seconds / each, self.pace.shared_batch)
+                fitting = min(self.pace.shared_seconds / (seconds / runs), self.pace.shared_batch)
                 self._share = max(_LEAST_SHARE, (self._share + fitting) / 2)
+
+    async def _decide_loudly(self, most: int) -> tuple[int, float]:
+        """Gives the number of runs, and how long it took without the time in which it gave way."""
+        outcomes, runs = self._agenda.take(most)
+        began, gave = time.monotonic(), self._give_way.gave
+        await self._decide_these(outcomes, runs)
+        seconds = time.monotonic() - began - (self._give_way.gave - gave)
+        self._give_way.worked(seconds)
+        return len(runs), seconds
 
     async def _decide_quickly(self) -> None:
         """What must not wait behind a tenant with much to do; that one waits meanwhile, but not for ever."""
         await self._agenda.wait(quick=True)
-        self._quick_rests.clear()
-        try:
-            await self._decide_these(*self._agenda.take(self.pace.shared_batch, quick=True))
-        finally:
-            self._quick_rests.set()
+        outcomes, runs = self._agenda.take(self.pace.shared_batch, quick=True)
+        if runs:  # else another hand was faster
+            with self._give_way.quickly():
+                await self._decide_these(outcomes, runs)
 
     async def _decide_these(self, outcomes: list[Outcome], runs: list[RunRef]) -> None:
         """Those that go straight are let go at once, and their calls leave; the others follow."""
