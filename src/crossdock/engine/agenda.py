@@ -133,7 +133,8 @@ class Agenda:
         if outcome is not None:
             outcomes.append(outcome)
         self._some.set()
-        self._some_quick.set()
+        if tenant not in self._loud:
+            self._some_quick.set()
 
     def _weigh(self, tenant: int, more: int) -> None:
         """A tenant has so many runs more, or fewer: it may become loud, or cease to be."""
@@ -142,6 +143,7 @@ class Agenda:
         if not number:
             del self._runs[tenant]
         if (number > LOUD) is not (tenant in self._loud):
+            self._some_quick.set()  # what waits may be for quick hands now
             waiting = len(self._by_tenant.get(tenant, ()))
             if number > LOUD:
                 self._loud.add(tenant)
