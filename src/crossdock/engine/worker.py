@@ -202,7 +202,8 @@ class Worker:
         outcomes, runs = self._agenda.take(most)
         began, gave = time.monotonic(), self._give_way.gave
         await self._decide_these(outcomes, runs)
-        seconds = time.monotonic() - began - (self._give_way.gave - gave)
+        # Another hand may have waited at the same time, so this is at least, and never nothing.
+        seconds = max(0.001, time.monotonic() - began - (self._give_way.gave - gave))
         self._give_way.worked(seconds)
         return len(runs), seconds
 
