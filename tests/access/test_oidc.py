@@ -395,6 +395,16 @@ async def test_a_provider_by_another_name_or_another_way_is_not_spoken_with(iden
         await Oidc().about(provider.issuer)
 
 
+@pytest.mark.parametrize("head", ["[" * 50_000, '{"alg":' * 20_000, "9" * 5000, "[]", '"x"'])
+async def test_a_token_that_was_made_to_be_hard_to_read_lets_nobody_in(
+    identity, tenant, root, provider, head
+):
+    await identity.providers.put(tenant, root, known(provider))
+    token = base64.urlsafe_b64encode(head.encode()).decode().rstrip("=") + ".e30.e30"
+    with pytest.raises(NotProven, match="no token"):
+        await Oidc(plain=True).logged_out(known(provider), token)
+
+
 async def test_a_provider_at_a_private_address_is_not_spoken_with_where_that_is_not_allowed(provider):
     with pytest.raises(Unreachable, match="its address is private") as caught:
         await Oidc(plain=True, outbound=Outbound(private="deny")).about(provider.issuer)

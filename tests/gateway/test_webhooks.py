@@ -61,7 +61,9 @@ async def test_two_secrets_hold_while_one_replaces_the_other(doors, monkeypatch)
     assert (await doors.send(DELIVERED))[0] == 401
 
 
-@pytest.mark.parametrize("door", ["acme/other", "nobody/depot"])
+@pytest.mark.parametrize(
+    "door", ["acme/other", "nobody/depot", "acme/depot%00", "acme%00/depot", "a" * 5000 + "/depot"]
+)
 async def test_a_door_that_is_not_there_says_no_more_than_one_that_is(doors, door):
     """Whoever knocks learns neither names of tenants nor of their partners."""
     assert await doors.send(DELIVERED, door=door) == REFUSED

@@ -113,6 +113,16 @@ async def test_a_stranger_is_led_to_the_sign_in_from_every_page_and_back_to_it(d
         assert "acme" in await answer.text()
 
 
+@pytest.mark.parametrize(
+    "path", ["/sign-in/with/%00", "/sign-in/with/a%00b", "/sign-in/back?state=%00", "/invitation/%00"]
+)
+async def test_a_zero_byte_of_a_stranger_is_refused(door, path):
+    async with door.http.get(door.url + path, allow_redirects=False) as answer:
+        assert answer.status == 404
+    async with door.http.post(f"{door.url}/sign-in/ended/a%00b", data={"logout_token": "a.b.c"}) as answer:
+        assert answer.status == 404
+
+
 async def test_a_stranger_hears_nothing_and_does_nothing(door, tower):
     for path in ("/stream",):
         async with door.http.get(door.url + path) as answer:

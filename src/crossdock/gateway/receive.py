@@ -174,7 +174,7 @@ class Receiver:
         return Verified(tenant=tenant, line=line, webhook=webhook, notice=notice)
 
     async def _known(self, name: str, connection: str) -> tuple[Tenant, Line, Webhook]:
-        if time.monotonic() < self._missing.get((name, connection), 0.0):
+        if "\0" in name + connection or time.monotonic() < self._missing.get((name, connection), 0.0):
             raise NotFound("there was no such door a moment ago")
         try:
             return await self._door(name, connection)

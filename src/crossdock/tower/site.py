@@ -139,8 +139,7 @@ def _routes(ground: Ground) -> list[BaseRoute]:
         """A page. Whoever may not see what it `shows` is refused; one that does something asks by itself."""
 
         async def answer(request: Request) -> Response:
-            if "\0" in unquote(str(request.url)) or "~00" in request.url.path:
-                raise NotFound("no page, and nothing on one, is named by a zero byte", mend="leave it out")
+            _refuse_zero(request)
             person = await ground.person(request)
             if shows and not person.may(shows):
                 about = Resource(kind=shows.partition(".")[0])
@@ -196,6 +195,7 @@ def _routes(ground: Ground) -> list[BaseRoute]:
 def _doors(ground: Ground, doors: Doors) -> list[BaseRoute]:
     def page(path: str, handler: _DoorHandler, method: str = "GET") -> Route:
         async def answer(request: Request) -> Response:
+            _refuse_zero(request)
             return await handler(ground, doors, request)
 
         return Route(path, answer, methods=[method])
@@ -214,6 +214,11 @@ def _doors(ground: Ground, doors: Doors) -> list[BaseRoute]:
         page("/account", account.account),
         page("/account", account.change, "POST"),
     ]
+
+
+def _refuse_zero(request: Request) -> None:
+    if "\0" in unquote(str(request.url)) or "~00" in request.url.path:
+        raise NotFound("no page, and nothing on one, is named by a zero byte", mend="leave it out")
 
 
 class _Page(Route):
