@@ -27,6 +27,7 @@ from crossdock.engine.connections import Connection
 from crossdock.errors import CrossdockError
 from crossdock.process.problems import NotAProcess
 from crossdock.settings import Settings
+from crossdock.tower.telling.times import span
 
 _SOON = timedelta(days=14)  # a secret that expires before then is told
 _ENOUGH, _TOO_MANY = 10, 0.5  # calls within an hour, and the share of them that failed
@@ -176,7 +177,7 @@ def _connection(one: Connection, health: Health, find: Any) -> None:
     if health.last_success is not None:
         said.append(f"last success {health.last_success:%Y-%m-%d %H:%M}")
     if (rate := health.error_rate) is not None:
-        said.append(f"{health.calls} calls within the hour, {rate:.0%} failed")
+        said.append(f"calls within the hour: {health.calls}, {rate:.0%} failed")
         if health.calls >= _ENOUGH and rate >= _TOO_MANY:
             wrong.append(f"too many fail: crossdock connections test {one.name}")
     if health.quota_left is not None:
@@ -185,7 +186,7 @@ def _connection(one: Connection, health: Health, find: Any) -> None:
         if health.quota_left <= 0:
             wrong.append("its quota is used up: wait until there is more, or give the connection a `rate`")
     for feed in health.feeds:
-        lag = "never read to its end" if feed.lag is None else f"read {feed.lag:.0f} s ago"
+        lag = "never read to its end" if feed.lag is None else f"read {span(feed.lag)} ago"
         said.append(f"feed {feed.name} {lag}")
         if feed.failures >= _FEED_FAILS:
             wrong.append(f"feed {feed.name} failed {feed.failures} times in a row: see the log of the worker")
