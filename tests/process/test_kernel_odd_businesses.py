@@ -422,3 +422,60 @@ def test_a_cancel_while_nobody_knows_of_the_draft_waits_for_a_person_and_then_go
     assert (run.status(), run.open) == ("cancelling", ["unknown_outcome"])
     run.repair("step.supply", "draft", output={"cert": "C"}).done("draft!undo").done("reserve!undo")
     assert (run.status(), run.open) == ("cancelled", [])
+
+
+# -- a supplier, taken on under four eyes ------------------------------------------------------------------
+
+BANK = "pruefung_der_bankverbindung_durch_die_kreditorenbuchhaltung_im_vier_augen_prinzip"
+SUPPLIER: dict[str, Any] = {
+    "tax_number": "de 811 569 869", "name": "Müller & Söhne", "proposed_by": "pat", "iban": "DE1", "team": ["ann", "ben"],
+    "turnover": money("0"), "version": 1,
+}  # fmt: skip
+
+
+def supplier(**more: Any) -> Run:
+    return begin("supplier-onboarding", SUPPLIER | more)
+
+
+def payable(run: Run, step: str, by: str, decision: str = "approved", **more: Any) -> Run:
+    return run.decide(step, decision, by=by, roles=("accounts-payable",), **more)
+
+
+def test_a_bank_account_is_approved_by_two_who_neither_proposed_it_nor_each_other_and_again_when_it_changes():
+    run = supplier().unreachable("screen").unreachable("screen").unreachable("screen")
+    assert run.state.key == "DE811569869"
+    assert (run.status("screen"), run.status("compliance"), run.open) == ("skipped", "skipped", [])
+    called = {"called_back": True}
+    for by, form in (("ann", called), ("pat", called), ("zed", {})):
+        assert payable(run, BANK, by, form=form).status(BANK) == "waiting"
+    payable(run, BANK, "zed", form=called)
+    assert payable(run, "second_pair_of_eyes", "zed").status("second_pair_of_eyes") == "waiting"
+    seen = run.told("task.opened", "second_pair_of_eyes")[-1]["seen"]
+    run.event("supplier.changed", SUPPLIER | {"version": 2, "iban": "DE2"})
+    assert run.told("task.opened", BANK)[-1]["content"] == {"iban": "DE2"}
+    payable(run, BANK, "yan", form=called)
+    payable(run, "second_pair_of_eyes", "zed", seen=seen)
+    assert run.last[0].data["reason"] == "what is decided has changed since it was looked at"
+    assert payable(run, "second_pair_of_eyes", "zed", "refused").status(BANK) == "waiting"
+
+
+def test_who_skips_the_first_signature_does_not_give_the_second():
+    run = supplier().done("screen", {"hits": []}).repair("step.skip", BANK, by="pat", note="quick")
+    assert (run.last[0].what, run.status(BANK)) == ("step.skip_refused", "waiting")
+    run.repair("step.skip", BANK, by="sam", note="the bank has said so")
+    assert payable(run, "second_pair_of_eyes", "sam").status("second_pair_of_eyes") == "waiting"
+    assert payable(run, "second_pair_of_eyes", "zed").input("create") == {"tax": "DE811569869", "iban": "DE1"}
+    run.event("supplier.withdrawn", {"tax_number": "x", "by": "eve"})
+    assert run.status() == "active"  # not hers to withdraw
+
+
+def test_a_hit_on_a_list_climbs_to_the_board_whose_no_ends_it_and_two_hits_are_raised():
+    hits = [{"list": "EU", "score": 0.8}, {"list": "US", "score": 0.79}]
+    run = supplier().done("screen", {"hits": hits}).wait("1 day").wait("1 day")
+    assert [told["to"] for told in run.told("escalated")] == ["compliance-lead", "board"]
+    run.decide("compliance", "refused", by="bo", roles=("board",))
+    assert (run.status(), run.state.reason) == ("cancelled", "Müller & Söhne steht auf einer Liste")
+    run = supplier().done("screen", {"hits": [hits[0], hits[0]]})
+    run.decide("compliance", "refused", by="cy", roles=("compliance",))
+    assert (run.status(), run.open) == ("held", ["sanctioned"])
+    assert run.close("sanctioned").status("compliance") == "waiting"  # asked anew
