@@ -147,6 +147,11 @@ def test_one_mistake_is_told_once(change: tuple[str, str], message: str, mend: s
         (("key: ${ parcel.number }", "key: parcel"), "it is the same for every document"),
         (('"${ parcel.by }"', "somebody"), "who asks for it could also approve it"),
         (("within: 1h", "by: ${ parcel.eta }"), "parcel.eta may be absent"),
+        (
+            ("declare:", "calendar: Europe/Paris\ndeclare:"),
+            "`Europe/Paris` is a time zone, and a calendar is named",
+        ),
+        (("within: 1h", "within: 1h\n    calendar: UTC"), "`UTC` is a time zone, and a calendar is named"),
         ((NUMBER, "null }"), "erp.do may be given nothing: number"),
         (
             ("  b:\n", "  k: { choose: { rules: [{ give: 1 }, { when: '${ true }', give: 2 }] } }\n  b:\n"),

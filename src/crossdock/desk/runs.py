@@ -60,9 +60,10 @@ class Runs:
         key = await self._refuse_live(tenant, process, document, arrival)
         (receipt,) = await self._ground.inbox.put(tenant, [arrival], last=last)
         if receipt.fate not in ("routed", "duplicate"):
+            reason, _, mend = receipt.reason.partition("\n  mend: ")
             raise Refused(
-                receipt.reason or f"nothing came of it: {receipt.fate}",
-                mend="see the processes and their documents",
+                reason or f"nothing came of it: {receipt.fate}",
+                mend=mend or "see the processes and their documents",
             )
         run = receipt.runs[0] if receipt.runs else await self._started(tenant, process, key, arrival)
         return Asked(run=run, event=once, source=arrival.source, after=0, again=receipt.fate == "duplicate")

@@ -8,6 +8,7 @@ limit. Each problem names file, line, step and mend.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from crossdock.expressions import Record, assignable
@@ -32,6 +33,7 @@ from crossdock.process.sequence import out_of_order
 from crossdock.process.source import Path, Source
 from crossdock.process.wiring import actions_of
 
+_ZONE = re.compile(r"UTC|GMT|[A-Z][A-Za-z]+(/[A-Z][A-Za-z_-]+)+")
 _BUILT_IN = frozenset({"start", "end"})
 
 
@@ -57,8 +59,12 @@ class Check:
         self._aliases()
         self._measures()
         self._handlers()
+        self._calendar(("calendar",), self._source.value.get("calendar"))
         for name, step in self._process.steps.items():
             self._deadline(name, step)
+            self._calendar(
+                ("steps", name, "calendar"), self._source.value["steps"][name].get("calendar"), name
+            )
             self._actions(name, step)
             match step.work:
                 case CallWork():
@@ -108,6 +114,14 @@ class Check:
         if not deadline.ladder and not self._source.value["steps"][name].get("late"):
             mend = "say what happens: `late: { raise: pick_late, severity: medium }`"
             self._tell(("steps", name, field), "nothing happens when its deadline passes", mend, step=name)
+
+    def _calendar(self, path: Path, named: object, step: str = "") -> None:
+        """A zone is no calendar: its hours would be those of the default, and nobody would notice."""
+        if isinstance(named, str) and _ZONE.fullmatch(named):
+            mend = f"make a calendar with `zone: {named}` and its hours, and give its name"
+            self._tell(
+                path, f"`{named}` is a time zone, and a calendar is named here", mend, step=step, warning=True
+            )
 
     def _call(self, name: str, step: Step, work: CallWork) -> None:
         operation = self._catalogue.operations.get(f"{work.system}.{work.operation}")
