@@ -48,7 +48,8 @@ RECORDS: Mapping[str, str] = {
     "run.started": "The run began, on this version of the process.",
     "run.moved": "The run goes on under another version of its process; `before` is the one it left.",
     "run.move_refused": "The run was to go on under another version, and stays: `reason`.",
-    "run.stood_still": "A call waited for `connection`, which was stopped so that deadlines stand still.",
+    "run.stood_still": "A call, or a number that is followed, waited for `connection`, which was "
+    "stopped so that deadlines stand still.",
     "run.completed": "Every step has ended, and nothing is open.",
     "run.cancelling": "The run is being taken back: nothing new starts. `end` is what it will be.",
     "run.cancelled": "The run has ended; what could be undone was undone.",

@@ -7,6 +7,7 @@ from test_routing import WAITS, books
 
 from crossdock.engine import Arrival, Connections
 from crossdock.process.messages import RUN_START
+from crossdock.tower.queries import RunFilter, find
 
 
 async def beside(engine):
@@ -49,6 +50,9 @@ async def test_two_orders_of_one_number_go_two_ways_and_meet_nowhere(engine):
         assert (await engine.run_of("SO-1")).state.steps["delivered"].status == "waiting"
         await engine.inbox.put(engine.tenant, [sent])
         assert not (await engine.ended("SO-1")).state.test
+    async with engine.database.of(engine.tenant) as transaction:  # who looks for one finds both
+        rows, _ = await find(transaction, RunFilter(number="so-1"))
+    assert [row["key"] for row in rows] == ["test/SO-1", "SO-1"]
     await engine.assert_sound()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from played import event, order
 from test_routing import WAITS, books
 
@@ -129,6 +130,38 @@ async def test_what_stood_still_is_put_off_by_as_long_and_no_moment_counts_twice
     await engine.assert_sound()
 
 
+@pytest.mark.parametrize("still", [True, False])
+async def test_a_run_that_waits_for_news_of_a_number_stands_still_with_the_carrier_that_is_asked_for_it(
+    engine, still
+):
+    await engine.clock.set(NOON, rate=0)
+    await engine.publish(WAITS)  # three days for a delivery
+    books(engine)
+    connections = Connections(engine.database)
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [order("SO-1")])
+        await engine.idle()
+        assert await _due_at(engine, "SO-1", NOON + timedelta(days=3), "delivered")
+        await engine.sql(
+            "insert into crossdock.tracking (tenant, connection, number, run) "
+            f"select tenant, 'tms', 'T-1', id from crossdock.run where tenant = {engine.tenant.id}"
+        )
+        await connections.stop(engine.tenant, "tms", deadlines_run=not still)
+        await engine.clock.step(timedelta(days=5))
+        await engine.inbox.put(engine.tenant, [order("SO-2")])
+        await engine.until(lambda: _has_calls(engine, "SO-2"))
+        if still:
+            assert await engine.history.exceptions(engine.tenant) == []
+            await connections.start(engine.tenant, "tms")
+            await engine.until(lambda: _due_at(engine, "SO-1", NOON + timedelta(days=8), "delivered"))
+            (told,) = await _stood(engine, "SO-1")
+            assert (told["since"], told["until"]) == ("2026-05-04T12:00:00Z", "2026-05-09T12:00:00Z")
+        else:
+            (late,) = await engine.until(lambda: engine.history.exceptions(engine.tenant))
+            assert late.type == "delivery_late"
+    await engine.assert_sound()
+
+
 async def test_deadlines_run_on_while_a_system_is_stopped_unless_that_was_chosen(
     engine,
 ):
@@ -158,9 +191,9 @@ async def test_deadlines_run_on_while_a_system_is_stopped_unless_that_was_chosen
     await engine.assert_sound()
 
 
-async def _due_at(engine, key, due):
+async def _due_at(engine, key, due, step="book"):
     detail = await engine.run_of(key)
-    return detail.state.steps["book"].due == due
+    return detail.state.steps[step].due == due
 
 
 async def _stood(engine, key):

@@ -72,12 +72,19 @@ select 'reported', tenant, run, crossdock.now(), 0, 0, 0, '', null, '', '', 0, n
 from reported
 """
 
-# Runs whose deadlines do not fire: they wait for a system that was stopped so.
+# Runs whose deadlines do not fire: a call of theirs, or a number that is followed, waits for a system that
+# was stopped so.
 _STAND_STILL: LiteralString = """
 select distinct o.tenant, o.run
 from unnest($1::int[], $2::bigint[]) as k(tenant, run)
 join crossdock.outbox o on o.tenant = k.tenant and o.run = k.run
 join crossdock.connection n on n.tenant = o.tenant and n.name = o.connection
+where n.stopped is not null and n.stand_still
+union
+select f.tenant, f.run
+from unnest($1::int[], $2::bigint[]) as k(tenant, run)
+join crossdock.tracking f on f.tenant = k.tenant and f.run = k.run
+join crossdock.connection n on n.tenant = f.tenant and n.name = f.connection
 where n.stopped is not null and n.stand_still
 union
 -- It has started again since, and how long they stood still is not decided yet.

@@ -74,15 +74,23 @@ where ($1::int is null or tenant = $1) and ($2::text is null or name = $2)
   and ($5::text is null or system = $5)
 """
 
-# Runs that had a call waiting for a connection stopped so that deadlines stand still, and since when.
+# Runs that had a call waiting for a connection stopped so that deadlines stand still, or a number of theirs
+# that is followed by it, and since when.
 _STOOD: LiteralString = """
-select o.tenant, o.run, c.name, min(greatest(c.stopped, o.due)) as since, crossdock.now() as until
+select o.tenant, o.run, c.name, min(greatest(c.stopped, o.since)) as since, crossdock.now() as until
 from crossdock.connection c
-join crossdock.outbox o on o.tenant = c.tenant and o.connection = c.name and o.status in ('ready', 'queued')
+cross join lateral (
+  select o.tenant, o.run, o.due as since from crossdock.outbox o
+  where o.tenant = c.tenant and o.connection = c.name and o.status in ('ready', 'queued')
+  union all
+  select f.tenant, f.run, f.booked from crossdock.tracking f
+  join crossdock.run r on r.tenant = f.tenant and r.id = f.run and r.ended is null
+  where f.tenant = c.tenant and f.connection = c.name
+) o
 where ($1::int is null or c.tenant = $1) and ($2::text is null or c.name = $2)
   and ($3::text is null or c.system = $3) and c.stopped is not null and c.stand_still
 group by o.tenant, o.run, c.name
-having min(greatest(c.stopped, o.due)) < crossdock.now()
+having min(greatest(c.stopped, o.since)) < crossdock.now()
 order by o.tenant, o.run
 """
 # Before all that waits in the inbox: what came meanwhile is decided by the deadlines as they are then.

@@ -26,11 +26,18 @@ from crossdock.errors import CrossdockError
 from crossdock.process import Process, starts
 from crossdock.process.messages import ALIAS_REFUSED, RUN_START, Event, apart
 from crossdock.process.state import ENDED_RUN
+from crossdock.process.versions import stamped
 from crossdock.store import EngineTransaction
 
 Fate = Literal["routed", "parked", "quarantined", "unwanted"]
-encode_event = msgspec.json.Encoder().encode
 decode_event = msgspec.json.Decoder(Event).decode
+as_it_is = msgspec.json.Encoder().encode
+
+
+def encode_event(event: Event) -> bytes:
+    """An event as it is kept, with the version of its data; what was kept before is written `as_it_is`."""
+    return as_it_is(stamped(event))
+
 
 _LOOK: LiteralString = """
 select 0 as what, k.n, a.run, r.version, r.generation, r.status, r.error is not null as stopped

@@ -72,7 +72,11 @@ cross join lateral (
   select r.id, r.wake_at, s.any and exists (
       select 1 from crossdock.outbox o
       join crossdock.connection n on n.tenant = any(array[o.tenant]) and n.name = any(array[o.connection])
-      where o.tenant = k.tenant and o.run = r.id and n.stopped is not null and n.stand_still) as still
+      where o.tenant = k.tenant and o.run = r.id and n.stopped is not null and n.stand_still
+      union all
+      select 1 from crossdock.tracking f
+      join crossdock.connection n on n.tenant = any(array[f.tenant]) and n.name = any(array[f.connection])
+      where f.tenant = k.tenant and f.run = r.id and n.stopped is not null and n.stand_still) as still
   from crossdock.run r
   where r.tenant = k.tenant and (r.wake_at, r.id) > (k.wake_at, k.id) and r.wake_at <= $4
   order by r.wake_at, r.id limit case when s.any then $6::int else $5::int end

@@ -23,6 +23,7 @@ from crossdock.engine.library import Library, Shelf
 from crossdock.engine.personal import Personal
 from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.process.messages import Event, unfit
+from crossdock.process.versions import current
 from crossdock.store import Database, EngineTransaction, Last, Tenant, Together
 
 LARGEST_EVENT = 4 * 2**20  # bytes of JSON
@@ -232,7 +233,7 @@ class Inbox:
                 raise NotFound(f"there is no parked event {parked}", mend="see the parked events")
             now: datetime = await transaction.value("select crossdock.now()")
             routing = Routing(transaction, self.library, now)
-            routing.tell(tenant.id, run, decode_event(event), stopped=stopped)
+            routing.tell(tenant.id, run, current(decode_event(event)), stopped=stopped)
             await routing.run()
             if last is not None:
                 await last(transaction)
@@ -252,7 +253,7 @@ class Inbox:
                 raise NotFound(f"there is no quarantined event {quarantined}", mend="see the quarantine")
             now: datetime = await transaction.value("select crossdock.now()")
             routing = Routing(transaction, self.library, now)
-            item = await routing.add(tenant.id, decode_event(data))
+            item = await routing.add(tenant.id, current(decode_event(data)))
             await routing.run()
             if last is not None:
                 await last(transaction)

@@ -18,7 +18,7 @@ import structlog
 from crossdock.access.redaction import hidden
 from crossdock.engine.carry import Carrier, engine_event
 from crossdock.engine.claim import FINAL, Work
-from crossdock.engine.correlate import decode_event, encode_event
+from crossdock.engine.correlate import as_it_is, decode_event, encode_event
 from crossdock.engine.course import course_of, version_of
 from crossdock.engine.library import Library, Shelf
 from crossdock.engine.outbox import outcome_event
@@ -29,6 +29,7 @@ from crossdock.process import Decision, Process, State, advance, decode_state, e
 from crossdock.process.messages import CALL_ENDED, RUN_MOVE, TIMER_DUE, Event
 from crossdock.process.state import Parent
 from crossdock.process.turn import text_of
+from crossdock.process.versions import current
 from crossdock.store import EngineTransaction
 
 log = structlog.get_logger(__name__)
@@ -147,7 +148,8 @@ async def take_turns(
         process = await library.process(transaction, work.tenant, work.row["version"])
         state = await _state(transaction, work, process, shelf, known, parents)
         turns = Turns(work, process, state, shelf, sink)
-        for position, (_, event) in enumerate(events):  # noqa: B007 - says where it stopped
+        for position, (_, kept) in enumerate(events):  # noqa: B007 - says where it stopped
+            event = current(kept)
             turns.timers(before=event.received)
             if event.type == RUN_MOVE:
                 await turns.move(transaction, library, event)
@@ -167,7 +169,7 @@ async def take_turns(
             due = {"due": text_of(columns.now)}
             rest = [(None, engine_event(work.run, TIMER_DUE, due, columns.now, shelf.reference))]
         columns.aside += [
-            (work.tenant, work.run, id_, error if n == 0 else None, encode_event(event))
+            (work.tenant, work.run, id_, error if n == 0 else None, as_it_is(event))
             for n, (id_, event) in enumerate(rest)
         ]
     if turns is not None and work.decided:

@@ -22,7 +22,7 @@ from crossdock.errors import Refused
 from crossdock.model.codes import Instant, Name
 from crossdock.model.document import Value, maybe
 from crossdock.model.documents import Invalid, Problem, known, parse, to_json
-from crossdock.model.events import EVENTS, EventType
+from crossdock.model.events import EVENTS, EventType, upgraded
 from crossdock.model.schemas import SCHEMA_BASE, schema_id
 
 EXTENSIONS = {
@@ -132,13 +132,4 @@ def _upgraded(event_type: EventType, dataschema: str | None, data: Any) -> Any:
             where="dataschema",
             mend=f"use {schema_id(event_type.type, event_type.version)}, or leave it out",
         )
-    version = int(ours["version"])
-    if not event_type.version - len(event_type.upgrades) <= version <= event_type.version:
-        raise Refused(
-            f"version {version} of {event_type.type} is not known; the current one is {event_type.version}",
-            where="dataschema",
-            mend="send the current version, or upgrade this installation if the sender is newer",
-        )
-    for upgrade in event_type.upgrades[len(event_type.upgrades) - (event_type.version - version) :]:
-        data = upgrade(data)
-    return data
+    return upgraded(event_type, int(ours["version"]), data, where="dataschema")

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from crossdock.errors import Refused
 from crossdock.model.claims import Claim, FreightBill
 from crossdock.model.document import Value
 from crossdock.model.documents import known
@@ -42,6 +43,19 @@ class EventType(NamedTuple):
     version: int = 1
     # Each converts data up by one version, oldest first, the last one to `version`, which data is read as.
     upgrades: tuple[Callable[[Any], Any], ...] = ()
+
+
+def upgraded(event_type: EventType, version: int, data: Any, *, where: str = "") -> Any:
+    """Data of an older version of its type, converted up. Raises `Refused` for one that is not known."""
+    if not event_type.version - len(event_type.upgrades) <= version <= event_type.version:
+        raise Refused(
+            f"version {version} of {event_type.type} is not known; the current one is {event_type.version}",
+            where=where,
+            mend="send the current version, or upgrade this installation if the sender is newer",
+        )
+    for upgrade in event_type.upgrades[len(event_type.upgrades) - (event_type.version - version) :]:
+        data = upgrade(data)
+    return data
 
 
 # Which business keys each kind of data names, and where they stand in it. A list counts when it holds one.

@@ -65,6 +65,12 @@ def unfit(name: str, most: int = MOST_NAME) -> str:
     return f"it has {size:,} bytes, and {most:,} is the most" if size > most else ""
 
 
+def numbers_of(typed: str) -> list[str]:
+    """How a number that a person types may stand in keys and aliases: as it is, in capitals, in test."""
+    forms = (typed, typed.upper())
+    return list(dict.fromkeys((*forms, *(apart(form, test=True) for form in forms))))
+
+
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who is behind an event, as the door that let it in has established.
 
@@ -104,6 +110,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     test: bool = (
         False  # it is in test, and so is the run that it starts: no production system is called for it
     )
+    schema: int = 0  # the version of its type that `data` was kept in; 0: the first, or nothing is kept yet
 
 
 class CallEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

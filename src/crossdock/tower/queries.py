@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
+from crossdock.process.messages import numbers_of
 from crossdock.store import TenantTransaction
 
 Row = Any  # a row of the driver: fields by name
@@ -148,12 +149,14 @@ async def find(
 ) -> tuple[list[Row], dict[int, tuple[str, str]]]:
     """Runs that a number names, whole or by its beginning, and for each the kind and value that matched.
 
-    What matches wholly comes alone: who types a full number wants that case. Upper case is tried too.
+    What matches wholly comes alone: who types a full number wants that case. Upper case is tried too, and
+    what is in test is found without saying so.
     """
     hits: list[Row] = []
-    for number in dict.fromkeys((chosen.number, chosen.number.upper())):
+    for number in numbers_of(chosen.number):
         hits += await transaction.fetch(_FIND, number, number + "\uffff", limit)
-    exact = [hit for hit in hits if hit["value"].casefold() == chosen.number.casefold()]
+    whole = {number.casefold() for number in numbers_of(chosen.number)}
+    exact = [hit for hit in hits if hit["value"].casefold() in whole]
     why = {hit["run"]: (hit["kind"], hit["value"]) for hit in exact or hits}
     rows = await transaction.fetch(_FOUND, list(why)[:limit], chosen.status, chosen.process)
     return rows, why

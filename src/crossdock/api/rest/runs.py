@@ -17,6 +17,7 @@ from crossdock.api.listing import Listing, Out, Paged, Row, Text, Where, chosen_
 from crossdock.api.route import router
 from crossdock.engine.payloads import put_back
 from crossdock.model.codes import Instant
+from crossdock.process.messages import numbers_of
 from crossdock.process.state import ENDED_RUN, RunStatus
 from crossdock.store import TenantTransaction
 
@@ -158,7 +159,7 @@ async def fetch(
     where = where or Where()
     with_, join = "", ""
     if query.q is not None:
-        numbers, kind = where.next(list(dict.fromkeys((query.q, query.q.upper())))), where.next(query.kind)
+        numbers, kind = where.next(numbers_of(query.q)), where.next(query.kind)
         with_, join = _HITS.format(numbers, kind), "join hits on hits.run = r.id"
     filters(call, query, where)
     down = query.sort == "-created"

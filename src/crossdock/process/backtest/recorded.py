@@ -8,7 +8,7 @@ step, a child of the same step and item with the same document. The n-th try is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ from crossdock.process.messages import (
     Withdraw,
 )
 from crossdock.process.turn import Reference
+from crossdock.process.versions import current
 
 _FOR_NOTHING = frozenset({"call.surplus", "child.surplus", "decision.refused"})
 
@@ -68,7 +69,8 @@ class Recorded:
         self.stopped: set[tuple[str, str, int]] = set()  # children that were told to end
         self.exceptions: dict[str, tuple[str, str]] = {}  # id -> step and type
         self._opened: dict[str, Asked] = {}  # tasks by their id
-        for place, past in enumerate(history):
+        for place, decided in enumerate(history):
+            past = replace(decided, event=current(decided.event))
             self._answer(place, past)
             self._ask(past)
 
