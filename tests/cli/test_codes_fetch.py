@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 from hands import Command
+
+from crossdock.assemble import opened
+from crossdock.cli.place import settings_in
 
 CONNECTOR = """
 connector: little_erp
@@ -67,6 +71,12 @@ def erp(place: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Erp]
     (place / "connectors" / "little_erp.yaml").write_text(CONNECTOR)
     connection = {"connector": "little_erp", "settings": {"url": f"http://127.0.0.1:{server.server_port}"}}
     (place / "connections.yaml").write_text(json.dumps({"erp": connection}))
+
+    async def made() -> None:
+        async with opened(settings_in(place), set_up=True):
+            pass
+
+    asyncio.run(made())
     yield server
     server.shutdown()
     server.server_close()

@@ -101,7 +101,7 @@ async def _fill(owner: asyncpg.Connection, name: str, tenant: int) -> None:
     plain = {
         "integer": "1", "bigint": "1", "text": f"'t{tenant}'", "bytea": "'{}'", "boolean": "true",
         "timestamp with time zone": "now()", "uuid": "gen_random_uuid()", "double precision": "1",
-        "real": "1", "jsonb": "'{}'",
+        "real": "1", "jsonb": "'{}'", "text[]": "'{}'",
     }  # fmt: skip
     values = [str(tenant) if c["attname"] == "tenant" else plain[c["type"]] for c in columns]
     names = ", ".join(c["attname"] for c in columns)
