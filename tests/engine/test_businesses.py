@@ -267,3 +267,35 @@ async def test_an_event_that_names_what_cannot_be_looked_up_is_refused_with_its_
             with pytest.raises(Refused, match=why):
                 await engine.inbox.put(engine.tenant, [late])
     assert await engine.sql("select 1 from crossdock.parked") == []
+
+
+async def test_an_assembly_that_runs_itself_for_its_parts_is_taken_back_from_the_top(engine):
+    await engine.connect("shop")
+    await engine.publish(text("assembly"))
+
+    async def build(leased):
+        if leased.call.input["mark"] == "A":
+            return CallEnded(command=leased.command, outcome="refused", reason="too large")
+        return engine.world.do(leased, {"serial": f"#{leased.call.input['mark']}"})
+
+    engine.world.answers["shop.build"] = build
+
+    def node(mark: str, *parts: dict[str, Any]) -> dict[str, Any]:
+        return {"job": "J", "mark": mark, "parts": list(parts)} if parts else {"job": "J", "mark": mark}
+
+    whole = node("A", node("B", node("D"), node("E", node("F"))), node("C"))
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [event("node.ordered", whole, node="J/A")])
+        await engine.ended("J/A", "cancelled")
+        await engine.idle()
+    built = {
+        c.call.input["mark"]: c.call.input["of"] for c in engine.world.calls if c.call.operation == "build"
+    }
+    assert built["A"] == ["#B", "#C"]
+    assert built["B"] == ["#D", "#E"]
+    gone = [c.call.input["serial"] for c in engine.world.calls if c.call.operation == "scrap"]
+    assert sorted(gone) == ["#B", "#C", "#D", "#E", "#F"]
+    assert gone.index("#B") < gone.index("#E") < gone.index("#F")  # the whole before its parts
+    statuses = await engine.sql("select status, count(*)::int n from crossdock.run group by status")
+    assert [tuple(row) for row in statuses] == [("cancelled", 6)]
+    await engine.assert_sound()
