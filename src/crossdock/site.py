@@ -50,7 +50,7 @@ def site(system: System) -> Starlette:
             *oauth(system.database, system.identity, settings.address),
             Mount("/hooks", webhooks(system.database, system.inbox, system.lines, senders)),
             Mount("/api/v1", rest(ground)),
-            endpoint("/api/graphql", ground, system.policies, system.throttle, asking),
+            endpoint("/api/graphql", ground, system.throttle, asking),
             Route("/api{rest:path}", _no_api),
             Mount("/", tower),
         ],

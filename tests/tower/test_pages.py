@@ -269,3 +269,26 @@ async def test_a_shipments_milestones_stand_once_and_a_contradiction_shows_both_
     assert "told 2 times" in table
     assert "Contradicts: delivered" in table
     assert "This one moves nothing" in table
+
+
+async def test_what_a_policy_forbids_by_process_is_on_no_page(tower):
+    tower.partners.refuse["wms.pick"] = "no stock"
+    async with tower.working():
+        await tower.put(order("SO-1"))
+        await tower.steps("SO-1", pick="held")
+    async with tower.database.engine() as transaction:
+        await transaction.execute(
+            "insert into crossdock.policy (tenant, version, by, why, roles, text) "
+            "values ($1, 1, 'ann', 'who sees what', '{}', $2)",
+            tower.tenant.id,
+            '@id("not-orders") forbid (principal in Role::"viewer", action, resource) '
+            'when { resource has process && resource.process == "order" };',
+        )
+    tower.seen_by("vera", "viewer")
+    await tower.get(run_page("order", "SO-1", 1), status=403)
+    for path in ("/", "/runs", "/runs?q=SO-1", "/runs.csv", "/desk"):
+        assert run_page("order", "SO-1", 1) not in (page := await tower.get(path)), path
+        assert "no stock" not in page, path
+    tower.seen_by("olga", "operations-lead")
+    assert "SO-1" in await tower.get("/desk")
+    assert "SO-1" in await tower.get("/runs")

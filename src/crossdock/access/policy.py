@@ -19,7 +19,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, LiteralString
@@ -29,7 +29,7 @@ import cedarpy
 from crossdock.access.actions import ACTIONS
 from crossdock.access.audit import Audit
 from crossdock.access.policy_form import Compiled, Role, Rules, attributes, compiled, entities
-from crossdock.access.resource import Resource
+from crossdock.access.resource import Resource, Value
 from crossdock.access.tenants import OPERATOR
 from crossdock.access.who import Principal
 from crossdock.errors import Broken, Conflict, Forbidden, NotFound, Refused
@@ -38,6 +38,15 @@ from crossdock.store import Database, EngineTransaction, Tenant
 FRESH = 0.5  # seconds for which the rules of a tenant are not read again
 MOST_KEPT = 10_000  # decisions
 _OWN = "partner-own"  # what is not a partner's own is not there for it
+
+# What a decision about one thing knows of it, by the names of its row; of other kinds, its process.
+_KNOWN_OF = {
+    "run": ("process", "status"),
+    "order": ("process", "status"),
+    "exception": ("process", "owner", "connection"),
+    "task": ("process", "role", "status"),
+    "connection": ("connection", "system"),
+}
 
 _CURRENT: LiteralString = """
 select k.tenant, p.version, p.roles, p.text,
@@ -109,6 +118,24 @@ class Policies:
             found = self._kept[key] = self._ask(known.compiled, principal, action, resource)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
+        return found
+
+    async def visible(
+        self, principal: Principal, action: str, rows: Sequence[Any], *, of: str = "", **own: Value
+    ) -> list[Any]:
+        """Those rows of a list that may be seen: each is decided about as when it is read alone.
+
+        `of`: the kind that they are, where they are seen by a right to something else; `own` is known of all
+        of them. Nothing is refused or recorded.
+        """
+        kind = action.partition(".")[0]
+        names = _KNOWN_OF.get(of or kind, ("process",))
+        found = []
+        for row in rows:
+            known = {name: row[name] for name in names if row[name] is not None}
+            resource = Resource(kind=kind, attributes={**known, **own})
+            if (await self.decide(principal, action, resource)).allowed:
+                found.append(row)
         return found
 
     async def require(self, principal: Principal, action: str, resource: Resource) -> None:

@@ -121,7 +121,7 @@ async def open_tasks(
     rows = await transaction.fetch(
         TASK + " and t.run = any($1::bigint[]) and t.status = 'open' order by t.opened, t.id limit 5000", runs
     )
-    return [(row, _there(task_shown(call, row))) for row in rows]
+    return [(row, _there(task_shown(call, row))) for row in await call.visible("task.read", rows)]
 
 
 async def open_exceptions(
@@ -134,7 +134,7 @@ async def open_exceptions(
         runs,
         list(call.partners),
     )
-    return [(row, _there(exception_shown(call, row))) for row in rows]
+    return [(row, _there(exception_shown(call, row))) for row in await call.visible("exception.read", rows)]
 
 
 def _there(shown: dict[str, Any]) -> dict[str, Any]:

@@ -117,6 +117,15 @@ class Call:
             self.principal, action, Resource(kind=kind, id=id_, attributes=attributes)
         )
 
+    async def visible(self, action: str, rows: Sequence[Any], of: str = "") -> list[Any]:
+        """Those rows of a list that may be seen: each is decided about as when it is read alone.
+
+        `of`: the kind that they are, where they are seen by a right to something else. A partner's were
+        chosen as its own.
+        """
+        own = {"partner": self.partners[0]} if self.partners else {}
+        return await self.ground.policies.visible(self.principal, action, rows, of=of, **own)
+
     def look(self) -> AbstractAsyncContextManager[TenantTransaction]:
         """A transaction that sees the tenant's rows and no others."""
         return self.ground.database.of(self.tenant)

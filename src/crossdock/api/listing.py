@@ -79,7 +79,9 @@ class Out(BaseModel):
 class Listing:
     """One list: how its rows are read after a place, what place a row has, how rows are shown.
 
-    `names` are the fields of a row that is shown; `columns` those of a CSV.
+    `names` are the fields of a row that is shown; `columns` those of a CSV. `sees` keeps the rows that who
+    asks may see, where that is decided about each: a page may be shorter for it, and goes on after the last
+    row that was read.
     """
 
     fetch: Callable[[TenantTransaction, list[Any] | None, int], Awaitable[Sequence[Row]]]
@@ -87,6 +89,7 @@ class Listing:
     show: Callable[[TenantTransaction, Sequence[Row]], Awaitable[list[dict[str, Any]]]]
     names: Sequence[str]
     columns: Sequence[str] = field(default_factory=tuple)
+    sees: Callable[[Sequence[Row]], Awaitable[Sequence[Row]]] | None = None
 
     async def answer(self, call: Call, query: Paged) -> Response:
         """A page, or all of it."""
@@ -107,7 +110,7 @@ class Listing:
         async with call.look() as transaction:
             rows = await self.fetch(transaction, place, query.limit + 1)
             more = len(rows) > query.limit
-            items = await self.show(transaction, rows[: query.limit])
+            items = await self._shown(transaction, rows[: query.limit])
         value: dict[str, Any] = {"items": [pick(item, chosen) for item in items]}
         headers = {}
         if more:
@@ -117,12 +120,15 @@ class Listing:
             headers["link"] = f'<{call.request.url.path}?{address}>; rel="next"'
         return call.answer(value, headers=headers)
 
+    async def _shown(self, transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        return await self.show(transaction, rows if self.sees is None else await self.sees(rows))
+
     async def _pieces(self, call: Call) -> AsyncIterator[list[dict[str, Any]]]:
         place: list[Any] | None = None
         while True:
             async with call.look() as transaction:
                 rows = await self.fetch(transaction, place, _PIECE)
-                items = await self.show(transaction, rows)
+                items = await self._shown(transaction, rows)
             yield items
             if len(rows) < _PIECE:
                 return

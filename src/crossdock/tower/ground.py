@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -155,6 +155,11 @@ class Ground:
                     rights.add(action)
             found = request.state.looking = replace(found, rights=frozenset(rights))
         return found
+
+    async def visible(self, request: Request, action: str, rows: Sequence[Any], of: str = "") -> list[Any]:
+        """Those rows of a list that who looks may see; `of`: see `Policies.visible`."""
+        looking = (await self.person(request)).principal
+        return await self.acts.policies.visible(looking, action, rows, of=of)
 
     @asynccontextmanager
     async def look(self) -> AsyncIterator[tuple[TenantTransaction, Times]]:

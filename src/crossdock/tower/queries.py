@@ -117,7 +117,7 @@ order by h.xid desc, h.seq desc
 """
 
 _TASKS: LiteralString = """
-select t.id, t.run, t.step, t.role, t.opened, t.due, t.data, r.process, r.key, r.generation, r.seq,
+select t.id, t.run, t.step, t.status, t.role, t.opened, t.due, t.data, r.process, r.key, r.generation, r.seq,
        r.version, r.state
 from crossdock.task t join crossdock.run r on r.tenant = t.tenant and r.id = t.run
 where t.tenant = crossdock.tenant() and t.status = 'open'

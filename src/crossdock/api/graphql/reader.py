@@ -14,7 +14,6 @@ from typing import Any, LiteralString, NamedTuple
 import msgspec
 from strawberry.dataloader import DataLoader
 
-from crossdock.access import Policies, Resource
 from crossdock.api.cases import EXCEPTION, TASK
 from crossdock.api.ground import Call
 from crossdock.api.listing import Row, Where
@@ -64,10 +63,9 @@ class Some(NamedTuple):
 class Reader:
     """Reads for one query. `statements` counts what it asked the database."""
 
-    def __init__(self, call: Call, policies: Policies, transaction: TenantTransaction) -> None:
+    def __init__(self, call: Call, transaction: TenantTransaction) -> None:
         """As whoever calls."""
         self.call = call
-        self._policies = policies
         self._transaction = transaction
         self._one_at_a_time = asyncio.Lock()
         self._allowed: dict[str, asyncio.Task[None]] = {}
@@ -86,21 +84,6 @@ class Reader:
         if action not in self._allowed:
             self._allowed[action] = asyncio.ensure_future(self.call.allow_list(action))
         await asyncio.shield(self._allowed[action])
-
-    async def visible(self, action: str, rows: Sequence[Row], of: str = "") -> list[Row]:
-        """Those of the rows that may be seen; `of`: they are such as are seen by that right as well.
-
-        A partner's were chosen as its own.
-        """
-        kind = action.partition(".")[0]
-        own = {"partner": self.call.partners[0]} if self.call.partners else {}
-        found = []
-        for row in rows:
-            names = [name for name in _ATTRIBUTES[of or kind] if row[name] is not None]
-            resource = Resource(kind=kind, attributes={**{name: row[name] for name in names}, **own})
-            if (await self._policies.decide(self.call.principal, action, resource)).allowed:
-                found.append(row)
-        return found
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         """All rows; one statement after the other."""
@@ -130,7 +113,7 @@ class Reader:
 
     async def _runs(self, ids: list[int]) -> list[Row | None]:
         rows = await self.listed(lambda transaction: runs.rows_of(self.call, transaction, ids))
-        found = {row["id"]: row for row in await self.visible("run.read", rows)}
+        found = {row["id"]: row for row in await self.call.visible("run.read", rows)}
         return [found.get(one) for one in ids]
 
     async def _documents(self, ids: list[int]) -> list[Any]:
@@ -186,7 +169,7 @@ class Reader:
             rows = await self.fetch(_each(f"{EXCEPTION}{where.sql} order by e.opened, e.id"), *where.values)
             return _by_run(rows)
 
-        return await _gathered(keys, of, lambda rows: self.visible("exception.read", rows), _opened)
+        return await _gathered(keys, of, lambda rows: self.call.visible("exception.read", rows), _opened)
 
     async def _tasks(self, keys: list[Of]) -> list[Some]:
         async def of(ids: list[int], one: Of) -> dict[int, list[Row]]:
@@ -199,17 +182,7 @@ class Reader:
             rows = await self.fetch(_each(f"{TASK}{where.sql} order by t.opened, t.id"), *where.values)
             return _by_run(rows)
 
-        return await _gathered(keys, of, lambda rows: self.visible("task.read", rows), _opened)
-
-
-_ATTRIBUTES = {
-    "run": ("process", "status"),
-    "order": ("process", "status"),
-    "exception": ("process", "owner", "connection"),
-    "task": ("process", "role", "status"),
-    "proposal": ("process",),  # with the rights of its run
-    "connection": ("connection", "system"),
-}
+        return await _gathered(keys, of, lambda rows: self.call.visible("task.read", rows), _opened)
 
 
 def _each(sql: str) -> str:

@@ -321,14 +321,15 @@ async def _page(
     make: Callable[[Reader, Row], T],
     of: str = "",
 ) -> Connection[T]:
-    """A page of a list, after a cursor that was made for the same list; `of` as `Reader.visible` has it."""
+    """A page of a list, after a cursor that was made for the same list; `of` as `Call.visible` has it."""
     names = read.call.names
     begin = names.place(asked, after) if after is not None else None
     rows = await read.listed(lambda transaction: fetch(transaction, begin, first + 1))
     page, more = rows[:first], len(rows) > first
     cursors = {row["id"]: names.cursor(asked, place(row)) for row in page}
     edges = [
-        Edge(cursor=cursors[row["id"]], node=make(read, row)) for row in await read.visible(action, page, of)
+        Edge(cursor=cursors[row["id"]], node=make(read, row))
+        for row in await read.call.visible(action, page, of)
     ]
     end = cursors[page[-1]["id"]] if page else None
     return Connection(edges=edges, page_info=PageInfo(has_next_page=more, end_cursor=end))

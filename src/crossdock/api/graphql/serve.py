@@ -25,7 +25,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from crossdock.access import Policies
 from crossdock.access.redaction import hidden
 from crossdock.api.door import entered
 from crossdock.api.graphql.measure import Bounds, Measured, measured
@@ -62,7 +61,7 @@ class _Asked:
     operation: str | None = None
 
 
-def endpoint(path: str, ground: Ground, policies: Policies, throttle: Throttle, asking: Asking) -> Route:
+def endpoint(path: str, ground: Ground, throttle: Throttle, asking: Asking) -> Route:
     """The address of the graph."""
     graph = schema()
 
@@ -96,7 +95,7 @@ def endpoint(path: str, ground: Ground, policies: Policies, throttle: Throttle, 
         try:
             async with asyncio.timeout(asking.seconds), call.look() as transaction:
                 await transaction.execute(_READ_ONLY)
-                reader = Reader(call, policies, transaction)
+                reader = Reader(call, transaction)
                 result = await graph.execute(
                     asked.text,
                     variable_values=asked.variables,

@@ -114,7 +114,11 @@ async def list_connections(call: Asked, query: Annotated[ConnectionQuery, Query(
     async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
         return [shown(one, healths.get(one.name)) for one in rows]
 
-    listing = Listing(fetch=fetch, place=lambda row: [row.name], show=show, names=NAMES)
+    async def seen(rows: Sequence[Row]) -> Sequence[Row]:
+        known = [{"connection": one.name, "system": one.system, "known": one} for one in rows]
+        return [row["known"] for row in await call.visible("connection.read", known)]
+
+    listing = Listing(fetch=fetch, place=lambda row: [row.name], show=show, names=NAMES, sees=seen)
     return await listing.answer(call, query)
 
 

@@ -100,6 +100,7 @@ def _routes(plural: str, kind: str, type_: str) -> APIRouter:
             show=lambda transaction, rows: _show(call, transaction, kind, rows, parts),
             names=NAMES,
             columns=COLUMNS,
+            sees=lambda rows: call.visible("order.read", rows),
         )
         return await listing.answer(call, query)
 

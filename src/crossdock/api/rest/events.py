@@ -143,6 +143,7 @@ async def list_events(call: Asked, query: Annotated[EventQuery, Query()]) -> Res
         place=lambda row: [row["xid"], row["run"], row["seq"]],
         show=show,
         names=tuple(Decided.model_fields),
+        sees=lambda rows: call.visible("event.read", rows),
     )
     return await listing.answer(call, query)
 

@@ -78,7 +78,13 @@ async def list_exceptions(call: Asked, query: Annotated[ExceptionQuery, Query()]
     async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
         return [exception_shown(call, row) for row in rows]
 
-    listing = Listing(fetch=fetch, place=lambda row: [row["opened"], row["id"]], show=show, names=NAMES)
+    listing = Listing(
+        fetch=fetch,
+        place=lambda row: [row["opened"], row["id"]],
+        show=show,
+        names=NAMES,
+        sees=lambda rows: call.visible("exception.read", rows),
+    )
     return await listing.answer(call, query)
 
 

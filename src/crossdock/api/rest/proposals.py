@@ -108,7 +108,13 @@ async def list_proposals(call: Asked, query: Annotated[ProposalQuery, Query()]) 
     async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
         return [shown(call, proposal_of(row)) for row in rows]
 
-    listing = Listing(fetch=fetch, place=lambda row: [row["id"]], show=show, names=NAMES)
+    listing = Listing(
+        fetch=fetch,
+        place=lambda row: [row["id"]],
+        show=show,
+        names=NAMES,
+        sees=lambda rows: call.visible("run.read", rows, "proposal"),
+    )
     return await listing.answer(call, query)
 
 

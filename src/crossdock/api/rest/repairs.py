@@ -150,7 +150,13 @@ async def list_items(call: Asked, repair: str, query: Annotated[ItemQuery, Query
             for row in rows
         ]
 
-    listing = Listing(fetch=fetch, place=lambda row: [row["n"]], show=show, names=tuple(Item.model_fields))
+    listing = Listing(
+        fetch=fetch,
+        place=lambda row: [row["n"]],
+        show=show,
+        names=tuple(Item.model_fields),
+        sees=lambda rows: call.visible("run.read", rows, "repair"),
+    )
     return await listing.answer(call, query)
 
 

@@ -138,6 +138,7 @@ async def list_runs(call: Asked, query: Annotated[RunQuery, Query()]) -> Respons
         show=lambda transaction, rows: show(call, transaction, rows, parts),
         names=NAMES,
         columns=COLUMNS,
+        sees=lambda rows: call.visible("run.read", rows),
     )
     return await listing.answer(call, query)
 
@@ -241,7 +242,8 @@ async def show(
                 {"kind": row["kind"], "value": row["value"], "live": row["live"]}
             )
     if "document" in parts:
-        for run, document in (await documents(transaction, ids)).items():
+        seen = [row["id"] for row in await call.visible("order.read", rows)]
+        for run, document in (await documents(transaction, seen)).items():
             found[run]["document"] = document
     if "exceptions" in parts:
         for row, one in await open_exceptions(call, transaction, ids):

@@ -92,6 +92,7 @@ async def list_tasks(call: Asked, query: Annotated[TaskQuery, Query()]) -> Respo
         place=lambda row: [row["due"], row["opened"], row["id"]],
         show=show,
         names=NAMES,
+        sees=lambda rows: call.visible("task.read", rows),
     )
     return await listing.answer(call, query)
 

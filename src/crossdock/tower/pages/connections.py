@@ -18,7 +18,9 @@ FASTEST = 1000.0  # calls a second
 
 async def connections(ground: Ground, request: Request) -> Response:
     """`/connections`."""
-    found = await ground.connections.of(ground.tenant)
+    known = await ground.connections.of(ground.tenant)
+    rows = [{"connection": one.name, "system": one.system, "known": one} for one in known]
+    found = [row["known"] for row in await ground.visible(request, "connection.read", rows)]
     healths = await ground.acts.connections.health((await ground.person(request)).principal)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)

@@ -58,14 +58,17 @@ async def overview(ground: Ground, request: Request) -> Response:
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
         counted, old = await ground.counts.of(transaction)
-        rows = await queries.recent(transaction, limit=25)
+        recent = await queries.recent(transaction, limit=25)
+        rows = await ground.visible(request, "run.read", recent, of="event")
+        counted = await ground.visible(request, "run.read", counted)
         published = await queries.published(transaction)
         cases: list[Case] = []
-        for row in await queries.tasks(transaction, limit=50):
+        for row in await ground.visible(request, "task.read", await queries.tasks(transaction, limit=50)):
             process = await ground.process(transaction, row["version"])
             cases.append(of_task(row, process, times))
         calendars = calendars_of(await queries.calendars(transaction))
-        for row in await queries.exceptions(transaction, limit=100):
+        exceptions = await queries.exceptions(transaction, limit=100)
+        for row in await ground.visible(request, "exception.read", exceptions):
             process = await ground.process(transaction, row["version"])
             cases.append(of_exception(row, process, times, calendars))
         titles: dict[str, dict[str, str]] = {}

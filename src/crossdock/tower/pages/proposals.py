@@ -16,7 +16,9 @@ async def proposals(ground: Ground, request: Request) -> Response:
     """`/proposals`: those that are open, then those that were decided or fell."""
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
-        found = await offers.shown(transaction)
+        rows = [{"process": one.one.process, "shown": one} for one in await offers.shown(transaction)]
+    seen = await ground.visible(request, "run.read", rows, of="proposal")
+    found = [row["shown"] for row in seen]
     return await ground.page(
         request,
         "proposals.html.jinja",

@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crossdock.access import Resource
 from crossdock.engine.milestones import Happened, Telling, stories
 from crossdock.errors import NotFound
 from crossdock.process import Process, State, decode_state
@@ -98,6 +99,12 @@ async def run(ground: Ground, request: Request) -> Response:
     before = request.query_params.get("before", "")
     async with ground.look() as (transaction, times):
         row = await find_run(transaction, request)
+        about = {"process": row["process"], "status": row["status"]}
+        await ground.acts.policies.require(
+            (await ground.person(request)).principal,
+            "run.read",
+            Resource(kind="run", id=str(row["id"]), attributes=about),
+        )
         waiting = await queries.desk_counts(transaction)
         process = await ground.process(transaction, row["version"])
         state = decode_state(row["state"]) if row["state"] else None
@@ -108,7 +115,7 @@ async def run(ground: Ground, request: Request) -> Response:
             limit=ENTRIES + 1,
         )
         told = traces(await queries.told(transaction, row["id"]))
-        children = await queries.children(transaction, row["id"])
+        children = await ground.visible(request, "run.read", await queries.children(transaction, row["id"]))
         aliases = await queries.aliases(transaction, row["id"])
         calls = await queries.calls_out(transaction, row["id"])
         closed = [one for one in await queries.exceptions_of(transaction, row["id"]) if one["closed"]]

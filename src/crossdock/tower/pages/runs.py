@@ -49,6 +49,7 @@ async def table(ground: Ground, request: Request) -> Response:
             if rows:
                 older = rows[-1]["id"] if more or after else 0
                 newer = rows[0]["id"] if before or (after and more) else 0
+    rows = await ground.visible(request, "run.read", rows)
     return await ground.page(
         request,
         "runs.html.jinja",
@@ -69,13 +70,13 @@ async def export(ground: Ground, request: Request) -> Response:
     """`/runs.csv`: all rows of the filtered table, not its page alone."""
     chosen = filter_of(request)
     return StreamingResponse(
-        _lines(ground, chosen),
+        _lines(ground, request, chosen),
         media_type="text/csv; charset=utf-8",
         headers={"content-disposition": 'attachment; filename="runs.csv"'},
     )
 
 
-async def _lines(ground: Ground, chosen: RunFilter) -> AsyncIterator[str]:
+async def _lines(ground: Ground, request: Request, chosen: RunFilter) -> AsyncIterator[str]:
     yield _line(_COLUMNS)
     before = 0
     while True:
@@ -99,7 +100,7 @@ async def _lines(ground: Ground, chosen: RunFilter) -> AsyncIterator[str]:
                     row["tasks"],
                 )
             )
-            for row in rows
+            for row in await ground.visible(request, "run.read", rows)
         )
         if chosen.number or len(rows) < _EXPORTED:
             return
