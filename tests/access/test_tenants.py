@@ -66,7 +66,7 @@ async def filled(owner: asyncpg.Connection, tenant: Tenant) -> None:
         "(select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant') order by 1"
     )
     plain = {
-        "integer": "1", "bigint": "1", "text": "'t'", "bytea": "'{}'", "boolean": "true", "jsonb": "'{}'",
+        "integer": "1", "bigint": "1", "text": "'t'", "bytea": "'{}'", "boolean": "true", "jsonb": "'{}'", "text[]": "'{}'",
         "timestamp with time zone": "now()", "uuid": "gen_random_uuid()", "double precision": "1", "real": "1",
     }  # fmt: skip
     for row in await owner.fetch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,7 +13,6 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from crossdock.access import Policies
 from crossdock.api.graphql import Asking, Persisted, endpoint
 from crossdock.api.graphql.measure import Bounds
 from crossdock.api.limits import Limits
@@ -29,14 +29,18 @@ class Graph:
         self.world, self.url, self.http, self.persisted = world, url, http, persisted
 
     async def send(self, body: Any, *, key: str | None = None, **headers: str) -> tuple[int, Any]:
-        """Status and answer of whatever is sent."""
+        """Status and answer of whatever is sent; where a busy machine has it wait, as that says."""
         shown = {"authorization": f"Bearer {self.world.key if key is None else key}", **headers}
         given = {"data": body} if isinstance(body, bytes | str) else {"json": body}
         if isinstance(body, bytes | str):
             shown.setdefault("content-type", "application/json")
-        async with self.http.post(f"{self.url}/api/graphql", headers=shown, **given) as reply:
-            self.headers = reply.headers
-            return reply.status, await reply.json(content_type=None)
+        while True:
+            async with self.http.post(f"{self.url}/api/graphql", headers=shown, **given) as reply:
+                self.headers = reply.headers
+                answer = await reply.json(content_type=None)
+                if not (reply.status == 503 and str(answer.get("type", "")).endswith("/busy")):
+                    return reply.status, answer
+            await asyncio.sleep(float(reply.headers["retry-after"]))
 
     async def ask(self, query: str, *, key: str | None = None, **variables: Any) -> Any:
         """The data; nothing may be wrong."""
@@ -71,7 +75,6 @@ async def graph_of(
     route = endpoint(
         "/api/graphql",
         ground,
-        Policies(database, world.audit),
         throttle,
         Asking(bounds=Bounds(**bounds), persisted=persisted, seconds=seconds),
     )
