@@ -1,4 +1,4 @@
-"""What an ERP is told was delivered, and what comes back: how much of which line of the order."""
+"""What an ERP is told was delivered, and what comes back: how much of which line, how much of the invoice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from crossdock.connect.contract import Context
+from crossdock.connect.contract import Context, RefusedByPartner
 from crossdock.errors import Refused
 
 Json = Mapping[str, Any]
@@ -39,6 +39,26 @@ def parts(
     if len(lines) != len(names):
         names = [f"{context.key}/{n}" for n in range(1, len(lines) + 1)]
     return {name: _carried(of, line, erp) for name, of in zip(names, lines, strict=True)}
+
+
+def to_credit(data: Json, invoice: str, total: Decimal, currency: str) -> Decimal:
+    """How much of an invoice shall be credited: all of it, where no amount is given.
+
+    Raises `Refused` for another currency, `RefusedByPartner` for more than the invoice or nothing.
+    """
+    amount = data.get("amount")
+    if amount is None:
+        return total
+    if amount["currency"] != currency:
+        raise Refused(
+            f"{invoice} is in {currency}, not in {amount['currency']}",
+            where="amount",
+            mend="give the amount in the currency of the invoice",
+        )
+    wanted = Decimal(amount["amount"])
+    if not 0 < wanted <= total:
+        raise RefusedByPartner(f"{invoice} is for {total}", code="too_much")
+    return wanted
 
 
 def _carried(lines: Sequence[Json], line: Callable[[str], L | None], erp: str) -> dict[L, Decimal]:

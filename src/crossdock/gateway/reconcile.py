@@ -226,7 +226,7 @@ class Reconciler:
         await self._lease(tenant)
         try:
             return await self._compare(tenant, whats)
-        except BaseException:
+        except BaseException:  # also where it is cut off: nobody else could compare until the lease ends
             await self._put_off(tenant)
             raise
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from crossdock.connect.contract import Context, Page, RefusedByPartner, Request, Response
 from crossdock.connectors._changes import Place, moment
-from crossdock.connectors._deliveries import line_name, parts
+from crossdock.connectors._deliveries import line_name, parts, to_credit
 from crossdock.connectors._words import money, told
 from crossdock.connectors.erpnext import replies, requests
 from crossdock.connectors.erpnext.requests import INVOICE, NOTE, ORDER
@@ -202,18 +202,8 @@ def _ours(context: Context) -> Talking:
 def _credited(invoice: Json, data: Json, context: Context) -> Talking:
     if invoice["docstatus"] != 1:
         raise RefusedByPartner(f"{invoice['name']} is not submitted in ERPNext", code="wrong_state")
-    total, amount = Decimal(str(invoice["grand_total"])), data.get("amount")
-    wanted = total
-    if amount is not None:
-        if amount["currency"] != invoice["currency"]:
-            raise Refused(
-                f"{invoice['name']} is in {invoice['currency']}, not in {amount['currency']}",
-                where="amount",
-                mend="give the amount in the currency of the invoice",
-            )
-        wanted = Decimal(amount["amount"])
-        if not 0 < wanted <= total:
-            raise RefusedByPartner(f"{invoice['name']} is for {total}", code="too_much")
+    total = Decimal(str(invoice["grand_total"]))
+    wanted = to_credit(data, invoice["name"], total, invoice["currency"])
     found = yield from _ours(context)
     if not found:
         draft = replies.answer((yield requests.derived("credit", invoice["name"])), key="message")

@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from crossdock.connect.contract import Context, RefusedByPartner
+from crossdock.connectors._deliveries import to_credit
 from crossdock.connectors._words import money
 from crossdock.connectors.odoo import replies
 from crossdock.connectors.odoo.asking import Talking, called, sale_of, searched
@@ -64,19 +65,8 @@ def _ours(context: Context) -> Talking:
 def _credited(context: Context, invoice: Json, data: Json) -> Talking:
     if invoice["state"] != "posted":
         raise RefusedByPartner(f"{invoice['name']} is {invoice['state']} in Odoo", code="wrong_state")
-    total, amount = Decimal(str(invoice["amount_total"])), data.get("amount")
-    currency = replies.linked(invoice, "currency_id")[1]
-    wanted = total
-    if amount is not None:
-        if amount["currency"] != currency:
-            raise Refused(
-                f"{invoice['name']} is in {currency}, not in {amount['currency']}",
-                where="amount",
-                mend="give the amount in the currency of the invoice",
-            )
-        wanted = Decimal(amount["amount"])
-        if not 0 < wanted <= total:
-            raise RefusedByPartner(f"{invoice['name']} is for {total}", code="too_much")
+    total, currency = Decimal(str(invoice["amount_total"])), replies.linked(invoice, "currency_id")[1]
+    wanted = to_credit(data, invoice["name"], total, currency)
     found = yield from _ours(context)
     if not found:
         values = {
