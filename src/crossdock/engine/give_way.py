@@ -50,10 +50,11 @@ class GiveWay:
     @property
     def asked(self) -> bool:
         """Whether this hand has to give way now."""
+        # Asked before each decision: which task this is, is asked last, since that takes longest.
         return (
             self._patience > 0
-            and asyncio.current_task() not in self._quick
             and (bool(self._quick) or time.monotonic() < self._rests_since + REST)
+            and asyncio.current_task() not in self._quick
         )
 
     async def wait(self) -> None:
