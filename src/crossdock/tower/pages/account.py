@@ -17,6 +17,7 @@ from crossdock.errors import CrossdockError, NotFound, NotProven, Refused, Unrea
 from crossdock.tower.doors import Doors, from_
 from crossdock.tower.ground import Ground
 from crossdock.tower.guard import Notice, posted, set_notice, take_notice
+from crossdock.tower.pages.numbers import whole
 from crossdock.tower.pages.sign_in import enter, refuse_different
 
 _MOST_DAYS = 3650
@@ -68,14 +69,14 @@ def _again(request: Request, words: str) -> Response:
 
 async def _new_key(ground: Ground, request: Request, fields: Mapping[str, str]) -> str:
     """The text of a new key, to be shown this once."""
-    days = fields.get("days", "90")
-    if not (days.isascii() and days.isdecimal() and 0 < int(days) <= _MOST_DAYS):
+    days = whole(fields.get("days", "90"), most=_MOST_DAYS)
+    if not days:
         raise Refused(f"a key lasts 1 to {_MOST_DAYS} days", mend="give a whole number")
     made = await ground.acts.keys.create(
         (await ground.person(request)).principal,
         roles=fields.get("roles", "").replace(",", " ").split(),
         name=fields.get("name", ""),
-        expires=datetime.now(UTC) + timedelta(days=int(days)),
+        expires=datetime.now(UTC) + timedelta(days=days),
         note="on the page of the account",
     )
     return made.text

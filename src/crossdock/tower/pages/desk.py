@@ -12,6 +12,7 @@ from starlette.responses import Response
 from crossdock.tower import causes, queries
 from crossdock.tower.ground import Ground
 from crossdock.tower.pages.cases import MOST, Case, calendars_of, of_exception, of_task, ordered
+from crossdock.tower.pages.numbers import page_of
 
 PAGE = 30  # cards
 ROWS = 100  # of the list, which says less of each
@@ -25,7 +26,7 @@ async def desk(ground: Ground, request: Request) -> Response:
     kind = query.get("kind", "") if query.get("kind", "") in KINDS else ""
     type_, owner, page = query.get("type", ""), query.get("owner", ""), query.get("page", "")
     view = "list" if query.get("view", "") == "list" else ""
-    number = max(1, int(page)) if page.isdecimal() and len(page) < 6 else 1
+    number = page_of(page)
     person = await ground.person(request)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)

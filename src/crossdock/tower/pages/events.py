@@ -14,6 +14,7 @@ from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
 from crossdock.tower.pages.act import back, doing, note_of, sentence
+from crossdock.tower.pages.numbers import whole
 from crossdock.tower.queries import RunFilter
 from crossdock.tower.telling import facts
 from crossdock.tower.telling.timeline import entry, titles_of
@@ -70,13 +71,14 @@ _Settle = Callable[[Ground, Person, int, dict[str, str]], Awaitable[Notice]]
 async def settle(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
     """`POST /events`: what is done with one of them."""
     act, number = fields.get("act", ""), fields.get("event", "")
-    if not number.isdecimal() or len(number) > 18:
+    event = whole(number)
+    if event is None:
         raise Refused(f"{number!r} is no event", mend="use the buttons of the page")
     if act not in _SETTLE:
         raise Refused(f"{act!r} is nothing that an event takes", mend="use the buttons of the page")
     where = {"back": fields.get("back", "") or "/events"}
     try:
-        notice = await _SETTLE[act](ground, person, int(number), fields)
+        notice = await _SETTLE[act](ground, person, event, fields)
     except (NotFound, Conflict):
         notice = Notice("wait", "Somebody was quicker: it is settled.")
     return back(request, where, notice)

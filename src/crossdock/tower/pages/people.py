@@ -20,6 +20,7 @@ from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
 from crossdock.tower.pages.act import back, doing
+from crossdock.tower.pages.numbers import whole
 
 _ROLE = "role."  # begins the field of each role that may be ticked
 _MOST_DAYS = 3650
@@ -181,9 +182,9 @@ def _shown(ground: Ground, request: Request, link: Link, whom: str, what: str) -
 
 def _until(days: str) -> datetime | None:
     """The end of so many days; None for an empty text, which is for ever. Raises `Refused`."""
-    text = days.strip()
-    if not text:
+    if not days.strip():
         return None
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _MOST_DAYS):
+    number = whole(days, most=_MOST_DAYS)
+    if not number:
         raise Refused(f"a key lasts 1 to {_MOST_DAYS} days", mend="give a whole number, or nothing")
-    return datetime.now(UTC) + timedelta(days=int(text))
+    return datetime.now(UTC) + timedelta(days=number)

@@ -10,6 +10,7 @@ from crossdock.tower import offers, queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
 from crossdock.tower.pages.act import back, doing, note_of, sentence, told
+from crossdock.tower.pages.numbers import whole
 
 
 async def proposals(ground: Ground, request: Request) -> Response:
@@ -33,7 +34,7 @@ async def proposals(ground: Ground, request: Request) -> Response:
 async def turn(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
     """`POST /proposals`: accept one, or turn it down."""
     act, text = fields.get("act", ""), fields.get("proposal", "")
-    number = int(text) if text.isdecimal() and len(text) < 19 else 0
+    number = whole(text) or 0
     if act == "accept":
         return await told(
             ground,

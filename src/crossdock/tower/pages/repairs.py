@@ -17,6 +17,7 @@ from crossdock.tower.addresses import with_query
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
 from crossdock.tower.pages.act import LONGEST_NOTE, back, doing, note_of, sentence
+from crossdock.tower.pages.numbers import page_of, whole
 from crossdock.tower.telling.words import plain
 
 SHOWN = 20  # of a set, before a repair of it begins
@@ -137,7 +138,7 @@ async def repair(ground: Ground, request: Request) -> Response:
     """`/repairs/{id}`, with `?outcome=` as a filter and `?page=`."""
     number = int(request.path_params["id"])
     outcome, page = request.query_params.get("outcome", ""), request.query_params.get("page", "")
-    at = max(1, int(page)) if page.isdecimal() and len(page) < 6 else 1
+    at = page_of(page)
     async with ground.look() as (transaction, times):
         waiting = await queries.desk_counts(transaction)
         rows = await causes.repairs(transaction, id_=number, limit=1) if 0 < number < 2**63 else []
@@ -232,9 +233,10 @@ def _cause(given: Mapping[str, str]) -> Cause:
 
 def _count(text: str) -> int:
     """A whole number that was typed. Raises `Refused`."""
-    if not text.strip().isdecimal() or len(text.strip()) > 7:
+    number = whole(text, most=9_999_999)
+    if number is None:
         raise Refused(f"{text!r} is no number of runs", mend="give a whole number, such as 3")
-    return int(text)
+    return number
 
 
 def _rate(text: str) -> float:

@@ -22,6 +22,7 @@ from crossdock.tower import offers, queries
 from crossdock.tower.addresses import from_address
 from crossdock.tower.ground import Ground
 from crossdock.tower.pages.cases import Case, calendars_of, of_exception, of_task, ordered
+from crossdock.tower.pages.numbers import whole
 from crossdock.tower.picture import does, draw
 from crossdock.tower.telling import facts
 from crossdock.tower.telling.timeline import Entry, entry, titles_of
@@ -111,7 +112,7 @@ async def run(ground: Ground, request: Request) -> Response:
         history = await queries.history(
             transaction,
             row["id"],
-            before=int(before) if before.isdecimal() and len(before) < 10 else 0,
+            before=whole(before, most=2**31 - 1) or 0,
             limit=ENTRIES + 1,
         )
         told = traces(await queries.told(transaction, row["id"]))

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from crossdock.tower import queries
 from crossdock.tower.addresses import run_page
 from crossdock.tower.ground import Ground
+from crossdock.tower.pages.numbers import whole
 from crossdock.tower.queries import RunFilter
 from crossdock.tower.telling.words import RUN_STATUS
 
@@ -116,8 +117,7 @@ def _line(values: tuple[Any, ...]) -> str:
 
 
 def _number(request: Request, name: str) -> int:
-    text = request.query_params.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 19 else 0
+    return whole(request.query_params.get(name, "")) or 0
 
 
 def page_of(row: Any) -> str:
