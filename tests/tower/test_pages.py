@@ -274,8 +274,9 @@ async def test_a_shipments_milestones_stand_once_and_a_contradiction_shows_both_
 async def test_what_a_policy_forbids_by_process_is_on_no_page(tower):
     tower.partners.refuse["wms.pick"] = "no stock"
     async with tower.working():
-        await tower.put(order("SO-1"))
+        await tower.put(order("SO-1"), order("SO-2", "5000.00"))
         await tower.steps("SO-1", pick="held")
+        await tower.steps("SO-2", approve="waiting")
     async with tower.database.engine() as transaction:
         await transaction.execute(
             "insert into crossdock.policy (tenant, version, by, why, roles, text) "
@@ -286,9 +287,16 @@ async def test_what_a_policy_forbids_by_process_is_on_no_page(tower):
         )
     tower.seen_by("vera", "viewer")
     await tower.get(run_page("order", "SO-1", 1), status=403)
-    for path in ("/", "/runs", "/runs?q=SO-1", "/runs.csv", "/desk"):
+    for path in ("/", "/runs", "/runs?q=SO-1", "/runs.csv", "/desk", "/events", "/repairs", "/processes"):
         assert run_page("order", "SO-1", 1) not in (page := await tower.get(path)), path
         assert "no stock" not in page, path
+        assert 'class="badge"' not in page, path  # nothing waits for her
+    assert "0 open, 0 late" in await tower.get("/desk")
+    tiles = (await tower.get("/")).partition('class="tiles"')[2].partition('class="grid')[0]
+    assert set(re.findall(r"<b>(.*?)</b>", tiles)) == {"0"}
+    assert "Nothing has that cause now." in await tower.get("/repairs/new?exception=refused_by_partner")
     tower.seen_by("olga", "operations-lead")
+    assert 'class="badge">2<' in await tower.get("/runs")
+    assert "1 exception<" in await tower.get("/repairs/new?exception=refused_by_partner")
     assert "SO-1" in await tower.get("/desk")
     assert "SO-1" in await tower.get("/runs")

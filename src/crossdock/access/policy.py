@@ -28,7 +28,15 @@ import cedarpy
 
 from crossdock.access.actions import ACTIONS
 from crossdock.access.audit import Audit
-from crossdock.access.policy_form import Compiled, Role, Rules, attributes, compiled, entities
+from crossdock.access.policy_form import (
+    Compiled,
+    Role,
+    Rules,
+    attributes,
+    compiled,
+    entities,
+    parents_of,
+)
 from crossdock.access.resource import Resource, Value
 from crossdock.access.tenants import OPERATOR
 from crossdock.access.who import Principal
@@ -46,6 +54,9 @@ _KNOWN_OF = {
     "exception": ("process", "owner", "connection"),
     "task": ("process", "role", "status"),
     "connection": ("connection", "system"),
+    "case": ("process", "step", "type", "owner", "connection"),  # an open exception that a repair is of
+    "difference": ("connection",),
+    "delivery": ("connection",),
 }
 
 _CURRENT: LiteralString = """
@@ -97,9 +108,7 @@ class Policies:
 
     async def decide(self, principal: Principal, action: str, resource: Resource) -> Verdict:
         """Whether this principal may do that to a thing of its tenant, and why. Raises `Unreachable`."""
-        known = self._known.get(principal.tenant)
-        if known is None or time.monotonic() - known.read_at >= FRESH:
-            known = await self._read(principal.tenant)
+        known = await self._held(principal.tenant)
         key = (
             principal.tenant,
             known.compiled.rules.version,
@@ -130,13 +139,21 @@ class Policies:
         """
         kind = action.partition(".")[0]
         names = _KNOWN_OF.get(of or kind, ("process",))
-        found = []
+        found, decided = [], dict[tuple[Any, ...], bool]()  # rows are many, and much alike
         for row in rows:
-            known = {name: row[name] for name in names if row[name] is not None}
-            resource = Resource(kind=kind, attributes={**known, **own})
-            if (await self.decide(principal, action, resource)).allowed:
+            values = tuple(row[name] for name in names)
+            if values not in decided:
+                known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+                resource = Resource(kind=kind, attributes={**known, **own})
+                decided[values] = (await self.decide(principal, action, resource)).allowed
+            if decided[values]:
                 found.append(row)
         return found
+
+    async def by_rows(self, principal: Principal, action: str) -> bool:
+        """Whether it depends on the row if one of a list may be seen; where not, all may be, or none."""
+        known = await self._held(principal.tenant)
+        return known.compiled.by_rows(action, parents_of(principal))
 
     async def require(self, principal: Principal, action: str, resource: Resource) -> None:
         """Return where it is allowed. Raises `Forbidden` with the why; the attempt is recorded.
@@ -208,6 +225,12 @@ class Policies:
                     where="policies",
                     mend="leave that to tenant-admin: nobody could set it right again",
                 )
+
+    async def _held(self, tenant: int) -> _Known:
+        known = self._known.get(tenant)
+        if known is None or time.monotonic() - known.read_at >= FRESH:
+            known = await self._read(tenant)
+        return known
 
     async def _read(self, tenant: int) -> _Known:
         known = self._known.setdefault(tenant, _Known(_shipped(), -1e9))

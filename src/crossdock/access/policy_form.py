@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -69,6 +70,7 @@ class Policy:
     roles: tuple[str, ...]
     actions: tuple[str, ...]
     always: bool  # it asks for nothing else
+    by_thing: bool  # it asks what the thing is like
 
     def is_about(self, action: str) -> bool:
         """Whether it can decide that act."""
@@ -92,6 +94,14 @@ class Compiled:
             made = cedarpy.PolicySet.from_str("\n".join(self.texts[one.name] for one in those))
             found = self._about[action] = made, those
         return found
+
+    def by_rows(self, action: str, parents: AbstractSet[str]) -> bool:
+        """Whether an act of somebody in these roles is permitted for one thing and not for another."""
+        theirs = [one for one in self.about(action)[1] if not one.roles or parents & set(one.roles)]
+        if any(one.by_thing and not one.permits for one in theirs):
+            return True
+        always = any(one.permits and one.always for one in theirs)
+        return not always and any(one.by_thing for one in theirs)
 
     def those_that_permit(self, action: str) -> list[str]:
         """The roles that may do it to whatever it is."""
@@ -132,9 +142,8 @@ def compiled(rules: Rules) -> Compiled:
 
 def entities(principal: Principal, resource: Resource, *, operator: bool) -> str:
     """Who asks and what for, as Cedar reads it. Raises `Broken` for an attribute that no policy knows."""
-    roles = set(principal.roles)
+    roles = principal.roles
     partners = sorted(role.removeprefix(PARTNER) for role in roles if role.startswith(PARTNER))
-    parents = roles | ({"partner"} if partners else set())
     who: dict[str, Any] = {
         "id": principal.id,
         "kind": principal.kind,
@@ -151,11 +160,17 @@ def entities(principal: Principal, resource: Resource, *, operator: bool) -> str
             {
                 "uid": {"type": "Principal", "id": principal.id},
                 "attrs": who,
-                "parents": [{"type": "Role", "id": role} for role in sorted(parents)],
+                "parents": [{"type": "Role", "id": role} for role in sorted(parents_of(principal))],
             },
             {"uid": {"type": "Thing", "id": resource.kind}, "attrs": attributes(resource), "parents": []},
         ]
     )
+
+
+def parents_of(principal: Principal) -> frozenset[str]:
+    """The roles that policies find somebody in: whoever is of a partner is `partner` too."""
+    of_partner = any(role.startswith(PARTNER) for role in principal.roles)
+    return principal.roles | ({"partner"} if of_partner else frozenset())
 
 
 def attributes(resource: Resource) -> dict[str, Any]:
@@ -258,18 +273,19 @@ def _split(text: str) -> list[tuple[Policy, str]]:
 
 def _policy(value: Mapping[str, Any]) -> Policy:
     notes = value.get("annotations") or {}
-    who, act = value["principal"], value["action"]
+    who, act, on = value["principal"], value["action"], value["resource"]
     actions = [act["entity"]] if act.get("op") == "==" else act.get("entities", [])
     if act.get("op") == "in" and "entity" in act:
         actions = [act["entity"]]
-    role = who.get("entity", {})
+    role, asks = who.get("entity", {}), value.get("conditions", [])
     return Policy(
         name=str(notes.get("id") or ""),
         says=str(notes.get("says") or ""),
         permits=value["effect"] == "permit",
         roles=(str(role["id"]),) if role.get("type") == "Role" else (),
         actions=tuple(str(one["id"]) for one in actions),
-        always=not value.get("conditions"),
+        always=not asks and on["op"] == "All" and (who["op"] == "All" or role.get("type") == "Role"),
+        by_thing='{"Var": "resource"}' in json.dumps(asks) or on["op"] != "All",
     )
 
 

@@ -24,6 +24,7 @@ from crossdock.api.problems import Changed, Unconditional
 from crossdock.api.throttle import Throttle
 from crossdock.desk import Acts
 from crossdock.desk import Asked as Told
+from crossdock.desk.seen import with_open
 from crossdock.engine import Connections
 from crossdock.process import Process
 from crossdock.process.problems import Problem
@@ -125,6 +126,10 @@ class Call:
         """
         own = {"partner": self.partners[0]} if self.partners else {}
         return await self.ground.policies.visible(self.principal, action, rows, of=of, **own)
+
+    async def with_open(self, transaction: TenantTransaction, runs: Sequence[Any]) -> Sequence[Any]:
+        """Runs, with the numbers of what is open in them that who asks may see."""
+        return await with_open(self.ground.policies, self.principal, transaction, runs)
 
     def look(self) -> AbstractAsyncContextManager[TenantTransaction]:
         """A transaction that sees the tenant's rows and no others."""

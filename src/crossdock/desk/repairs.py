@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import msgspec
 
 from crossdock.access import Principal, Resource
 from crossdock.access.resource import Value
 from crossdock.desk.ground import Ground, needs, note_of
+from crossdock.desk.seen import cases_seen
 from crossdock.desk.tasks import excluded_from
 from crossdock.engine import Repairs
-from crossdock.engine.repair import Action, Cause, Progress
+from crossdock.engine.repair import Action, Cause, Progress, Those
 from crossdock.errors import Forbidden, NotFound, Refused
 from crossdock.store import Last
 
@@ -53,7 +55,8 @@ class ManyRuns:
             await self._ground.policies.require(by, "run.read", _resource(cause))
         else:
             await self._may(by, cause, action)
-        return await self._repairs.count(await self._ground.tenant(by), cause, action)
+        those = self._those(by, action.act if action is not None else None)
+        return await self._repairs.count(await self._ground.tenant(by), cause, action, those=those)
 
     async def begin(
         self,
@@ -67,14 +70,15 @@ class ManyRuns:
     ) -> Progress:
         """Freeze the set of that cause and send the first `trial`; the rest waits for `proceed`.
 
-        `seen` is the count that was shown before. Raises `Conflict` when it is not that any more, `Forbidden`
-        where somebody who may not decide one of them would.
+        What `by` may not see is not in the set. `seen` is the count that was shown before. Raises `Conflict`
+        when it is not that any more, `Forbidden` where somebody who may not repair, or not decide, one of
+        them would.
         """
         resource = await self._may(by, cause, action)
         note = needs(action.note) if action.act in _REASONED else note_of(action.note)
         tenant = await self._ground.tenant(by)
         if action.act in _DECIDING:
-            chosen = await self._repairs.chosen(tenant, cause)
+            chosen = await self._repairs.chosen(tenant, cause, those=self._those(by, action.act))
             await self._refuse_excluded(by, cause, action, chosen)
         output = await self._ground.inbox.sealed_by_hand(tenant, action.output)
         action = msgspec.structs.replace(action, note=note, actor=by.actor(), output=output)
@@ -84,8 +88,9 @@ class ManyRuns:
             about = replace(resource, id=str(repair))
             return self._ground.noted(by, RIGHTS[action.act], about, why=note, after=after)
 
+        those = self._those(by, action.act)
         return await self._repairs.begin(
-            tenant, cause, action, by=by.id, trial=trial, rate=rate, seen=seen, last=last
+            tenant, cause, action, by=by.id, trial=trial, rate=rate, seen=seen, those=those, last=last
         )
 
     async def proceed(self, by: Principal, repair: int) -> None:
@@ -115,6 +120,32 @@ class ManyRuns:
         await self._ground.policies.require(by, RIGHTS[action.act], resource)
         return resource
 
+    def _those(self, by: Principal, act: str | None) -> Those:
+        """Keeps those that `by` sees; refuses them where it may not do that to one of them."""
+        policies = self._ground.policies
+
+        async def those(rows: Sequence[Any]) -> list[Any]:
+            seen = await cases_seen(policies, by, rows)
+            if act is None or not await policies.by_rows(by, RIGHTS[act]):
+                return seen
+            allowed = await policies.visible(by, RIGHTS[act], seen, of="case")
+            if len(allowed) < len(seen):
+                kept = set(map(id, allowed))
+                row = next(one for one in seen if id(one) not in kept)
+                cause = Cause(
+                    process=row["process"],
+                    step=row["step"],
+                    exception=row["type"],
+                    connection=row["connection"],
+                )
+                try:
+                    await policies.require(by, RIGHTS[act], _resource(cause, more={"owner": row["owner"]}))
+                except Forbidden as error:
+                    raise _among(by, error) from None
+            return allowed
+
+        return those
+
     async def _begun(self, by: Principal, repair: int) -> tuple[Cause, Action, Resource, str]:
         row = None
         if 0 < repair < 2**63:
@@ -140,11 +171,15 @@ class ManyRuns:
         try:
             await self._ground.policies.require(by, RIGHTS[action.act], resource)
         except Forbidden as error:
-            raise Forbidden(
-                f"among them are some that {by.id} may not decide: {error.message}",
-                where=error.where,
-                mend="narrow the cause, or ask somebody else",
-            ) from None
+            raise _among(by, error, "decide") from None
+
+
+def _among(by: Principal, error: Forbidden, what: str = "repair") -> Forbidden:
+    return Forbidden(
+        f"among them are some that {by.id} may not {what}: {error.message}",
+        where=error.where,
+        mend="narrow the cause, or ask somebody else",
+    )
 
 
 def _resource(cause: Cause, *, id_: str = "", more: dict[str, Value] | None = None) -> Resource:

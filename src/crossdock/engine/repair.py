@@ -15,7 +15,7 @@ A run that a broken decision has stopped has its events set aside; `release` let
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal, LiteralString
@@ -31,6 +31,7 @@ from crossdock.store import Database, EngineTransaction, Last, Tenant
 
 Act = Literal["close", "retry", "supply", "skip", "redo", "move", "cancel", "release"]
 MOST_ITEMS = 1_000_000
+Those = Callable[[Sequence[Any]], Awaitable[list[Any]]]
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,7 +85,7 @@ class Result:
 
 
 _SELECT: LiteralString = """
-select x.run, x.step, x.id as exception
+select x.run, x.step, x.id as exception, x.process, x.type, x.owner, x.connection
 from crossdock.exception x
 where x.tenant = $1 and x.closed is null
   and ($2 = '' or x.process = $2) and ($3 = '' or x.step = $3) and ($4 = '' or x.type = $4)
@@ -100,7 +101,7 @@ where i.repair = $1 and i.sent is not null order by i.n limit $2
 """
 
 _SELECT_STOPPED: LiteralString = """
-select r.id as run, '' as step, '' as exception
+select r.id as run, '' as step, '' as exception, r.process, '' as type, '' as owner, '' as connection
 from crossdock.run r
 where r.tenant = $1 and r.status = 'held' and r.error is not null
   and ($2 = '' or r.process = $2) and ($3 = '' or position(lower($3) in lower(r.error)) > 0)
@@ -123,18 +124,22 @@ class Repairs:
         self._database = database
         self._library = library
 
-    async def count(self, tenant: Tenant, cause: Cause, action: Action | None = None) -> int:
+    async def count(
+        self, tenant: Tenant, cause: Cause, action: Action | None = None, *, those: Those | None = None
+    ) -> int:
         """How many a repair of that cause would touch now; for a move, refused as `begin` would."""
         async with self._database.engine() as transaction:
-            found = await _select(transaction, tenant, cause)
+            found = await _select(transaction, tenant, cause, those)
             if found and action is not None and action.act == "move":
                 found, _ = await movable(transaction, tenant, found, action.version)
             return len(found)
 
-    async def chosen(self, tenant: Tenant, cause: Cause) -> list[tuple[int, str]]:
+    async def chosen(
+        self, tenant: Tenant, cause: Cause, *, those: Those | None = None
+    ) -> list[tuple[int, str]]:
         """The runs, with their steps, that a repair of that cause would touch now."""
         async with self._database.engine() as transaction:
-            return [(row["run"], row["step"]) for row in await _select(transaction, tenant, cause)]
+            return [(row["run"], row["step"]) for row in await _select(transaction, tenant, cause, those)]
 
     async def begin(
         self,
@@ -146,18 +151,20 @@ class Repairs:
         trial: int = 3,
         rate: float = 10.0,
         seen: int | None = None,
+        those: Those | None = None,
         last: Callable[[int], Last] | None = None,
     ) -> Progress:
         """Freeze the set of that cause and send the first `trial`; the rest waits for `proceed`.
 
-        `rate` is runs a second of the real clock. `seen` is the count that a person was shown before. `last`
-        is done in the same transaction, about that repair. Raises `Refused` when nothing has that cause,
-        `Conflict` when it is not `seen` any more.
+        `rate` is runs a second of the real clock. `seen` is the count that a person was shown before.
+        `those` keeps of the set what is theirs to repair, or refuses it: its rows have run, step, exception,
+        process, type, owner and connection. `last` is done in the same transaction, about that repair.
+        Raises `Refused` when nothing has that cause, `Conflict` when it is not `seen` any more.
         """
         if not 0 < rate < inf:
             raise Refused(f"{rate} is no rate", mend="give runs a second, such as 10")
         async with self._database.engine() as transaction:
-            found = await _select(transaction, tenant, cause)
+            found = await _select(transaction, tenant, cause, those)
             if not found:
                 raise Refused("nothing has that cause", mend="widen the filter; see the open exceptions")
             if seen is not None and seen != len(found):
@@ -258,7 +265,14 @@ class Repairs:
                 await last(transaction)
 
 
-async def _select(transaction: EngineTransaction, tenant: Tenant, cause: Cause) -> list[Any]:
+async def _select(
+    transaction: EngineTransaction, tenant: Tenant, cause: Cause, those: Those | None
+) -> list[Any]:
+    found = await _all(transaction, tenant, cause)
+    return found if those is None else await those(found)
+
+
+async def _all(transaction: EngineTransaction, tenant: Tenant, cause: Cause) -> list[Any]:
     if cause.stopped:
         return await transaction.fetch(
             _SELECT_STOPPED, tenant.id, cause.process, cause.error, list(cause.runs), MOST_ITEMS

@@ -21,6 +21,7 @@ from crossdock.access.policy_form import SHIPPED
 from crossdock.access.subjects import shortened
 from crossdock.access.who import EVERY_ROLE
 from crossdock.desk import Acts
+from crossdock.desk.seen import with_open
 from crossdock.engine import Connections, Repairs
 from crossdock.errors import CrossdockError, Forbidden
 from crossdock.process import Process
@@ -29,6 +30,7 @@ from crossdock.tower import addresses, queries
 from crossdock.tower.guard import TOKEN_FIELD, keep_token, take_notice, token_of
 from crossdock.tower.telling import facts, words
 from crossdock.tower.telling.times import Times, span
+from crossdock.tower.waiting import waiting
 
 HERE = Path(__file__).parent
 _MOST_PROCESSES = 256
@@ -161,6 +163,18 @@ class Ground:
         looking = (await self.person(request)).principal
         return await self.acts.policies.visible(looking, action, rows, of=of)
 
+    async def waiting(self, request: Request, transaction: TenantTransaction) -> queries.Row:
+        """How much waits for people, for the menu; see `queries.desk_counts`."""
+        looking = await self.person(request)
+        return await waiting(self.acts.policies, looking.principal, looking.rights, transaction)
+
+    async def with_open(
+        self, request: Request, transaction: TenantTransaction, rows: Sequence[Any]
+    ) -> list[Any]:
+        """Runs, with the numbers of what is open in them that who looks may see."""
+        looking = (await self.person(request)).principal
+        return await with_open(self.acts.policies, looking, transaction, rows)
+
     @asynccontextmanager
     async def look(self) -> AsyncIterator[tuple[TenantTransaction, Times]]:
         """A transaction that sees the tenant, and the time it is."""
@@ -191,7 +205,7 @@ class Ground:
         status: int = 200,
         **values: Any,
     ) -> Response:
-        """A page made of `template`; `waiting` is what `queries.desk_counts` gave, for the menu."""
+        """A page made of `template`; `waiting` is what the method of that name gave, for the menu."""
         token = token_of(request)
         text = self.templates.get_template(template).render(
             times=times,

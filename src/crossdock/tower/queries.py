@@ -33,9 +33,9 @@ _RUN: LiteralString = """
 select r.id, r.process, r.key, r.generation, r.status, r.created, r.changed, r.ended, r.wake_at,
        r.error is not null as stopped, r.parent is not null as child,
        (select count(*) from crossdock.exception e
-        where e.tenant = r.tenant and e.run = r.id and e.closed is null) as exceptions,
+        where e.tenant = r.tenant and e.run = r.id and e.closed is null) as open_exceptions,
        (select count(*) from crossdock.task t
-        where t.tenant = r.tenant and t.run = r.id and t.status = 'open') as tasks
+        where t.tenant = r.tenant and t.run = r.id and t.status = 'open') as open_tasks
 """
 
 _PAGE: LiteralString = (
@@ -319,8 +319,8 @@ async def exceptions(
 async def exceptions_of(transaction: TenantTransaction, run_: int) -> list[Row]:
     """All exceptions of a run, open ones first."""
     return await transaction.fetch(
-        "select id, step, type, severity, owner, message, count, opened, repeated, closed from "
-        "crossdock.exception where tenant = crossdock.tenant() and run = $1 "
+        "select id, process, step, type, severity, owner, connection, message, count, opened, repeated, "
+        "closed from crossdock.exception where tenant = crossdock.tenant() and run = $1 "
         "order by closed nulls first, opened desc limit 100",
         run_,
     )

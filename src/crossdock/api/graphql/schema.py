@@ -338,7 +338,7 @@ async def _page(
 async def _one_run(read: Reader, kind: str, name: str) -> Row:
     """The row of a run, or of the document in it, that may be seen. Raises `NotFound`, `Forbidden`."""
     number = read.call.names.number(kind, name)
-    rows = await read.listed(lambda transaction: _as_list(runs.row_of(transaction, number)))
+    rows = await read.listed(lambda transaction: _as_list(runs.row_of(read.call, transaction, number)))
     row = rows[0]
     if row is None or (kind != "run" and await read.document_of(row["version_id"]) != kind):
         raise missing(kind, name)

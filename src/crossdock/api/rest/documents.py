@@ -109,7 +109,7 @@ def _routes(plural: str, kind: str, type_: str) -> APIRouter:
         chosen, parts = chosen_fields(query.fields, NAMES), await runs.parts_of(call, query.expand, _EXPAND)
         number = call.number(kind, document)
         async with call.look() as transaction:
-            row = await runs.row_of(transaction, number)
+            row = await runs.row_of(call, transaction, number)
             if row is None:
                 raise missing(kind, document)
             await call.allow("order.read", str(number), **about(call, row))

@@ -234,5 +234,11 @@ async def list_unread(call: Asked, query: Annotated[UnreadQuery, Query()]) -> Re
             for row in rows
         ]
 
-    listing = Listing(fetch=fetch, place=lambda row: [row["id"]], show=show, names=tuple(Unread.model_fields))
+    listing = Listing(
+        fetch=fetch,
+        place=lambda row: [row["id"]],
+        show=show,
+        names=tuple(Unread.model_fields),
+        sees=lambda rows: call.visible("event.read", rows, "delivery"),
+    )
     return await listing.answer(call, query)

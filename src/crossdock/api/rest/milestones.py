@@ -50,7 +50,7 @@ async def list_milestones(call: Asked, shipment: str) -> Response:
     """List what happened to a shipment, each thing once, in the order in which it happened."""
     number = call.number("shipment", shipment)
     async with call.look() as transaction:
-        row = await runs.row_of(transaction, number)
+        row = await runs.row_of(call, transaction, number)
         if row is None:
             raise missing("shipment", shipment)
         await call.allow("order.read", str(number), **about(call, row))

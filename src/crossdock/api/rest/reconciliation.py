@@ -116,16 +116,19 @@ async def read_reconciliation(call: Asked) -> Response:
             "select ran, due, since, compared, failed from crossdock.reconciliation "
             "where tenant = crossdock.tenant()"
         )
-        counts = await transaction.row(
-            "select count(*) filter (where told <> 'waiting')::int as differ, "
+        counts = await transaction.fetch(
+            "select connection, count(*) filter (where told <> 'waiting')::int as differ, "
             "count(*) filter (where told = 'waiting')::int as waiting "
-            "from crossdock.difference where tenant = crossdock.tenant() and gone is null"
+            "from crossdock.difference where tenant = crossdock.tenant() and gone is null "
+            "and ($1::text[] = '{}' or connection = any($1)) group by connection",
+            list(call.partners),
         )
+    seen = await call.visible("exception.read", counts, "difference")
     found: dict[str, Any] = {"compared": {}, "failed": {}}
     if row is not None:
         times = {name: row[name] for name in ("ran", "due", "since") if row[name] is not None}
         found = times | {name: msgspec.json.decode(row[name]) for name in ("compared", "failed")}
-    return call.answer({**found, **dict(counts or {})})
+    return call.answer({**found, **{name: sum(one[name] for one in seen) for name in ("differ", "waiting")}})
 
 
 @routes.get("/reconciliation/differences", responses={200: {"model": SystemsDifferPage}})
@@ -142,6 +145,8 @@ async def list_differences(call: Asked, query: Annotated[DifferenceQuery, Query(
         if query.system is not None:
             where.add("{} in (connection, against)", query.system)
         where.add(_STATES[query.state])
+        if call.partners:
+            where.add("connection = any({}::text[])", list(call.partners))
         if place is not None:
             where.add("(found, id) < ({}::text::timestamptz, {})", *place)
         sql = f"""
@@ -153,7 +158,11 @@ async def list_differences(call: Asked, query: Annotated[DifferenceQuery, Query(
         return [_shown(row) for row in rows]
 
     listing = Listing(
-        fetch=fetch, place=lambda row: [row["found"].isoformat(), row["id"]], show=show, names=_NAMES
+        fetch=fetch,
+        place=lambda row: [row["found"].isoformat(), row["id"]],
+        show=show,
+        names=_NAMES,
+        sees=lambda rows: call.visible("exception.read", rows, "difference"),
     )
     return await listing.answer(call, query)
 

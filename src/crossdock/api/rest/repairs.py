@@ -15,6 +15,7 @@ from crossdock.api.ground import Asked, Call
 from crossdock.api.listing import Listing, Out, Paged, Row, Text, View, Where, chosen_fields, pick
 from crossdock.api.names import missing
 from crossdock.api.route import router
+from crossdock.desk.seen import repairs_seen
 from crossdock.store import TenantTransaction
 
 routes = router("repairs")
@@ -104,8 +105,8 @@ async def list_repairs(call: Asked, query: Annotated[RepairQuery, Query()]) -> R
         sql = f"{_REPAIR}{where.sql} order by p.id desc limit {where.next(most)}"
         return await transaction.fetch(sql, *where.values)
 
-    async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        return [shown(call, row) for row in rows]
+    async def show(transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        return [shown(call, row) for row in await _seen(call, transaction, rows)]
 
     return await Listing(fetch=fetch, place=lambda row: [row["id"]], show=show, names=NAMES).answer(
         call, query
@@ -165,10 +166,14 @@ async def found(call: Call, name: str) -> Row:
     number = call.number("repair", name)
     await call.allow("run.read")
     async with call.look() as transaction:
-        row = await transaction.row(_REPAIR + " and p.id = $1", number)
-    if row is None:
+        rows = await _seen(call, transaction, await transaction.fetch(_REPAIR + " and p.id = $1", number))
+    if not rows:
         raise missing("repair", name)
-    return row
+    return rows[0]
+
+
+async def _seen(call: Call, transaction: TenantTransaction, rows: Sequence[Row]) -> Sequence[Row]:
+    return await repairs_seen(call.ground.policies, call.principal, transaction, rows)
 
 
 def shown(call: Call, row: Row) -> dict[str, Any]:

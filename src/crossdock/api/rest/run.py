@@ -231,7 +231,7 @@ async def found(
     call: Call, transaction: TenantTransaction, name: str, number: int, action: str = "run.read"
 ) -> Row:
     """The row of a run that who asks may see. Raises `NotFound`, `Forbidden`."""
-    row = await runs.row_of(transaction, number)
+    row = await runs.row_of(call, transaction, number)
     if row is None:
         raise missing("run", name)
     await call.allow(action, str(number), **about(call, row))

@@ -115,7 +115,7 @@ async def start_run(call: Asked, given: Start) -> Response:
     if not asked.run:
         raise Conflict("the same was asked before", mend="see the runs")
     async with call.look() as transaction:
-        row = await runs.row_of(transaction, asked.run)
+        row = await runs.row_of(call, transaction, asked.run)
     if row is None:
         raise Conflict("the run is gone", mend="see the runs")
     value = runs.shown(call, row)

@@ -178,7 +178,7 @@ async def fetch(
     order = f"r.created {way}, r.id {way}" if timed else f"r.id {way}"
     from_ = _FROM.replace("from crossdock.run r", f"from crossdock.run r {join}", 1)
     sql = f"{with_} select {_COLUMNS} {from_}{where.sql} order by {order} limit {where.next(most)}"
-    return await transaction.fetch(sql, *where.values)
+    return await call.with_open(transaction, await transaction.fetch(sql, *where.values))
 
 
 async def parts_of(call: Call, expand: str | None, known: Sequence[str]) -> frozenset[str]:
@@ -289,18 +289,17 @@ async def documents(transaction: TenantTransaction, ids: Sequence[int]) -> dict[
     return {row["id"]: _glimpse.decode(state).document for row, state in zip(rows, states, strict=True)}
 
 
-async def row_of(transaction: TenantTransaction, number: int) -> Row | None:
+async def row_of(call: Call, transaction: TenantTransaction, number: int) -> Row | None:
     """The row of one run, or None."""
-    return await transaction.row(
-        f"select {_COLUMNS}, r.state {_FROM} and r.id = $1",
-        number,
-    )
+    rows = await transaction.fetch(f"select {_COLUMNS}, r.state {_FROM} and r.id = $1", number)
+    return next(iter(await call.with_open(transaction, rows)), None)
 
 
 async def rows_of(call: Call, transaction: TenantTransaction, ids: Sequence[int]) -> Sequence[Row]:
     """The rows of runs; to a partner, of its own alone."""
     where = Where(ids)
     own(call, where)
-    return await transaction.fetch(
+    rows = await transaction.fetch(
         f"select {_COLUMNS} {_FROM} and r.id = any($1::bigint[]){where.sql}", *where.values
     )
+    return await call.with_open(transaction, rows)

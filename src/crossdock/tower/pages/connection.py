@@ -159,7 +159,7 @@ async def _new(
     known = ground.acts.connections.connectors
     chosen = known.get(connector)
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
     return await ground.page(
         request,
         "connection_new.html.jinja",
@@ -192,7 +192,7 @@ async def _shown(
     found = (await deeds.health(person.principal)).get(name, Health())
     connector = deeds.connectors.get(one.connector)
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         masters = await queries.masters(transaction, name)
     return await ground.page(
         request,

@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crossdock.desk.health import Health
-from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
 from crossdock.tower.pages import connection
@@ -23,7 +22,7 @@ async def connections(ground: Ground, request: Request) -> Response:
     found = [row["known"] for row in await ground.visible(request, "connection.read", rows)]
     healths = await ground.acts.connections.health((await ground.person(request)).principal)
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
     return await ground.page(
         request,
         "connections.html.jinja",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import LiteralString
 
 import msgspec
@@ -9,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crossdock.errors import Conflict, CrossdockError, Forbidden, NotFound
-from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
 from crossdock.tower.pages.act import back, doing, sentence
@@ -21,8 +21,8 @@ _LAST: LiteralString = """
 select ran, due, failed, compared from crossdock.reconciliation where tenant = crossdock.tenant()
 """
 _KINDS: LiteralString = """
-select kind, count(*) filter (where gone is null and told <> 'waiting')::int as open
-from crossdock.difference where tenant = crossdock.tenant() group by kind order by 2 desc, 1
+select kind, connection, count(*) filter (where gone is null and told <> 'waiting')::int as open
+from crossdock.difference where tenant = crossdock.tenant() group by 1, 2 order by 1
 """
 _SYSTEMS: LiteralString = """
 select distinct s.name from crossdock.difference d
@@ -53,11 +53,16 @@ async def differences(ground: Ground, request: Request) -> Response:
     state = asked.get("state", "open")
     state = state if state in STATES else "open"
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         last = await transaction.row(_LAST)
-        kinds = await transaction.fetch(_KINDS)
+        kinds: Counter[str] = Counter()
+        counted = await transaction.fetch(_KINDS)
+        for row in await ground.visible(request, "exception.read", counted, of="difference"):
+            kinds[row["kind"]] += row["open"]
         systems = [row["name"] for row in await transaction.fetch(_SYSTEMS)]
         rows = await transaction.fetch(_SHOWN, kind, system, state, PAGE + 1)
+        more = len(rows) > PAGE
+        rows = await ground.visible(request, "exception.read", rows[:PAGE], of="difference")
     return await ground.page(
         request,
         "differences.html.jinja",
@@ -66,11 +71,11 @@ async def differences(ground: Ground, request: Request) -> Response:
         last=last,
         failed=msgspec.json.decode(last["failed"]) if last is not None else {},
         compared=msgspec.json.decode(last["compared"]) if last is not None else {},
-        kinds=kinds,
+        kinds=[{"kind": one, "open": many} for one, many in kinds.most_common()],
         systems=systems,
         states=STATES,
-        rows=rows[:PAGE],
-        more=len(rows) > PAGE,
+        rows=rows,
+        more=more,
         kind=kind,
         system=system,
         state=state,

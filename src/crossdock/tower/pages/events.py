@@ -26,11 +26,12 @@ LONGEST = 20_000  # letters of an event that a page shows
 async def events(ground: Ground, request: Request) -> Response:
     """`/events`: what nobody claimed, what was refused or not read, what was decided last."""
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         parked = await queries.parked(transaction)
         refused = await queries.quarantined(transaction)
-        unread = await queries.unread(transaction)
+        unread = await ground.visible(request, "event.read", await queries.unread(transaction), of="delivery")
         recent = await queries.recent(transaction, limit=100)
+        recent = await ground.visible(request, "event.read", recent)
         titles = {
             row["name"]: titles_of(await ground.process(transaction, row["id"]))
             for row in await queries.published(transaction)

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from crossdock.errors import CrossdockError, Forbidden, NotFound, Unreachable
 from crossdock.store import TenantTransaction
-from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.pages.act import doing, sentence
 from crossdock.translate.examples import Outcome
@@ -58,7 +57,7 @@ class Tried:
 async def mappings(ground: Ground, request: Request) -> Response:
     """`/mappings`."""
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         found = await transaction.fetch(_CURRENT)
     return await ground.page(request, "mappings.html.jinja", times, waiting, mappings=found)
 
@@ -105,7 +104,7 @@ async def codes(ground: Ground, request: Request) -> Response:
     after = asked.getlist("after")
     place = after if len(after) == 4 else None
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         scopes = await transaction.fetch(
             "select scope, count(*) as codes from crossdock.code where tenant = crossdock.tenant() "
             "group by scope order by scope limit 200"
@@ -134,7 +133,7 @@ async def _mapping(ground: Ground, request: Request, version: str, tried: Tried 
     name = request.path_params["name"]
     person = await ground.person(request)
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         chosen = await _chosen(transaction, name, version)
         versions = await transaction.fetch(_VERSIONS, name, _MOST_VERSIONS)
         used = [row["name"] for row in await transaction.fetch(_USED_BY, name)]

@@ -56,7 +56,7 @@ async def overview(ground: Ground, request: Request) -> Response:
     if not (await ground.person(request)).may("run.read"):
         return RedirectResponse(f"{request.scope.get('root_path', '')}/desk", status_code=303)
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         counted, old = await ground.counts.of(transaction)
         recent = await queries.recent(transaction, limit=25)
         rows = await ground.visible(request, "run.read", recent, of="event")

@@ -16,7 +16,6 @@ from crossdock.access.keys import OPERATORS
 from crossdock.access.people import Link
 from crossdock.access.tokens import KEY
 from crossdock.errors import CrossdockError, Forbidden, Refused
-from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
 from crossdock.tower.pages.act import back, doing
@@ -136,7 +135,7 @@ async def _page(
     **values: Any,
 ) -> Response:
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
     wrong = ""
     if error is not None:
         wrong = f"{error.message[:1].upper()}{error.message[1:]}" + (

@@ -15,7 +15,6 @@ from starlette.responses import Response
 from crossdock.access import Resource
 from crossdock.desk.personal import Gone, Held
 from crossdock.errors import Forbidden, NotFound, Refused
-from crossdock.tower import queries
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
 from crossdock.tower.pages.act import back, doing, note_of, sentence
@@ -143,5 +142,5 @@ async def _page(
     ground: Ground, request: Request, template: str, *, status: int = 200, **values: Any
 ) -> Response:
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
     return await ground.page(request, template, times, waiting, status=status, **values)

@@ -21,9 +21,11 @@ from crossdock.tower.telling.words import plain, step_title
 async def processes(ground: Ground, request: Request) -> Response:
     """`/processes`."""
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         published = await queries.published(transaction)
-        counted = {load.process: load for load in loads((await ground.counts.of(transaction))[0])}
+        numbers, _ = await ground.counts.of(transaction)
+        numbers = await ground.visible(request, "run.read", numbers)
+        counted = {load.process: load for load in loads(numbers)}
         found = [(row, await ground.process(transaction, row["id"])) for row in published]
     return await ground.page(request, "processes.html.jinja", times, waiting, processes=found, loads=counted)
 
@@ -32,7 +34,7 @@ async def process(ground: Ground, request: Request) -> Response:
     """`/processes/{name}`, of the version `?version=` or the one that new runs take."""
     name, wanted = request.path_params["name"], request.query_params.get("version", "")
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         versions = await queries.versions(transaction, name)
         current = next((row for row in await queries.published(transaction) if row["name"] == name), None)
         number = next(

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crossdock.errors import Conflict, NotFound, Refused
-from crossdock.tower import offers, queries
+from crossdock.tower import offers
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
 from crossdock.tower.pages.act import back, doing, note_of, sentence, told
@@ -16,7 +16,7 @@ from crossdock.tower.pages.numbers import whole
 async def proposals(ground: Ground, request: Request) -> Response:
     """`/proposals`: those that are open, then those that were decided or fell."""
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         rows = [{"process": one.one.process, "shown": one} for one in await offers.shown(transaction)]
     seen = await ground.visible(request, "run.read", rows, of="proposal")
     found = [row["shown"] for row in seen]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crossdock.desk.seen import cases_seen, repairs_seen
 from crossdock.engine.repair import Action, Cause
 from crossdock.errors import Conflict, Forbidden, NotFound, Refused
-from crossdock.tower import causes, queries
+from crossdock.store import TenantTransaction
+from crossdock.tower import causes
 from crossdock.tower.addresses import with_query
 from crossdock.tower.ground import Ground, Person
 from crossdock.tower.guard import Notice
@@ -63,10 +66,11 @@ class Repair:
 async def repairs(ground: Ground, request: Request) -> Response:
     """`/repairs`: open exceptions by cause, and the repairs so far."""
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
-        found = await causes.causes(transaction)
-        stopped = await causes.stopped(transaction)
-        rows = await causes.repairs(transaction)
+        waiting = await ground.waiting(request, transaction)
+        sees = partial(ground.visible, request)
+        found = await causes.causes(transaction, sees)
+        stopped = await causes.stopped(transaction, sees)
+        rows = await _repairs(ground, request, transaction)
     return await ground.page(
         request,
         "repairs.html.jinja",
@@ -80,11 +84,12 @@ async def repairs(ground: Ground, request: Request) -> Response:
 
 async def choose(ground: Ground, request: Request) -> Response:
     """`/repairs/new`: what a repair of that cause would touch, before anything happens."""
-    cause = _cause(request.query_params)
+    cause, person = _cause(request.query_params), await ground.person(request)
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         rows = await causes.those_with(transaction, cause, limit=SHOWN)
-        known = await causes.causes(transaction)
+        rows = await cases_seen(ground.acts.policies, person.principal, rows)
+        known = await causes.causes(transaction, partial(ground.visible, request))
     return await ground.page(
         request,
         "repair_new.html.jinja",
@@ -93,7 +98,7 @@ async def choose(ground: Ground, request: Request) -> Response:
         cause=cause,
         said=in_words(cause),
         state=msgspec.to_builtins(cause),
-        number=await ground.repairs.count(ground.tenant, cause),
+        number=await ground.acts.repairs.preview(person.principal, cause),
         rows=rows,
         types=sorted({row["type"] for row in known}),
         connections=sorted({row["connection"] for row in known if row["connection"]}),
@@ -140,21 +145,23 @@ async def repair(ground: Ground, request: Request) -> Response:
     outcome, page = request.query_params.get("outcome", ""), request.query_params.get("page", "")
     at = page_of(page)
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
-        rows = await causes.repairs(transaction, id_=number, limit=1) if 0 < number < 2**63 else []
+        waiting = await ground.waiting(request, transaction)
+        rows = await _repairs(ground, request, transaction, number) if 0 < number < 2**63 else []
         if not rows:
             raise NotFound(f"there is no repair {number}", mend="see the repairs")
         items = await causes.items(transaction, number, outcome=outcome, limit=PAGE + 1, skip=(at - 1) * PAGE)
+        more = len(items) > PAGE
+        items = await ground.visible(request, "run.read", items[:PAGE], of="repair")
     return await ground.page(
         request,
         "repair.html.jinja",
         times,
         waiting,
         repair=_repair(rows[0]),
-        items=items[:PAGE],
+        items=items,
         outcome=outcome,
         number=at,
-        more=len(items) > PAGE,
+        more=more,
     )
 
 
@@ -187,6 +194,12 @@ def in_words(cause: Cause) -> str:
     parts += [f"at step {plain(cause.step)}"] if cause.step else []
     parts += [f"saying “{cause.error}”"] if cause.error else []
     return sentence(" ".join(parts)).rstrip(".")
+
+
+async def _repairs(ground: Ground, request: Request, transaction: TenantTransaction, id_: int = 0) -> Any:
+    looking = (await ground.person(request)).principal
+    rows = await causes.repairs(transaction, id_=id_)
+    return await repairs_seen(ground.acts.policies, looking, transaction, rows)
 
 
 def _repair(row: Any) -> Repair:

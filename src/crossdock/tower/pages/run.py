@@ -106,7 +106,7 @@ async def run(ground: Ground, request: Request) -> Response:
             "run.read",
             Resource(kind="run", id=str(row["id"]), attributes=about),
         )
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         process = await ground.process(transaction, row["version"])
         state = decode_state(row["state"]) if row["state"] else None
         history = await queries.history(
@@ -120,8 +120,9 @@ async def run(ground: Ground, request: Request) -> Response:
         aliases = await queries.aliases(transaction, row["id"])
         calls = await queries.calls_out(transaction, row["id"])
         closed = [one for one in await queries.exceptions_of(transaction, row["id"]) if one["closed"]]
+        closed = await ground.visible(request, "exception.read", closed)
         aside = await queries.set_aside(transaction, row["id"]) if row["error"] else []
-        cases = await _cases(transaction, row["id"], process, times)
+        cases = await _cases(ground, request, transaction, row["id"], process, times)
         happened = (await stories(transaction, [row["id"]])).get(row["id"], [])
         version = await queries.version(transaction, row["version"])
         proposed = await offers.shown(transaction, row["id"])
@@ -166,13 +167,15 @@ async def run(ground: Ground, request: Request) -> Response:
     )
 
 
-async def _cases(transaction: Any, run_: int, process: Process | None, times: Times) -> list[Case]:
+async def _cases(
+    ground: Ground, request: Request, transaction: Any, run_: int, process: Process | None, times: Times
+) -> list[Case]:
     calendars = calendars_of(await queries.calendars(transaction))
-    found = [of_task(row, process, times) for row in await queries.tasks(transaction, run=run_)]
-    found += [
-        of_exception(row, process, times, calendars)
-        for row in await queries.exceptions(transaction, run=run_)
-    ]
+    tasks = await queries.tasks(transaction, run=run_)
+    exceptions = await queries.exceptions(transaction, run=run_)
+    found = [of_task(row, process, times) for row in await ground.visible(request, "task.read", tasks)]
+    seen = await ground.visible(request, "exception.read", exceptions)
+    found += [of_exception(row, process, times, calendars) for row in seen]
     return ordered(found)
 
 

@@ -39,7 +39,7 @@ async def table(ground: Ground, request: Request) -> Response:
     why: dict[int, tuple[str, str]] = {}
     newer = older = 0
     async with ground.look() as (transaction, times):
-        waiting = await queries.desk_counts(transaction)
+        waiting = await ground.waiting(request, transaction)
         processes = [row["name"] for row in await queries.published(transaction)]
         if chosen.number:
             rows, why = await queries.find(transaction, chosen)
@@ -50,7 +50,7 @@ async def table(ground: Ground, request: Request) -> Response:
             if rows:
                 older = rows[-1]["id"] if more or after else 0
                 newer = rows[0]["id"] if before or (after and more) else 0
-    rows = await ground.visible(request, "run.read", rows)
+        rows = await ground.with_open(request, transaction, await ground.visible(request, "run.read", rows))
     return await ground.page(
         request,
         "runs.html.jinja",
@@ -87,6 +87,8 @@ async def _lines(ground: Ground, request: Request, chosen: RunFilter) -> AsyncIt
                 rows, _ = await queries.find(transaction, chosen, limit=_EXPORTED)
             else:
                 rows = await queries.runs(transaction, chosen, before=before, limit=_EXPORTED)
+            seen = await ground.visible(request, "run.read", rows)
+            seen = await ground.with_open(request, transaction, seen)
         yield "".join(
             _line(
                 (
@@ -97,11 +99,11 @@ async def _lines(ground: Ground, request: Request, chosen: RunFilter) -> AsyncIt
                     times.iso(row["created"]),
                     times.iso(row["changed"]),
                     times.iso(row["ended"]) if row["ended"] else "",
-                    row["exceptions"],
-                    row["tasks"],
+                    row["open_exceptions"],
+                    row["open_tasks"],
                 )
             )
-            for row in await ground.visible(request, "run.read", rows)
+            for row in seen
         )
         if chosen.number or len(rows) < _EXPORTED:
             return
