@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 
 from crossdock.access.headers import Headers
 from crossdock.access.opening import Opening
+from crossdock.access.request_id import RequestId
 from crossdock.api import app as rest
 from crossdock.api import nothing_here
 from crossdock.api.graphql import Asking, endpoint
@@ -55,6 +56,7 @@ def site(system: System) -> Starlette:
             Mount("/", tower),
         ],
         middleware=[
+            Middleware(RequestId),
             Middleware(Headers),
             Middleware(Opening, subjects=system.personal.subjects, policies=system.policies),
             _limits(settings),

@@ -12,6 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from crossdock.assemble import System, opened
 from crossdock.cli.serving import pages
@@ -118,3 +120,70 @@ async def test_what_is_below_api_and_not_there_is_told_as_programs_read_it(site)
         async with http.get(address + path) as reply:
             said = await reply.json(content_type=None)
         assert (reply.status, said["status"], said["instance"]) == (404, 404, path), path
+
+
+async def test_every_answer_of_every_door_carries_the_id_of_its_request(site):
+    _, address, http = site
+    form, json_ = "application/x-www-form-urlencoded", "application/json"
+    asked = [
+        ("GET", "/", {}, 200),
+        ("GET", "/nothing-there", {}, 404),
+        ("GET", "/static/nothing.css", {}, 404),
+        ("POST", "/runs", {}, 405),
+        ("GET", "/sign-in", {}, 200),
+        ("GET", "/api/v1/runs", {}, 401),
+        ("GET", "/api/v1/nothing", {}, 404),
+        ("GET", "/api/nothing", {}, 404),
+        ("GET", "/api/graphql", {}, 405),
+        ("POST", "/api/graphql", {"content-type": json_}, 401),
+        ("POST", "/oauth/token", {"content-type": form}, 401),
+        ("GET", "/oauth/token", {}, 404),
+        ("GET", "/.well-known/oauth-authorization-server", {}, 200),
+        ("POST", "/hooks/default/parcels", {}, 401),
+        ("POST", "/hooks/nobody/nothing", {}, 401),
+        ("GET", "/hooks/default/parcels", {}, 405),
+        ("GET", "/runs?q=" + "x" * 9000, {}, 414),
+        ("POST", "/api/v1/events", {"content-length": "200000"}, 413),
+    ]
+    for n, (method, path, headers, status) in enumerate(asked):
+        own = f"order-desk:{n:04}"
+        for given in ({}, {"x-request-id": own}):
+            body = b"x" * 200_000 if status == 413 else b""
+            sent = {**headers, **given}
+            while True:
+                async with http.request(method, address + path, headers=sent, data=body) as reply:
+                    text = await reply.text()
+                ids = reply.headers.getall("X-Request-Id")
+                assert ids == [own] if given else len(ids) == 1 and len(ids[0]) == 24, path
+                if reply.content_type == "application/problem+json":
+                    assert json.loads(text)["request"] == ids[0], path
+                if reply.status != 503:
+                    break
+                await asyncio.sleep(float(reply.headers["Retry-After"]))  # the machine is busy
+            assert reply.status == status, (path, text)
+
+
+async def test_the_log_has_the_id_that_the_asker_was_told(site):
+    _, address, http = site
+    with capture_logs(processors=[merge_contextvars]) as told:
+        async with http.get(f"{address}/runs?q=" + "x" * 9000) as reply:
+            (long,) = reply.headers.getall("X-Request-Id")
+        raw = await raw_answer(address, b"GET / HTTP/1.1\r\nhost: here\r\nnonsense\r\n\r\n")
+    head, _, body = raw.partition(b"\r\n\r\n")
+    framed = json.loads(body)["request"]
+    assert f"x-request-id: {framed}".encode() in head
+    assert b"connection: close" in head
+    assert {(one["event"], one["request"]) for one in told} >= {
+        ("limits.refused", long),
+        ("connection.refused", framed),
+    }
+
+
+async def raw_answer(address: str, sent: bytes) -> bytes:
+    """All that a server says to that, to the end of the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        said = await reader.read()
+    writer.close()
+    return said

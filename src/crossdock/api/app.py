@@ -7,11 +7,8 @@ meaning; what is added, they pass by. What goes away is marked first, in its des
 
 from __future__ import annotations
 
-import re
-import secrets
 from typing import Any
 
-import structlog
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -19,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from crossdock.access.request_id import RequestId, request_id
 from crossdock.api.description import describe, description
 from crossdock.api.ground import Ground
 from crossdock.api.problems import NotAllowed, problem
@@ -26,8 +24,6 @@ from crossdock.api.rest import ROUTERS
 from crossdock.api.route import told
 from crossdock.api.strict import shown
 from crossdock.errors import NotFound
-
-_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
 
 def described() -> dict[str, Any]:
@@ -58,7 +54,7 @@ def app(ground: Ground) -> FastAPI:
 
 async def nothing_here(request: Request, error: Exception) -> Response:
     """What no endpoint answers: an address that is not there, a method that it does not take."""
-    path, id_ = request.url.path, request.scope.get("crossdock_request", "")
+    path, id_ = request.url.path, request_id(request.scope)
     if isinstance(error, HTTPException) and error.status_code == 405:
         allowed = _allowed(request)
         refused = NotAllowed(f"{request.method} is not taken here", mend=f"use {allowed}")
@@ -102,31 +98,3 @@ class Head:
             await send(message)
 
         await self._app({**scope, "method": "GET"}, receive, head)
-
-
-class RequestId:
-    """Each request has an id: the asker's, where it is well-formed, else a new one.
-
-    Answers and logs have it.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the wrapped application does, with the id."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        text = given.decode("latin-1")
-        id_ = scope["crossdock_request"] = text if _ID.fullmatch(text) else secrets.token_hex(12)
-
-        async def named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", id_.encode())]
-            await send(message)
-
-        with structlog.contextvars.bound_contextvars(request=id_):
-            await self._app(scope, receive, named)

@@ -21,15 +21,18 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from crossdock.access.request_id import HEADER, request_id
 from crossdock.api.depth import deeper_than
 from crossdock.api.places import Full, Gate, Places, Pulse
 from crossdock.errors import TooMany
+
+log = structlog.get_logger(__name__)
 
 ROOM = "crossdock_room"  # in the scope: what `join` counts in
 STANDING = "crossdock_standing"  # in the scope: headers that tell how often one may ask
@@ -112,7 +115,7 @@ class _Answered:
         self.dropped = True
         if not self.begun:
             self.begun = True
-            await _answer(self._send, refusal, str(self._scope["path"]))
+            await _answer(self._send, refusal, self._scope)
 
 
 class Limits:
@@ -160,7 +163,7 @@ class Limits:
                 async with self._place(scope, kind) as places:
                     await self._pass(scope, receive, send, places, body)
         except _Refusal as refusal:
-            await _answer(send, refusal, path, hook=path.startswith(self._hooks))
+            await _answer(send, refusal, scope, hook=path.startswith(self._hooks))
 
     def _kind(self, method: str, path: str) -> str:
         if path.startswith(self._hooks):
@@ -358,8 +361,9 @@ _TITLES = {
 }
 
 
-async def _answer(send: Send, refusal: _Refusal, path: str, *, hook: bool = False) -> None:
-    id_ = token_hex(12)
+async def _answer(send: Send, refusal: _Refusal, scope: Scope, *, hook: bool = False) -> None:
+    id_, path = request_id(scope), str(scope["path"])
+    log.info("limits.refused", request=id_, path=path[:200], status=refusal.status, name=refusal.name)
     body: dict[str, Any] = {
         "type": _PROBLEMS + refusal.name,
         "title": _TITLES[refusal.status],
@@ -375,7 +379,7 @@ async def _answer(send: Send, refusal: _Refusal, path: str, *, hook: bool = Fals
     headers = [
         (b"content-type", media),
         (b"content-length", str(len(text)).encode()),
-        (b"x-request-id", id_.encode()),
+        (HEADER, id_.encode()),
     ]
     if refusal.retry_after:
         headers.append((b"retry-after", str(max(1, round(refusal.retry_after))).encode()))

@@ -28,6 +28,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from crossdock.access.request_id import request_id
 from crossdock.api.answers import once
 from crossdock.api.ground import Call, Ground
 from crossdock.api.names import missing
@@ -139,7 +140,7 @@ def router(tag: str) -> APIRouter:
 
 def told(request: Request, error: Exception, body: Any = None) -> Response:
     """The answer to an error, whatever it is."""
-    path, id_ = request.url.path, request.scope.get("crossdock_request", "")
+    path, id_ = request.url.path, request_id(request.scope)
     if isinstance(error, RequestValidationError):
         error = Several([_refusal(dict(one), body) for one in error.errors()])
     elif isinstance(error, HTTPException):

@@ -2,6 +2,7 @@
 
     a head that does not come      within ten seconds of its first byte, or of the connection's beginning: 408
     a head that is too large       431
+    a head that cannot be read     400
     an answer that is not taken    nothing of it for a minute: the connection ends
     connections without end        the one that has owed its head longest makes room for the new one
 
@@ -11,17 +12,28 @@ Bodies have their time from `limits`. TLS has its own time for the handshake.
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import h11
+import msgspec
+import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from crossdock.access.request_id import HEADER, new_id
 from crossdock.api.framing import Strict
 
+log = structlog.get_logger(__name__)
+
 LARGEST_HEAD = 32 * 2**10
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_PROBLEM = "https://schemas.crossdock.dev/problem/"
+# By status: the name of the problem, its title, and what is told.
+_REFUSALS = {
+    400: ("framing", "It cannot be read", "this is no request that only one reading fits"),
+    408: ("too-slow", "Not there in time", "the head of the request did not come in time"),
+    431: ("headers-too-large", "Too many headers", f"a head has at most {LARGEST_HEAD} bytes"),
+}
 
 
 def patient_protocol(
@@ -65,12 +77,8 @@ def patient_protocol(
             super().timeout_keep_alive_handler()
             self._must_be_taken()
 
-        def send_400_response(self, msg: str) -> None:
-            if len(self.conn.trailing_data[0]) >= LARGEST_HEAD:
-                self._end(_TOO_LARGE)
-            else:
-                super().send_400_response(msg)
-                self._must_be_taken()
+        def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what is told is ours
+            self._refuse(431 if len(self.conn.trailing_data[0]) >= LARGEST_HEAD else 400)
 
         def pause_writing(self) -> None:
             super().pause_writing()
@@ -83,7 +91,7 @@ def patient_protocol(
 
         def _wait_for_head(self) -> None:
             if self._head is None:
-                self._head = self.loop.call_later(head_within, self._end, _TOO_SLOW)
+                self._head = self.loop.call_later(head_within, self._refuse, 408)
                 waiting[self] = None
 
         def _head_is_there(self) -> None:
@@ -92,10 +100,13 @@ def patient_protocol(
                 self._head.cancel()
                 self._head = None
 
-        def _end(self, said: bytes) -> None:
+        def _refuse(self, status: int) -> None:
             self._head_is_there()
             if not self.transport.is_closing():
-                self.transport.write(said)
+                id_ = new_id()
+                log.info("connection.refused", request=id_, status=status, name=_REFUSALS[status][0])
+                if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else it would stand in an answer
+                    self.transport.write(_refusal(status, id_))
                 self.transport.close()
             self._must_be_taken()
 
@@ -109,3 +120,20 @@ def patient_protocol(
                 self._taken = None
 
     return Patient
+
+
+def _refusal(status: int, id_: str) -> bytes:
+    """The answer to what is no request: a problem, as of any other refusal."""
+    name, title, detail = _REFUSALS[status]
+    body = msgspec.json.encode(
+        {"type": _PROBLEM + name, "title": title, "status": status, "request": id_, "detail": detail}
+    )
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        "content-type: application/problem+json",
+        f"content-length: {len(body)}",
+        f"{HEADER.decode()}: {id_}",
+        "x-content-type-options: nosniff",
+        "connection: close",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body

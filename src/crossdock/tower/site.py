@@ -17,6 +17,7 @@ from starlette.types import Scope
 from crossdock.access import Resource
 from crossdock.access.headers import Headers
 from crossdock.access.identity import Identity
+from crossdock.access.request_id import RequestId, request_id
 from crossdock.desk import Acts
 from crossdock.engine import Connections, Repairs
 from crossdock.errors import (
@@ -122,7 +123,7 @@ def app(
 
     site = Starlette(
         routes=[*doors, *_routes(ground), Route("/stream", listen)],
-        middleware=[Middleware(Headers, policy=POLICY)],
+        middleware=[Middleware(RequestId), Middleware(Headers, policy=POLICY)],
         exception_handlers={
             CrossdockError: _refusal(ground),
             404: _missing(ground),
@@ -267,13 +268,14 @@ def _missing(ground: Ground) -> Callable[[Request, Exception], Awaitable[Respons
 
 def _fault(ground: Ground) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handle(request: Request, error: Exception) -> Response:
-        log.error("tower.fault", path=request.url.path, error=f"{type(error).__name__}: {error}")
+        id_ = request_id(request.scope)
+        log.error("tower.fault", request=id_, path=request.url.path, error=f"{type(error).__name__}: {error}")
         return ground.plain_page(
             request,
             status=500,
             title="Something is broken",
             text="This page could not be made. Nothing was changed by it.",
-            mend="try again; if it stays, the log of the server says what happened",
+            mend=f"try again; if it stays, the log of the server says what happened to {id_}",
         )
 
     return handle

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from crossdock.access.redaction import hidden
+from crossdock.access.request_id import request_id
 from crossdock.api.door import entered
 from crossdock.api.graphql.measure import Bounds, Measured, measured
 from crossdock.api.graphql.persisted import Persisted, Unknown
@@ -66,7 +66,7 @@ def endpoint(path: str, ground: Ground, throttle: Throttle, asking: Asking) -> R
     graph = schema()
 
     async def answer(request: Request) -> Response:
-        id_ = secrets.token_hex(12)
+        id_ = request_id(request.scope)
         try:
             if request.method != "POST":
                 raise NotAllowed(f"{request.method} is not taken here", mend="use POST")
