@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import time
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +30,7 @@ class Behind:
 
     open: asyncio.Event = field(default_factory=asyncio.Event)
     got: list[tuple[str, int]] = field(default_factory=list)
+    heads: set[bytes] = field(default_factory=set)
     at_work: int = 0
     most: int = 0
 
@@ -40,6 +44,7 @@ class Behind:
 
     async def answer(self, scope: Any, receive: Any, send: Any) -> None:
         path, size, more = scope["path"], 0, True
+        self.heads |= {name for name, _ in scope["headers"]}
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -433,6 +438,91 @@ async def test_an_import_that_drips_is_ended():
         await wait_for(lambda: behind.got == [("/x", -1)])
 
 
+def in_two(data: bytes) -> bytes:
+    """gzip in two parts, as tools that work on several processors make it."""
+    return gzip.compress(data[:3]) + gzip.compress(data[3:])
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/csv"])
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("GZip", gzip.compress),
+        ("x-gzip", in_two),
+        ("deflate", zlib.compress),
+        ("identity", bytes),
+        ("", bytes),
+    ],
+)
+async def test_a_packed_body_reaches_the_application_unpacked(media, encoding, pack):
+    lines = b'{"a": "' + b"b" * 300_000 + b'"}'
+    async with site() as (client, behind):
+        for body in (lines, b"[]"):
+            headers = {"content_encoding": encoding, "content_type": media}
+            assert (await client.post("/x", pack(body), **headers))[0] == 200
+            assert behind.got.pop() == ("/x", len(body))
+        assert (await client.post("/x", b"", content_encoding=encoding, content_type=media))[0] == 200
+        assert behind.heads.isdisjoint({b"content-encoding"} if encoding not in ("identity", "") else set())
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/csv"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["br", "zstd", "compress", "gzip, gzip", "gzip,br", "identity, deflate, gzip", "x" * 300],
+)
+@pytest.mark.parametrize("path", ["/x", "/hooks/one/two"])
+async def test_an_encoding_that_is_not_taken_is_refused_and_nobody_reads_what_is_packed(
+    media, encoding, path
+):
+    async with site() as (client, behind):
+        body = gzip.compress(b"[]")
+        answered = await client.post(path, body, content_encoding=encoding, content_type=media)
+        assert answered[0] == 415
+        assert answered[1]["accept-encoding"] == "gzip, deflate"
+        if path == "/x":
+            assert problem(answered) == (415, "media-type")
+            assert json.loads(answered[2])["mend"] == "send it as it is, or in one of gzip, deflate"
+        assert behind.got == []
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/csv"])
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", b"[]"),
+        ("gzip", gzip.compress(b"[1, 2, 3]")[:-4]),
+        ("gzip", gzip.compress(b"[]") + b"GET / HTTP/1.1"),
+        ("gzip", zlib.compress(b"[]")),
+        ("deflate", gzip.compress(b"[]")),
+        ("deflate", zlib.compress(b"[]", wbits=-15)),
+    ],
+)
+async def test_what_is_not_packed_as_it_says_is_refused(media, encoding, body):
+    async with site() as (client, behind):
+        answered = await client.post("/x", body, content_encoding=encoding, content_type=media)
+        assert problem(answered) == (400, "unreadable")
+        assert [one for one in behind.got if one[1] >= 0] == []
+
+
+@pytest.mark.parametrize("media", ["application/json", "text/csv"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_what_would_become_far_too_much_is_refused_without_taking_memory(media, encoding):
+    pack = {"gzip": gzip.compress, "deflate": zlib.compress}[encoding]
+    bomb = pack(bytes(64 * MEGABYTE))
+    assert len(bomb) < 100_000
+    async with site(body=MEGABYTE, imported=2 * MEGABYTE) as (client, behind):
+        tracemalloc.start()
+        try:
+            answered = await client.post("/x", bomb, content_encoding=encoding, content_type=media)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert problem(answered) == (413, "too-large")
+        assert peak < 8 * MEGABYTE
+        assert [one for one in behind.got if one[1] >= 0] == []
+
+
 async def test_all_bodies_that_wait_are_bounded_together():
     async with site(held=1500, changes=10) as (client, behind):
         first = asyncio.create_task(client.post("/wait", b"x" * 1000))
@@ -559,7 +649,7 @@ async def test_a_webhook_that_finds_no_room_is_asked_to_come_again():
         await wait_for(lambda: sum(one.done() for one in flood) == 40 - 24)
         refused = [one.result() for one in flood if one.done()]
         assert {(one[0], one[1]["retry-after"], one[2]) for one in refused} == {
-            (503, "1", b'{"error": "there is too much to do"}')
+            (503, "1", b'{"error":"there is too much to do"}')
         }
         behind.open.set()
         assert sorted(one[0] for one in await asyncio.gather(*flood)) == [200] * 24 + [503] * 16

@@ -143,15 +143,14 @@ async def test_every_answer_of_every_door_carries_the_id_of_its_request(site):
         ("POST", "/hooks/nobody/nothing", {}, 401),
         ("GET", "/hooks/default/parcels", {}, 405),
         ("GET", "/runs?q=" + "x" * 9000, {}, 414),
-        ("POST", "/api/v1/events", {"content-length": "200000"}, 413),
+        ("POST", "/api/v1/events", {"content-encoding": "br"}, 415),
     ]
     for n, (method, path, headers, status) in enumerate(asked):
         own = f"order-desk:{n:04}"
         for given in ({}, {"x-request-id": own}):
-            body = b"x" * 200_000 if status == 413 else b""
             sent = {**headers, **given}
             while True:
-                async with http.request(method, address + path, headers=sent, data=body) as reply:
+                async with http.request(method, address + path, headers=sent) as reply:
                     text = await reply.text()
                 ids = reply.headers.getall("X-Request-Id")
                 assert ids == [own] if given else len(ids) == 1 and len(ids[0]) == 24, path

@@ -2,7 +2,8 @@
 
     head     of a bounded size, complete within ten seconds (`slow_clients`)
     body     read whole before anything is held for it, at a least speed; bounded, and JSON in its depth.
-             What is imported is larger, and goes through as it comes
+             What is imported is larger, and goes through as it comes. What comes packed is bounded as it is
+             unpacked (`encodings`)
     place    each request needs one, by what it is. Webhooks have places of their own, and wait long for one;
              changes wait a little, reads less, and reads are refused at once while the process falls behind.
              So partners are acknowledged, however much is read
@@ -17,27 +18,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
+import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crossdock.access.request_id import HEADER, request_id
 from crossdock.api.depth import deeper_than
+from crossdock.api.encodings import TAKEN, NotPacked, NotTaken, Unpacking, unpacking
 from crossdock.api.places import Full, Gate, Places, Pulse
+from crossdock.api.refusals import Refusal, answer, not_packed, too_large, too_slow
 from crossdock.errors import TooMany
-
-log = structlog.get_logger(__name__)
 
 ROOM = "crossdock_room"  # in the scope: what `join` counts in
 STANDING = "crossdock_standing"  # in the scope: headers that tell how often one may ask
 _HOOKS_WAIT = 32  # for each place
-_PROBLEMS = "https://schemas.crossdock.dev/problem/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +59,6 @@ class Bounds:
     listeners: int = 512
     each: int = 24  # under way for one key, session or address
     tenant: int = 64
-
-
-class _Refusal(Exception):
-    def __init__(self, status: int, name: str, detail: str, retry_after: float = 0.0) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.name = name
-        self.detail = detail
-        self.retry_after = retry_after
 
 
 class _Answered:
@@ -99,7 +87,7 @@ class _Answered:
                 try:
                     self._places.listen()
                 except Full as full:
-                    await self.instead(_Refusal(503, "no-room", "too many pages listen", full.retry_after))
+                    await self.instead(Refusal(503, "no-room", "too many pages listen", full.retry_after))
                     return
                 self._ends = float("inf")
             self.begun = True
@@ -110,12 +98,12 @@ class _Answered:
         self._clock.reschedule(self._now() + within)
         await self._send(message)
 
-    async def instead(self, refusal: _Refusal) -> None:
+    async def instead(self, refusal: Refusal) -> None:
         """Answer with that, if nothing was answered; what the application sends from now on is dropped."""
         self.dropped = True
         if not self.begun:
             self.begun = True
-            await _answer(self._send, refusal, self._scope)
+            await answer(self._send, refusal, self._scope)
 
 
 class Limits:
@@ -155,15 +143,18 @@ class Limits:
             self._see_head(scope)
             if kind == "read":
                 self._see_pulse()
+            packed = _unpacking(scope)
             streamed = kind == "change" and _media(scope) in ("application/x-ndjson", "text/csv")
-            body = None if streamed else await self._body(scope, receive, hook=kind == "hook")
+            body = None if streamed else await self._body(scope, receive, packed, hook=kind == "hook")
             if body is None and not streamed:
                 return  # they went away
+            if packed is not None:
+                _say_unpacked(scope, body)
             with self._holding(body or b""):
                 async with self._place(scope, kind) as places:
-                    await self._pass(scope, receive, send, places, body)
-        except _Refusal as refusal:
-            await _answer(send, refusal, scope, hook=path.startswith(self._hooks))
+                    await self._pass(scope, receive, send, places, body, packed)
+        except Refusal as refusal:
+            await answer(send, refusal, scope, hook=path.startswith(self._hooks))
 
     def _kind(self, method: str, path: str) -> str:
         if path.startswith(self._hooks):
@@ -174,49 +165,55 @@ class Limits:
     def _see_head(self, scope: Scope) -> None:
         bounds, headers = self._bounds, scope["headers"]
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > bounds.target:
-            raise _Refusal(414, "address-too-long", f"an address has at most {bounds.target} bytes")
+            raise Refusal(414, "address-too-long", f"an address has at most {bounds.target} bytes")
         if len(headers) > bounds.headers or sum(len(n) + len(v) for n, v in headers) > bounds.head:
             most = f"a request has at most {bounds.headers} headers, of {bounds.head} bytes in all"
-            raise _Refusal(431, "headers-too-large", most)
+            raise Refusal(431, "headers-too-large", most)
 
     def _see_pulse(self) -> None:
         if self._pulse.behind():
-            raise _Refusal(503, "busy", "there is too much to do; nothing is read meanwhile", 2.0)
+            raise Refusal(503, "busy", "there is too much to do; nothing is read meanwhile", 2.0)
 
     # -- the body ----------------------------------------------------------------------------------------
 
-    async def _body(self, scope: Scope, receive: Receive, *, hook: bool) -> bytes | None:
+    async def _body(
+        self, scope: Scope, receive: Receive, packed: Unpacking | None, *, hook: bool
+    ) -> bytes | None:
         """All of it; None where they went away."""
         bounds = self._bounds
         declared = _header(scope, b"content-length")
         if declared.isdigit() and int(declared) > bounds.body:
-            raise _too_large(bounds.body)
+            raise too_large(bounds.body)
         parts: list[bytes] = []
-        size, more = 0, True
+        came, size, more = 0, 0, True
         begun = asyncio.get_running_loop().time() + bounds.body_within
         try:
             while more:
-                async with asyncio.timeout_at(begun + size / bounds.slowest):
+                async with asyncio.timeout_at(begun + came / bounds.slowest):
                     message = await receive()
                 if message["type"] == "http.disconnect":
                     return None
                 part, more = message.get("body", b""), message.get("more_body", False)
-                size += len(part)
-                if size > bounds.body:
-                    raise _too_large(bounds.body)
-                parts.append(part)
+                came += len(part)
+                for piece in (part,) if packed is None else packed.unpack(part, last=not more):
+                    size += len(piece)
+                    if size > bounds.body:
+                        raise too_large(bounds.body)
+                    parts.append(piece)
         except TimeoutError:
-            raise _too_slow() from None
+            raise too_slow() from None
+        except NotPacked:
+            raise not_packed() from None
         body = b"".join(parts)
         # A webhook that is too deep is its connector's to read: it is kept, with the reason.
         if not hook and body[:1] in b"[{ \t\r\n" and deeper_than(body, bounds.depth):
-            raise _Refusal(400, "too-deep", f"it is nested deeper than {bounds.depth} levels")
+            raise Refusal(400, "too-deep", f"it is nested deeper than {bounds.depth} levels")
         return body
 
     @contextlib.contextmanager
     def _holding(self, body: bytes) -> Any:
         if self._held + len(body) > self._bounds.held:
-            raise _Refusal(503, "no-room", "too much is being sent in", 2.0)
+            raise Refusal(503, "no-room", "too much is being sent in", 2.0)
         self._held += len(body)
         try:
             yield
@@ -237,11 +234,11 @@ class Limits:
                     places.join(_who(scope), self._bounds.each)
                 await places.enter(self._gates[kind])
             except Full as full:
-                raise _Refusal(503, "busy", "there is too much to do", full.retry_after) from None
+                raise Refusal(503, "busy", "there is too much to do", full.retry_after) from None
             except TooMany as error:
                 if kind == "hook":
-                    raise _Refusal(503, "busy", "there is too much to do", error.retry_after or 1) from None
-                raise _Refusal(429, "too-many", error.message, error.retry_after or 1) from None
+                    raise Refusal(503, "busy", "there is too much to do", error.retry_after or 1) from None
+                raise Refusal(429, "too-many", error.message, error.retry_after or 1) from None
             scope[ROOM] = (places, self._bounds.tenant)
             self._pulse.begin()
             yield places
@@ -249,7 +246,13 @@ class Limits:
             places.leave()
 
     async def _pass(
-        self, scope: Scope, receive: Receive, send: Send, places: Places, body: bytes | None
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        places: Places,
+        body: bytes | None,
+        packed: Unpacking | None,
     ) -> None:
         """Let the application answer, in time."""
         bounds = self._bounds
@@ -259,46 +262,61 @@ class Limits:
             # A body that goes through has its own time; the answer's begins after it.
             async with asyncio.timeout_at(first if body is not None else None) as clock:
                 answered = _Answered(scope, send, places, clock, bounds)
-                given = _given(body, receive) if body is not None else self._counted(receive, answered, clock)
+                if body is not None:
+                    given = _given(body, receive)
+                else:
+                    given = self._counted(receive, answered, clock, packed)
                 await self._app(scope, given, answered.send)
         except TimeoutError:
             if answered is None or not clock.expired():
                 raise
             if not answered.begun:
-                said = _Refusal(503, "took-too-long", "no answer was found in time", 5.0)
+                said = Refusal(503, "took-too-long", "no answer was found in time", 5.0)
                 await answered.instead(said)
             # Else the server sees an answer without its end, and closes the connection.
         except Exception:
             if answered is None or not answered.dropped:
                 raise  # what an application says that was cut off is of no use
 
-    def _counted(self, receive: Receive, answered: _Answered, clock: asyncio.Timeout) -> Receive:
-        """What is imported, as it comes: counted, and at a least speed."""
+    def _counted(
+        self, receive: Receive, answered: _Answered, clock: asyncio.Timeout, packed: Unpacking | None
+    ) -> Receive:
+        """What is imported, as it comes: counted, and at a least speed; unpacked piece by piece."""
         bounds = self._bounds
         loop = asyncio.get_running_loop()
-        begun, size, done = loop.time() + bounds.body_within, 0, False
+        begun, came, size, done = loop.time() + bounds.body_within, 0, 0, False
+        pieces: Iterator[bytes] = iter(())
 
         async def counted() -> Message:
-            nonlocal size, done
+            nonlocal came, size, done, pieces
             if answered.dropped:
                 return {"type": "http.disconnect"}
-            if done:
-                return await receive()
             try:
-                # The time that the application takes between two parts is its own.
-                async with asyncio.timeout(max(1.0, begun + size / bounds.slowest - loop.time())):
-                    message = await receive()
+                while (piece := next(pieces, None)) is None:
+                    if done:
+                        return await receive()
+                    # The time that the application takes between two parts is its own.
+                    async with asyncio.timeout(max(1.0, begun + came / bounds.slowest - loop.time())):
+                        message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return message
+                    part, done = message.get("body", b""), not message.get("more_body", False)
+                    came += len(part)
+                    unpacked = (part,) if packed is None else packed.unpack(part, last=done)
+                    pieces = itertools.chain(filter(None, unpacked), (b"",) if done else ())
+                    if done:
+                        clock.reschedule(loop.time() + bounds.whole_within)
             except TimeoutError:
-                await answered.instead(_too_slow())
+                await answered.instead(too_slow())
                 return {"type": "http.disconnect"}
-            size += len(message.get("body", b""))
+            except NotPacked:
+                await answered.instead(not_packed())
+                return {"type": "http.disconnect"}
+            size += len(piece)
             if size > bounds.imported:
-                await answered.instead(_too_large(bounds.imported))
+                await answered.instead(too_large(bounds.imported))
                 return {"type": "http.disconnect"}
-            if not message.get("more_body", False):
-                done = True
-                clock.reschedule(loop.time() + bounds.whole_within)
-            return message
+            return {"type": "http.request", "body": piece, "more_body": bool(piece)}
 
         return counted
 
@@ -342,48 +360,21 @@ def _media(scope: Scope) -> str:
     return _header(scope, b"content-type").decode("latin-1").partition(";")[0].strip().lower()
 
 
-def _too_large(most: int) -> _Refusal:
-    return _Refusal(413, "too-large", f"at most {most} bytes are taken here")
+def _unpacking(scope: Scope) -> Unpacking | None:
+    try:
+        return unpacking(scope["headers"])
+    except NotTaken as error:
+        raise Refusal(
+            415,
+            "media-type",
+            f"a body in the encoding {str(error)[:100]} is not taken here",
+            mend=f"send it as it is, or in one of {', '.join(TAKEN)}",
+        ) from None
 
 
-def _too_slow() -> _Refusal:
-    return _Refusal(408, "too-slow", "the body did not come in time")
-
-
-_TITLES = {
-    400: "It cannot be read",
-    408: "Not there in time",
-    413: "Too large",
-    414: "The address is too long",
-    429: "Too many at once",
-    431: "Too many headers",
-    503: "Not now",
-}
-
-
-async def _answer(send: Send, refusal: _Refusal, scope: Scope, *, hook: bool = False) -> None:
-    id_, path = request_id(scope), str(scope["path"])
-    log.info("limits.refused", request=id_, path=path[:200], status=refusal.status, name=refusal.name)
-    body: dict[str, Any] = {
-        "type": _PROBLEMS + refusal.name,
-        "title": _TITLES[refusal.status],
-        "status": refusal.status,
-        "instance": quote(path[:200], errors="replace"),
-        "request": id_,
-        "detail": refusal.detail,
-    }
-    media = b"application/problem+json"
-    if hook:
-        body, media = {"error": refusal.detail}, b"application/json"
-    text = json.dumps(body).encode()
-    headers = [
-        (b"content-type", media),
-        (b"content-length", str(len(text)).encode()),
-        (HEADER, id_.encode()),
-    ]
-    if refusal.retry_after:
-        headers.append((b"retry-after", str(max(1, round(refusal.retry_after))).encode()))
-    if refusal.status in (408, 413):
-        headers.append((b"connection", b"close"))  # what is left of the body is not waited for
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": text})
+def _say_unpacked(scope: Scope, body: bytes | None) -> None:
+    """Take from the head what is so no more: applications read what is unpacked."""
+    gone = (b"content-encoding", b"content-length")
+    scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in gone]
+    if body is not None:
+        scope["headers"].append((b"content-length", str(len(body)).encode()))

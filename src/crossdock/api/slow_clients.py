@@ -12,27 +12,21 @@ Bodies have their time from `limits`. TLS has its own time for the handshake.
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 from typing import Any
 
 import h11
-import msgspec
-import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from crossdock.access.request_id import HEADER, new_id
 from crossdock.api.framing import Strict
-
-log = structlog.get_logger(__name__)
+from crossdock.api.refusals import Refusal, ended
 
 LARGEST_HEAD = 32 * 2**10
-_PROBLEM = "https://schemas.crossdock.dev/problem/"
-# By status: the name of the problem, its title, and what is told.
+# By status: a head that two could read in two ways, that does not come, or that has no end.
 _REFUSALS = {
-    400: ("framing", "It cannot be read", "this is no request that only one reading fits"),
-    408: ("too-slow", "Not there in time", "the head of the request did not come in time"),
-    431: ("headers-too-large", "Too many headers", f"a head has at most {LARGEST_HEAD} bytes"),
+    400: Refusal(400, "framing", "this is no request that only one reading fits"),
+    408: Refusal(408, "too-slow", "the head of the request did not come in time"),
+    431: Refusal(431, "headers-too-large", f"a head has at most {LARGEST_HEAD} bytes"),
 }
 
 
@@ -103,10 +97,8 @@ def patient_protocol(
         def _refuse(self, status: int) -> None:
             self._head_is_there()
             if not self.transport.is_closing():
-                id_ = new_id()
-                log.info("connection.refused", request=id_, status=status, name=_REFUSALS[status][0])
                 if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else it would stand in an answer
-                    self.transport.write(_refusal(status, id_))
+                    self.transport.write(ended(_REFUSALS[status]))
                 self.transport.close()
             self._must_be_taken()
 
@@ -120,20 +112,3 @@ def patient_protocol(
                 self._taken = None
 
     return Patient
-
-
-def _refusal(status: int, id_: str) -> bytes:
-    """The answer to what is no request: a problem, as of any other refusal."""
-    name, title, detail = _REFUSALS[status]
-    body = msgspec.json.encode(
-        {"type": _PROBLEM + name, "title": title, "status": status, "request": id_, "detail": detail}
-    )
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-        "content-type: application/problem+json",
-        f"content-length: {len(body)}",
-        f"{HEADER.decode()}: {id_}",
-        "x-content-type-options: nosniff",
-        "connection: close",
-    )
-    return "\r\n".join((*head, "", "")).encode() + body
