@@ -82,6 +82,12 @@ def test_a_rung_may_raise_the_same_exception_as_graver_and_the_repeat_says_so():
     ]
 
 
+def test_a_rung_that_says_no_severity_is_as_grave_as_its_type_is_declared():
+    ladder = "[{ raise: trouble, severity: low }, { after: 1h, raise: trouble }]"
+    run = Run(f"a: {{ await: case.scanned, within: 1h, late: {ladder} }}").wait("1h")
+    assert run.wait("1h").told("exception.repeated")[-1]["severity"] == "high"
+
+
 def test_late_may_emit_and_tell_who_is_asked_to_look():
     run = Run("""
     a:

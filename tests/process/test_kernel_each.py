@@ -342,6 +342,40 @@ def test_a_cancel_is_given_back_when_a_child_does_meanwhile_what_cannot_be_undon
     assert run.status() == "completed"
 
 
+PLAIN = 'a: { each: "${ case.items }", run: child, within: 3 days, late: { raise: slow } }'
+
+
+def test_a_child_says_that_what_it_did_stays_and_its_parent_is_neither_cancelled_nor_done_again():
+    child = Run("a: { call: erp.do, undo: { impossible: it is burnt } }", parent=True).done("a")
+    assert child.news[-1].data["stays"] == "it is burnt"
+    run = Run(PLAIN, items("x", "y"))
+    run.event("child.ended", {"step": "a", "item": "x", "status": "completed", "stays": "it is burnt"})
+    assert run.cancel().told("exception.raised")[-1]["message"] == "cannot be cancelled: it is burnt"
+    run.repair("step.redo", "a")
+    assert (run.status(), run.open, run.news) == ("active", ["cancel_refused", "redo_refused"], [])
+    assert run.child("a", "y").status() == "completed"
+
+
+def test_a_running_child_that_refuses_a_cancel_gives_its_parent_back_at_once_with_its_deadline():
+    child = Run("a: { call: erp.do, undo: { impossible: burnt } }\nb: { wait: 1h }", parent=True).done("a")
+    child.cancel(by="")
+    assert [(t.data["status"], t.data["reason"]) for t in child.news] == [("refused", "burnt")]
+    run = Run(PLAIN, items("x", "y")).wait("1h").cancel().child("a", "x", "refused", reason="burnt")
+    assert run.status() == "cancelling"  # the other one is still being cancelled
+    run.child("a", "y", "cancelled")
+    assert (run.status(), run.open) == ("held", ["child_failed", "cancel_refused"])
+    run.repair("step.skip", "a", item="y", note="not wanted any more").wait("3 days")
+    assert (run.status(), run.open) == ("active", ["cancel_refused", "slow"])
+    assert run.child("a", "x").status() == "completed"
+
+
+def test_a_cancel_that_turns_out_to_be_impossible_is_told_to_the_parent_that_asked_for_it():
+    run = Run("a: { call: erp.do, undo: { impossible: burnt } }\nb: { wait: 1h }", parent=True)
+    run.cancel(by="").done("a")
+    assert [(t.data["status"], t.data["reason"]) for t in run.news] == [("refused", "burnt")]
+    assert run.wait("1h").news[-1].data["status"] == "completed"
+
+
 def test_before_any_child_has_done_it_a_run_is_cancelled():
     run = Run(DELIVERIES, items("x", "y")).cancel().child("a", "x", "cancelled").child("a", "y", "cancelled")
     assert (run.status(), run.open) == ("cancelled", [])

@@ -287,7 +287,7 @@ def _settle(turn: Turn) -> None:
                 else:
                     _look_again(turn, dependent)
         elif turn.given_back:
-            _look_again(turn, turn.given_back.pop(0))
+            _go_on_with(turn, turn.given_back.pop(0))
         elif not unwind.go_on(turn) and not deadlines.climb_overdue(turn) and not _clear_up(turn):
             return
     raise DecisionError("the decision does not come to rest", where=turn.state.id)
@@ -344,6 +344,15 @@ def _look_again(turn: Turn, name: str) -> None:
         deadlines.refresh_wait(turn, name)
     except FAILURES as error:
         turn.open("decision_failed", name, message=str(error))
+
+
+def _go_on_with(turn: Turn, name: str) -> None:
+    """A step that was taken down is given back: its deadline counts from its start, as before."""
+    try:
+        deadlines.set_deadline(turn, name)
+    except FAILURES as error:
+        deadlines.unknown_due(turn, name, error)
+    _look_again(turn, name)
 
 
 def _clear_up(turn: Turn) -> bool:

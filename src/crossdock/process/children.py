@@ -86,12 +86,24 @@ def ended(turn: Turn) -> None:
         item, children.lives.get(item, children.life)
     ):
         turn.record("child.surplus", name, item, status=status)
+    elif item in children.open and status == "refused":
+        _refused(turn, name, item, reason)
     elif item in children.open:
-        _settle(turn, name, item, status, reason, data.get("output"))
+        _settle(turn, name, item, status, reason, data.get("output"), str(data.get("stays", "")))
     elif children.undoing:
         _undone(turn, name, item, status, reason)
     else:
         turn.record("child.surplus", name, item, status=status)
+
+
+def _refused(turn: Turn, name: str, item: str, reason: str) -> None:
+    """A child goes on that was asked to cancel: what it did stays."""
+    turn.record("child.ended", name, item, status="refused", reason=reason)
+    children = turn.step(name).children
+    assert children is not None  # noqa: S101 - the caller has looked
+    children.stays = children.stays or reason
+    if unwind.unwinding(turn, name) and item not in children.refusing:
+        children.refusing = [*children.refusing, item]
 
 
 def settle_by_hand(turn: Turn, name: str, item: str, by: str, note: str, *, output: Any, done: bool) -> None:
@@ -176,7 +188,7 @@ def _ask(turn: Turn, name: str, work: RunWork, item: str, life: int, document: A
     turn.command(StartChild(step=name, item=item, redo=life, process=work.process, document=document))
 
 
-def _settle(turn: Turn, name: str, item: str, status: str, reason: str, output: Any) -> None:
+def _settle(turn: Turn, name: str, item: str, status: str, reason: str, output: Any, stays: str = "") -> None:
     """Count a child that has ended, and see what becomes of the step."""
     step = turn.step(name)
     children = step.children
@@ -184,9 +196,12 @@ def _settle(turn: Turn, name: str, item: str, status: str, reason: str, output: 
     assert children is not None and isinstance(work, RunWork)  # noqa: S101, PT018 - the caller has looked
     children.open = children.open.copy()  # of ten thousand: a copy is quick, a comprehension is not
     del children.open[item]
-    turn.record("child.ended", name, item, status=status, reason=reason, output=output)
+    if item in children.refusing:
+        children.refusing = [other for other in children.refusing if other != item]
+    turn.record("child.ended", name, item, status=status, reason=reason, output=output, stays=stays)
     if status == "completed":
         children.succeeded += 1
+        children.stays = children.stays or stays
         if work.each is None:
             step.output = output
         if work.keeps_outputs:

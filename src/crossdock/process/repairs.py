@@ -30,7 +30,7 @@ from crossdock.process.turn import FAILURES, Turn
 def cancel(turn: Turn) -> None:
     """Cancel the run: asked by a person, or by the run that started it.
 
-    A run that has completed is taken back only for its parent, which is told if that is refused.
+    A run that has completed is taken back only for its parent. That is told if the cancel is refused.
     """
     data = _data(turn)
     by = _by(turn)
@@ -41,7 +41,8 @@ def cancel(turn: Turn) -> None:
         return
     before = len(turn.records)
     reason = str(data.get("reason", "")) or "cancelled"
-    if not unwind.end_run(turn, "cancelled", reason, by=by) and from_parent and status == "completed":
+    refused = not unwind.end_run(turn, "cancelled", reason, by=by)
+    if refused and from_parent and status != "cancelling":
         told = (r.data.get("reason", "") for r in turn.records[before:] if r.what == "cancel.refused")
         undoing.tell_parent(turn, "refused", str(next(told, "")))
 

@@ -68,6 +68,8 @@ class Children(msgspec.Struct, kw_only=True, omit_defaults=True):
     again: dict[str, str] = {}  # children that did not succeed and hold the step: their status
     final: bool = False
     undoing: int = 0  # children asked to undo that have not answered
+    stays: str = ""  # why what one of them did cannot be taken back
+    refusing: list[str] = []  # open ones that would not be cancelled, and go on
 
 
 class StepState(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -361,6 +361,8 @@ class Turn:
         exceptions = dict(self.state.exceptions)
         self.state.exceptions = exceptions
         self._names = None
+        declared = self.process.exceptions.get(type_)
+        severity = severity or (declared.severity if declared else None)
         for id_, open_ in exceptions.items():
             if open_.type == type_ and open_.step == step:
                 repeat = _copied(open_)
@@ -381,10 +383,14 @@ class Turn:
                 )
                 return id_
         id_ = self.name_exception(type_, step)
-        declared = self.process.exceptions.get(type_)
-        said = severity or (declared.severity if declared else None) or ""
         opened = exceptions[id_] = OpenException(
-            type=type_, step=step, message=message, severity=said, raised=self.now, holds=holds, late=late
+            type=type_,
+            step=step,
+            message=message,
+            severity=severity or "",
+            raised=self.now,
+            holds=holds,
+            late=late,
         )
         self.record(
             "exception.raised",

@@ -186,8 +186,8 @@ def _mapping(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def tell_parent(turn: Turn, status: str, reason: str = "", output: object = None) -> None:
-    """Tell the run that started this one how it ended."""
+def tell_parent(turn: Turn, status: str, reason: str = "", output: object = None, *, stays: str = "") -> None:
+    """Tell the run that started this one how it ended; `stays`: why what it did cannot be taken back."""
     parent = turn.state.parent
     if parent is None:
         return
@@ -201,6 +201,8 @@ def tell_parent(turn: Turn, status: str, reason: str = "", output: object = None
         data["reason"] = reason
     if output is not None:
         data["output"] = output
+    if stays:
+        data["stays"] = stays
     turn.command(Tell(to="parent", type=CHILD_ENDED, data=data))
 
 

@@ -7,11 +7,12 @@
    first. An undo that fails is an exception on its step, and the rest waits for it.
 3. Then the steps return to pending (redo), or the run ends (cancel, fail).
 
-What cannot be undone (`undo: impossible`, once the step or one of its children has succeeded) is not taken
-back: the cancel or redo is refused, with the reason, and raised instead (`cancel_refused`, `redo_refused`).
-Where that shows only after the taking down, because a call that was out turns out to have been done,
-everything that was taken down is given back: the run goes on as if nothing had been asked. `undo: none` says
-that nothing has to be taken back: a cancel goes past such a step.
+What cannot be undone (`undo: impossible`, once the step or one of its children has succeeded; or a child says
+that what it did stays) is not taken back: the cancel or redo is refused, with the reason, and raised instead
+(`cancel_refused`, `redo_refused`).
+Where that shows only after the taking down, because a call that was out turns out to have been done or a
+child refuses, everything that was taken down is given back: the run goes on as if nothing had been asked.
+`undo: none` says that nothing has to be taken back: a cancel goes past such a step.
 """
 
 from __future__ import annotations
@@ -124,8 +125,12 @@ def _obstacle(turn: Turn, steps: list[str]) -> tuple[str, str]:
     """The step that has succeeded and cannot be undone, and why; empty where there is none."""
     for name in steps:
         undo = turn.process.steps[name].undo
-        if undo is not None and undo.kind == "impossible" and _was_done(turn.look(name)):
+        step = turn.look(name)
+        kind = undo.kind if undo is not None else ""
+        if undo is not None and kind == "impossible" and _was_done(step):
             return name, undo.reason or f"{name} cannot be undone"
+        if step.children is not None and step.children.stays and kind != "none" and step.status != "undone":
+            return name, step.children.stays
     return "", ""
 
 
@@ -180,7 +185,7 @@ def _take_down(turn: Turn, name: str) -> None:
 
 def _outstanding(step: StepState) -> bool:
     children = step.children
-    if children is not None and (children.open or children.undoing):
+    if children is not None and (len(children.open) > len(children.refusing) or children.undoing):
         return True
     # A step held in doubt, or held because its undo failed, waits for a person.
     return step.call is not None
@@ -217,22 +222,24 @@ def _give_back(turn: Turn, unwind: Unwind, obstacle: str) -> None:
     turn.state.unwind = None
     for name in unwind.down:
         step = turn.look(name)
-        if step.status != "cancelled":
-            continue
-        if step.children is not None:
+        if step.children is not None and (step.status == "cancelled" or step.children.refusing):
+            children = turn.step(name).children
+            assert children is not None  # noqa: S101 - looked at above
             turn.step(name).status = "running"
+            children.refusing = []
             turn.given_back.append(name)
-            if step.children.again:
+            if children.again:
                 turn.hold(
                     name, "child_failed", message="its runs were cancelled, then the cancel was refused"
                 )
-        else:
+        elif step.status == "cancelled":
             _reset(turn, name, triggered=step.triggered, redo=step.redo + (step.started is not None))
     turn.changed.extend(unwind.steps)  # the turn of some may have come meanwhile
     turn.record(f"{'cancel' if unwind.end else 'redo'}.refused", reason=obstacle, by=unwind.by)
     if unwind.end:
         turn.set_status("active")
         turn.open("cancel_refused", message=f"cannot be {unwind.end}: {obstacle}", wanted=unwind.reason)
+        undoing.tell_parent(turn, "refused", obstacle)
     else:
         turn.open("redo_refused", message=f"cannot be done again: {obstacle}")
 
@@ -256,4 +263,5 @@ def close_run(
     state.reason = reason
     state.kept = []
     turn.record(f"run.{status}", reason=reason, output=output)
-    undoing.tell_parent(turn, status, reason, output)
+    _, stays = _obstacle(turn, list(state.steps)) if status == "completed" and state.parent else ("", "")
+    undoing.tell_parent(turn, status, reason, output, stays=stays)

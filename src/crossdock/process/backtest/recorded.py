@@ -81,7 +81,7 @@ class Recorded:
         asked: Asked | None = None
         if event.type == CALL_ENDED:
             asked = self.calls.get(str(data.get("command", "")))
-        elif event.type == CHILD_ENDED:
+        elif event.type == CHILD_ENDED and data.get("status") != "refused":  # that answers a cancel
             child = (str(data.get("step", "")), str(data.get("item", "")), int(data.get("redo", 0)))
             asked = self.children.get(child)
         elif event.type == TASK_DECIDED:
