@@ -6,6 +6,10 @@ import asyncio
 import contextlib
 import json
 
+import pytest
+
+from crossdock.errors import Forbidden
+from held import Held
 from played_orders import event, order
 
 
@@ -76,3 +80,31 @@ async def test_closing_the_stream_ends_it_for_all_pages(tower):
         await tower.site.state.stream.close()
         async with asyncio.timeout(10):
             assert b"event" not in (await answer.content.read()).replace(b"event: clock", b"")
+
+
+async def test_who_may_see_nothing_any_more_hears_nothing_more(tower):
+    tower.seen_by("vera", "viewer")
+    async with tower.http.get(tower.url + "/stream") as answer:
+        heard = b""
+        while b"event: clock" not in heard:
+            heard += await answer.content.readany()
+        tower.seen_by("vera", "operator-admin")  # which is nothing in this tenant
+        await tower.put(event("shipment.delivered", {"shipment": "S-404"}, shipment="S-404"))
+        async with asyncio.timeout(15):
+            rest = await answer.content.read()  # to the end of the answer
+        assert b"event: change" not in rest
+    await tower.get("/stream", status=403)
+
+
+async def test_a_table_as_a_file_breaks_off_when_who_reads_it_may_not_any_more(tower):
+    await tower.put(*(order(f"SO-{n}") for n in range(1001)))
+
+    async def taken() -> None:
+        tower.seen_by("vera", "operator-admin")
+
+    tower.seen_by("vera", "viewer")
+    file = Held(tower.site, "/runs.csv", host="here")
+    with pytest.raises(RuntimeError) as broken:  # of the server, whose answer has begun
+        await file.meanwhile(taken)
+    assert isinstance(broken.value.__cause__, Forbidden)
+    assert (file.whole, file.body.count(b"SO-0,")) == (False, 0)  # the oldest comes last

@@ -47,15 +47,14 @@ async def entered(
     throttle.refuse_shut(address)
     request = Request(scope)
     session = session_of(request)
-    if session:
-        tenant, principal = await identity.by_session(session, origin=origin)
-        _refuse_forged(request, session)
-    else:
-        try:
-            tenant, principal = await identity.by_bearer(_shown(request), origin=origin)
-        except NotProven:
+    try:
+        tenant, principal = await _known(request, session, identity, origin)
+    except NotProven:
+        if not session:
             await throttle.failed(address)  # a session that has ended is no guess, and is not counted
-            raise
+        raise
+    if session:
+        _refuse_forged(request, session)
     try:
         standing = await throttle.admit(tenant=tenant.id, key=principal.id, kind=kind, weight=weight)
     except Throttled as error:
@@ -65,6 +64,23 @@ async def entered(
     asks(scope, tenant.id, principal)
     join(scope, f"tenant/{tenant.id}")
     return tenant, principal
+
+
+async def still(scope: Scope, identity: Identity) -> Principal:
+    """Whoever began what goes on for long, as they are now. Raises `NotProven` where they are not let in."""
+    within: tuple[Tenant, Principal] | None = scope.get(WITHIN)
+    if within is not None:
+        return within[1]
+    client, request = scope.get("client"), Request(scope)
+    tenant, principal = await _known(request, session_of(request), identity, client[0] if client else "")
+    asks(scope, tenant.id, principal)
+    return principal
+
+
+async def _known(request: Request, session: str, identity: Identity, origin: str) -> tuple[Tenant, Principal]:
+    if session:
+        return await identity.by_session(session, origin=origin)
+    return await identity.by_bearer(_shown(request), origin=origin)
 
 
 def session_of(request: Request) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ from crossdock.access.audit import Audit
 from crossdock.access.identity import Identity
 from crossdock.access.tenants import Tenants
 from crossdock.access.who import PARTNER
-from crossdock.api.door import entered
+from crossdock.api.door import entered, still
 from crossdock.api.importing import Imports
 from crossdock.api.names import NameBook, Names
 from crossdock.api.problems import Changed, Unconditional
@@ -33,6 +34,9 @@ from crossdock.store import Database, Tenant, TenantTransaction
 if TYPE_CHECKING:  # the graph stands on this
     from crossdock.api.graphql.measure import Bounds
     from crossdock.api.graphql.persisted import Persisted
+
+
+PIECE = 500  # rows or lines of a long answer between which it is seen whether who asks is still let in
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +84,7 @@ class Call:
     names: Names
     done: str | None = None  # what a request with this idempotency key has done before it could answer
     used: dict[str, tuple[str, int]] = field(default_factory=dict)  # names that were given: kind and number
+    _allowed: list[tuple[str, Resource]] = field(default_factory=list)
 
     @property
     def partners(self) -> tuple[str, ...]:
@@ -113,10 +118,25 @@ class Call:
         self, action: str, id_: str = "", **attributes: str | int | bool | tuple[str, ...]
     ) -> None:
         """Let it go on only if who asks may do that. Raises `Forbidden`."""
-        kind = action.partition(".")[0]
-        await self.ground.policies.require(
-            self.principal, action, Resource(kind=kind, id=id_, attributes=attributes)
-        )
+        resource = Resource(kind=action.partition(".")[0], id=id_, attributes=attributes)
+        await self.ground.policies.require(self.principal, action, resource)
+        self._allowed.append((action, resource))
+
+    async def still(self) -> None:
+        """See that who asks is still let in, and may still do what was allowed. For answers that take long.
+
+        What follows is theirs in the roles that are left. Raises `NotProven`, `Forbidden`.
+        """
+        self.principal = await still(self.request.scope, self.ground.identity)
+        for action, resource in self._allowed:
+            await self.ground.policies.require(self.principal, action, resource)
+
+    async def as_long_as_allowed(self, lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
+        """The same lines, as long as who asks may still read them; else they break off."""
+        async with contextlib.aclosing(_in_pieces(lines)) as pieces:
+            async for piece in pieces:
+                yield piece
+                await self.still()
 
     async def visible(self, action: str, rows: Sequence[Any], of: str = "") -> list[Any]:
         """Those rows of a list that may be seen: each is decided about as when it is read alone.
@@ -184,6 +204,16 @@ class Call:
         view = [self.request.query_params.get(name, "") for name in ("fields", "expand")]
         more = "." + _digest("\n".join(view))[:6] if any(view) else ""
         return f'"{_digest(tag)}{more}"'
+
+
+async def _in_pieces(lines: AsyncIterator[str]) -> AsyncGenerator[bytes, None]:
+    piece: list[str] = []
+    async for line in lines:
+        piece.append(line.rstrip("\n"))
+        if len(piece) == PIECE:
+            yield "\n".join((*piece, "")).encode()
+            piece = []
+    yield "\n".join((*piece, "")).encode()
 
 
 def _kind(request: Request) -> str:

@@ -5,7 +5,7 @@
 
 A page begins after the last row of the one before, by the values that it is sorted by: rows that come or
 go meanwhile move nothing. Written out, each piece is read in a transaction of its own, so that a slow reader
-holds no snapshot open.
+holds no snapshot open; and only as long as who asks may still see it: else the file breaks off.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response, StreamingResponse
 
-from crossdock.api.ground import Call
+from crossdock.api.ground import PIECE, Call
 from crossdock.api.strict import near, shown
 from crossdock.errors import Refused
 from crossdock.store import TenantTransaction
@@ -30,7 +30,6 @@ from crossdock.store import TenantTransaction
 Row = Any
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 MOST = 200  # of one page
-_PIECE = 500  # rows of an export that are read together
 _NOT_ASKED = frozenset({"cursor", "limit", "fields", "expand", "format"})  # change no row of the view
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -127,11 +126,12 @@ class Listing:
         place: list[Any] | None = None
         while True:
             async with call.look() as transaction:
-                rows = await self.fetch(transaction, place, _PIECE)
+                rows = await self.fetch(transaction, place, PIECE)
                 items = await self._shown(transaction, rows)
             yield items
-            if len(rows) < _PIECE:
+            if len(rows) < PIECE:
                 return
+            await call.still()
             # As a cursor has it, which went through JSON.
             place = msgspec.json.decode(msgspec.json.encode(self.place(rows[-1])))
 

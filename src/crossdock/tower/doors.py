@@ -6,7 +6,6 @@ Every page asks before it is made; what is not proven leads to the sign-in, and 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -24,7 +23,6 @@ from crossdock.tower.ground import Person, Who
 from crossdock.tower.guard import session_of
 
 BROWSER_COOKIE = "crossdock_browser"
-_AGAIN = 20.0  # seconds after which an open stream asks again whose it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +64,14 @@ def is_here(request: Request) -> bool:
     return is_loopback(origin_of(request)) and is_loopback(host) and not passed_on
 
 
-async def as_long_as(who: Who, request: Request, heard: AsyncGenerator[str, None]) -> AsyncIterator[str]:
-    """What is heard, until the session ends."""
-    asked = time.monotonic()
+async def as_long_as(
+    may: Callable[[], Awaitable[bool]], heard: AsyncGenerator[str, None]
+) -> AsyncIterator[str]:
+    """What is heard, until whoever listens may not any more: asked each time, before anything is told."""
     async with contextlib.aclosing(heard):
         async for text in heard:
-            if time.monotonic() - asked > _AGAIN:
-                asked = time.monotonic()
-                try:
-                    await who(request)
-                except NotProven:
-                    return
+            if not await may():
+                return
             yield text
 
 

@@ -158,6 +158,11 @@ class Ground:
             found = request.state.looking = replace(found, rights=frozenset(rights))
         return found
 
+    async def again(self, request: Request) -> Person:
+        """Who looks by now, where an answer goes on for long. Raises `NotProven` where nobody does."""
+        request.state.looking = None
+        return await self.person(request)
+
     async def visible(self, request: Request, action: str, rows: Sequence[Any], of: str = "") -> list[Any]:
         """Those rows of a list that who looks may see; `of`: see `Policies.visible`."""
         looking = (await self.person(request)).principal

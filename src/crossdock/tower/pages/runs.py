@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from crossdock.access import Resource
 from crossdock.tower import queries
 from crossdock.tower.addresses import run_page
 from crossdock.tower.ground import Ground
@@ -107,6 +108,8 @@ async def _lines(ground: Ground, request: Request, chosen: RunFilter) -> AsyncIt
         )
         if chosen.number or len(rows) < _EXPORTED:
             return
+        if not (person := await ground.again(request)).may("run.read"):  # then the file breaks off
+            await ground.acts.policies.require(person.principal, "run.read", Resource(kind="run"))
         before = rows[-1]["id"]
 
 
