@@ -63,9 +63,9 @@ declare:
   events:
     case.opened: { data: Case }
     case.changed: { data: Case }
-    case.scanned: { data: { "n?": int, "last?": bool, "item?": string } }
-    case.noted: { data: { "n?": int, "reason?": string } }
-    case.ended: { data: { "n?": int } }
+    case.scanned: { data: { "case?": string, "n?": int, "last?": bool, "item?": string } }
+    case.noted: { data: { "case?": string, "n?": int, "reason?": string } }
+    case.ended: { data: { "case?": string, "n?": int } }
   operations:
     erp.do: { input: any, output: any, undo: erp.undo }
     erp.more: { input: any, output: any, undo: erp.undo_more }

@@ -59,6 +59,7 @@ def test_what_is_right_is_told_nothing():
 
 
 NUMBER = '"${ parcel.number }" }'
+TABLE = "  k: { choose: { rules: [{ when: '${ parcel.by == \"x\" }', give: yes }], otherwise: no } }\n"
 MISTAKES = [
     (("within: 1h", "withn: 1h"), "unknown field `withn`", "did you mean `within`?", 24),
     (("await: parcel", "awiat: parcel"), "unknown field `awiat`", "did you mean `await`?", 23),
@@ -110,7 +111,7 @@ MISTAKES = [
     (("within: 1h", "within: ${ parcel.n }"), "a duration is needed, this is an int", "`${ hours(x) }`", 24),
     (("within: 1h", "by: { cut_off: pickup, time: '${ parcel.slot }' }"), "`by` names two times", "keep one of them", 24),
     (("{ number: string, amount", "{ number: number, amount"), "number: unknown type 'number'", "write int, decimal or double", 8),
-    (("needs: a", "needs: a\n    if: ${ steps.a.status == 'done' }"), "the status of a step is never `done`", "one of pending, running, waiting, succeeded", 21),
+    (("needs: a", "needs: a\n    if: ${ steps.a.status == 'done' }"), "the status of a step is never `done`", "one of pending, running, waiting, succeeded", 23),
     (("needs: a", "needs: a\n    if: ${ len(parcel.names) > 1 }"), "unknown function 'len'", "write size(x)", 23),
     (("needs: a", "needs: a\n    if: ${ parcel.names.any(n, n == 'x') }"), "unknown name 'n'", "x.exists(i, ...)", 23),
     (("needs: a", "needs: a\n    if: ${ not parcel.flag }"), "'parcel' does not belong here", "write !", 23),
@@ -122,6 +123,16 @@ MISTAKES = [
     (("{ raise: slow }", '{ emit: parcel.scanned, data: { parcel: "${ parcel.nr }" } }'), "unknown field 'nr' of Parcel", "there is:", 25),
     (("needs: a", "needs: a\n    if: ${ 'x' in steps.a }"), "cannot look for a string in a Step_a", "name a list", 23),
     (("needs: a", "needs: a\n    if: ${ parcel.amount > money('1,50', 'EUR') }"), "'1,50' is not a decimal", "write it as 12.50", 23),
+    (("within: 1h", "by: 3 business days"), "'3 business days' is not a time", "write `within: 3 business days`", 24),
+    (("{ severity: low }", "{ severity: fatal }"), "'fatal' is not one of low", "known: critical, high, low", 15),
+    (("amount: money", "amount: euro"), "amount: unknown type 'euro'", "write money", 8),
+    (("with: { number", "with: { numbr"), "number: missing", "write `number` instead of `numbr`", 19),
+    (("declare:", "on: { parcel.scanned: { if: \"${ steps.a.status == 'ended' }\", do: cancel } }\ndeclare:"), "is never `ended`", "succeeded", 6),
+    (("  b:\n", "  k: { emit: parcel.scanned, with: { parcel: x } }\n  b:\n"), "`with` means nothing for `emit`", "it is for call", 21),
+    (("  b:\n", "  k: { wait: { cutoff: gate } }\n  b:\n"), "unknown field `cutoff`", "did you mean `cut_off`?", 21),
+    (("  b:\n", "  k: { choose: { hit: all, rules: [{ give: x }] } }\n  l: { needs: k, if: \"${ 'x' in steps.k.output }\", wait: 1h }\n  b:\n"), "'all' is not one of", "collect", 21),
+    (("  b:\n", "  k: { run: parcels, with: { number: '1' } }\n  b:\n"), "parcels cannot take this: amount: missing", "give it", 21),
+    (("  b:\n", "  k: { run: parcels, with: { number: '${ parcel.nr }' } }\n  b:\n"), "unknown field 'nr' of Parcel", "there is:", 21),
 ]  # fmt: skip
 
 
@@ -162,6 +173,28 @@ def test_one_mistake_is_told_once(change: tuple[str, str], message: str, mend: s
             "it is never given",
         ),
         ((NUMBER, '"${ parcel.names[0] + default(steps.c.by, steps.b.reason) }" }'), "it reads b"),
+        ((NUMBER, "parcel.number }"), "'parcel.number' is taken as a text"),
+        (('"${ parcel.by }"', "parcel.by"), "'parcel.by' is taken as a text"),
+        (("key: ${ parcel.number }", "key: parcel.number"), "'parcel.number' is taken as a text"),
+        (
+            ("{ data: { parcel: string,", "{ data: { box: string,"),
+            "nothing in parcel.scanned says for which run it is, and b waits for it",
+        ),
+        (
+            ("needs: b", "needs: b\n    if: ${ steps.b.status == 'running' }"),
+            "b is `await`, whose status is never `running`",
+        ),
+        (
+            ("  b:\n", "  k: { if: \"${ steps.a.status == 'waiting' }\", wait: 1h }\n  b:\n"),
+            "a is `call`, whose status is never `waiting`",
+        ),
+        (
+            (
+                "  b:\n",
+                TABLE + "  l: { needs: k, if: \"${ steps.k.output == 'maybe' }\", wait: 1h }\n  b:\n",
+            ),
+            "k never gives `maybe`",
+        ),
     ],
 )
 def test_what_may_be_meant_is_warned_of(change: tuple[str, str], message: str):

@@ -32,6 +32,9 @@ _ELSEWHERE = {
     "object": "its fields: { name: string }",
     "map": "map(string), or its fields: { name: string }",
     "dict": "map(string), or its fields: { name: string }",
+    **dict.fromkeys(("amount", "currency", "price", "euro", "eur", "usd", "dollar"), "money"),
+    **dict.fromkeys(("count", "long"), "int"),
+    **dict.fromkeys(("weight", "volume", "measure"), "quantity"),
 }
 
 

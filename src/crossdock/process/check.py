@@ -48,17 +48,21 @@ class Check:
         self._catalogue = reader.catalogue
         self._texts: Texts = reader.texts
         self._misspelt = reader.misspelt
+        self._as_text = reader.as_text
+        self._stands = reader.stands
         # also those that could not be read: their problems are told already
         self._steps = frozenset(source.value["steps"])
         self.problems: list[Problem] = []
 
     def run(self) -> list[Problem]:
         """Every rule, in turn."""
-        for found in (*out_of_order(self._process, self._steps), *misreadings(self._process, self._texts)):
+        misread = misreadings(self._process, self._texts, self._stands, sure=not self._misspelt)
+        for found in (*out_of_order(self._process, self._steps), *misread):
             self._tell(found.path, found.message, found.mend, step=found.step, warning=found.warning)
         self._aliases()
         self._measures()
         self._handlers()
+        self._nameless()
         self._calendar(("calendar",), self._source.value.get("calendar"))
         for name, step in self._process.steps.items():
             self._deadline(name, step)
@@ -141,7 +145,9 @@ class Check:
     def _person(self, name: str, step: Step, work: PersonWork) -> None:
         if work.kind != "approve":
             return
-        if not any(template.expressions for template in work.excluded) and name not in self._misspelt:
+        told = any(path[:4] == ("steps", name, "approve", "not") for path in self._as_text)
+        excludes = any(template.expressions for template in work.excluded)
+        if not excludes and not told and name not in self._misspelt:
             variable = self._process.variable
             document = self._catalogue.documents.get(self._process.document)
             who = (
@@ -203,6 +209,25 @@ class Check:
                 self._action(("on", type_), action)
                 if action.verb == "redo":
                     self._limit(("on", type_), action, "")
+
+    def _nameless(self) -> None:
+        """An event that this process declares and waits for, in which nothing says for which run it is."""
+        process, declared = self._process, self._source.value.get("declare") or {}
+        if not process.key.paths:
+            return  # what names a run is not known
+        made = {step.work.type for step in process.steps.values() if isinstance(step.work, EmitWork)}
+        whole = re.fullmatch(r"\s*\$\{\s*\w+\.([\w.]+)\s*\}\s*", str(self._source.value.get("key")))
+        for name in declared.get("events") or {}:
+            shape = self._catalogue.events[name]
+            waiting = [*process.awaited.get(name, ()), *(["`on:`"] if name in process.on else [])]
+            if shape.about or not waiting or name in made or not isinstance(shape.data, Record):
+                continue
+            mend = f"give it a field `{process.kind}` that holds the key"
+            if whole is not None:
+                field = whole.group(1) if whole.group(1) in shape.data.fields else "its_field"
+                mend += f", or say where that stands: `about: {{ {process.kind}: {field} }}`"
+            message = f"nothing in {name} says for which run it is, and {waiting[0]} waits for it"
+            self._tell(("declare", "events", name), message, mend, warning=True)
 
     def _action(self, path: Path, action: Action, *, step: str = "") -> None:
         if action.verb == "emit":

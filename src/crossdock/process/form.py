@@ -127,7 +127,8 @@ def _breaks(value: Any, form: dict[str, Any], path: Path) -> Iterator[tuple[Path
     about = form.get("description", "")
     mend = f"what stands here: {about}" if about else ""
     if "enum" in form and value not in form["enum"]:
-        yield path, f"{value!r} is not one of {', '.join(map(str, form['enum']))}", mend
+        words = [str(word) for word in form["enum"]]
+        yield path, f"{value!r} is not one of {', '.join(words)}", mend or nearest(str(value), words)
     elif "const" in form and value != form["const"]:
         yield path, f"{value!r} is not {form['const']!r}", mend
     elif isinstance(value, str):

@@ -76,7 +76,7 @@ class Names(Places):
         """Say so where what is given does not fit what is asked for."""
         why = assignable(actual, wanted, trusting=True)
         if why:
-            self.problem(path, f"{what} cannot take this: {why}", written_as(why))
+            self.problem(path, f"{what} cannot take this: {why}", written_as(why, actual, wanted))
             return
         doubt = assignable(actual, wanted)
         if doubt:

@@ -143,5 +143,8 @@ def _built(environment: Environment, kind: str, value: dict[str, Any], known: Ty
         return known
     if not types or any(str(one) != str(types[0]) for one in types):
         return DYN
-    collected = kind == "choose" and value["choose"].get("hit") == "collect"
+    hit = value["choose"].get("hit", "first") if kind == "choose" else "first"
+    if hit not in ("first", "collect"):
+        return DYN  # what it gives shows when that is mended
+    collected = hit == "collect"
     return ListOf(types[0]) if collected else types[0]

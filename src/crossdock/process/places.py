@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from crossdock.expressions import (
     Environment,
     Expression,
     ExpressionError,
+    Record,
     Template,
     Type,
     assignable,
@@ -41,15 +43,27 @@ _WRITTEN = {
     "a decimal is needed": '`${ decimal("12.50") }`',
     "a string is needed, this is": "`${ text(x) }`",
     "a timestamp is needed": "`${ order.due }` or `${ now + hours(2) }`",
+    "an int is needed, this is": "`${ int(x) }`",
+    "a bool is needed, this is": "true or false, or compare it with something",
+    "a list of": "`[ ... ]`, or name a list",
 }
 _FOREIGN = re.compile(r"\{\{?\s*[a-z][a-z0-9_]*(\.[a-z0-9_]+)+\s*\}?\}|\$[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
+_DOTTED = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _WHOLE = re.compile(r"\s*\$\{([\s\S]*)\}\s*\Z")
 
 
-def written_as(why: str) -> str:
-    """The mend for what does not fit: how a value of the type that is needed is written."""
+def written_as(why: str, given: Type = DYN, wanted: Type = DYN) -> str:
+    """The mend for what does not fit: how a value of the type that is needed is written.
+
+    Where a field is missing of what is `wanted`, one that is `given` and not wanted may be meant for it.
+    """
     name, missing, _ = why.partition(": missing;")
     if missing:
+        if isinstance(given, Record) and isinstance(wanted, Record):
+            surplus = [field for field in given.fields if field not in wanted.fields]
+            close = difflib.get_close_matches(name, surplus, 1, 0.6)
+            if close:
+                return f"write `{name}` instead of `{close[0]}`"
         return f"give it: `{name}: ...`"
     return next((f"write {form}" for said, form in _WRITTEN.items() if said in why), "")
 
@@ -68,6 +82,8 @@ class Places:
         self._wrong = 0
         self.step = ""  # the step being read, for messages
         self.texts: dict[str, list[Expression | Template]] = {}  # step ("" for none) -> its expressions
+        self.stands: dict[int, Path] = {}  # the id of one of them -> where it stands
+        self.as_text: set[Path] = set()  # where a text stands that looks like an expression
         self.misspelt: set[str] = set()  # steps with a field that nobody knows: what they lack may be in it
 
     def problem(
@@ -177,7 +193,7 @@ class Places:
             return None
         if want is not None:
             self._wants(path, template, want)
-        self.texts.setdefault(self.step, []).append(template)
+        self._keep(path, template)
         for expression in template.expressions:
             self._guards(path, expression)
         for nothing in template.unsayable:
@@ -186,10 +202,14 @@ class Places:
         for where, text in _texts(path, value):
             found = None if "${" in text else _foreign(text, environment)
             if found is not None:
-                self.problem(
-                    where, f"{_shown(found)} is taken as a text", "write it as `${ ... }`", warning=True
-                )
+                self.as_text.add(where)
+                mend = f"write it as `${{ {_bare(found)} }}`"
+                self.problem(where, f"{_shown(found)} is taken as a text", mend, warning=True)
         return template
+
+    def _keep(self, path: Path, text: Expression | Template) -> None:
+        self.texts.setdefault(self.step, []).append(text)
+        self.stands[id(text)] = path
 
     def time(self, path: Path, value: Any, environment: Environment) -> Template | None:
         """A time: an expression that gives one, or an instant with its zone."""
@@ -199,7 +219,8 @@ class Places:
         if template.expressions:
             self._wants(path, template, TIMESTAMP)
         elif problems(value, TIMESTAMP):
-            self.problem(path, f"{_shown(value)} is not a time", _WANTED[TIMESTAMP])
+            mend = f"write `within: {value}`" if _is_length(value) else _WANTED[TIMESTAMP]
+            self.problem(path, f"{_shown(value)} is not a time", mend)
         return template
 
     def time_or_length(self, path: Path, value: str, environment: Environment) -> Template | None:
@@ -225,7 +246,7 @@ class Places:
             return None
         if want is not None:
             self._wants(path, expression, want)
-        self.texts.setdefault(self.step, []).append(expression)
+        self._keep(path, expression)
         self._guards(path, expression)
         return expression
 
@@ -273,12 +294,33 @@ def _texts(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
 
 
 def _foreign(text: str, environment: Environment) -> str | None:
-    """What looks like an expression of another language: a whole text, or in one what begins with a name."""
+    """What looks like an expression and is a text: one of another language, or one without its `${ }`.
+
+    The first is a whole text, or a part of one that begins with a name; the other names what is there.
+    """
     if _FOREIGN.fullmatch(text.strip()):
         return text
+    if _DOTTED.fullmatch(text) and text.partition(".")[0] in environment.variables:
+        try:
+            environment.compile(text)
+        except ExpressionError:
+            return None
+        return text
     found = _FOREIGN.search(text)
-    root = found.group().strip("{$ ").partition(".")[0] if found is not None else ""
+    root = _bare(found.group()).partition(".")[0] if found is not None else ""
     return found.group() if found is not None and root in environment.variables else None
+
+
+def _bare(text: str) -> str:
+    return text.strip().strip("{}$ ")
+
+
+def _is_length(value: Any) -> bool:
+    try:
+        Duration.parse(value)
+    except Refused:
+        return False
+    return True
 
 
 def _shown(value: Any) -> str:

@@ -106,7 +106,7 @@ class Reader(Names):
         key = self.template(("key",), value or "", outer, want=STRING)
         if key is not None and len(key.expressions) == 1 and len(key.paths) == 1:
             self._key = key.paths - key.probed
-        if key is not None and not key.paths:
+        if key is not None and not key.paths and ("key",) not in self.as_text:
             mend = "name what tells documents apart: `key: ${ order.number }`"
             self.problem(("key",), "it is the same for every document", mend, warning=True)
         return key
@@ -249,6 +249,7 @@ class Reader(Names):
         environment = scope.environment()
         for field, kinds in _OF_KIND.items():
             if field in value and kind not in kinds:
+                self.misspelt.add(name)
                 self.problem(
                     (*path, field), f"`{field}` means nothing for `{kind}`", f"it is for {', '.join(kinds)}"
                 )

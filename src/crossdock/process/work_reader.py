@@ -182,7 +182,10 @@ class WorkReader:
         if not isinstance(raw, dict):
             return WaitWork(duration=self._in.length(at, raw, environment))
         given = {key: raw[key] for key in ("for", "until", "cut_off") if raw.get(key)}
+        before = len(self._in.problems)
         self._in.mapping(at, raw, "wait")
+        if len(given) != 1 and len(self._in.problems) > before:
+            return None  # what is misspelt is told, and may be what lacks
         if len(given) != 1:
             self._in.problem(at, "a wait has one of `for`, `until`, `cut_off`", "keep one of them")
             return None
@@ -264,10 +267,10 @@ class WorkReader:
             self._in.problem((*path, "each"), f"{item} has no key of its own", _A_KEY)
         inner = self._scope.environment({"item": item}) if each is not None else environment
         document = self._in.template((*path, "with"), value["with"], inner) if "with" in value else None
-        known = self._in.catalogue.processes.get(name)
-        if known is not None:
+        wanted = self._document_of(name)
+        if wanted is not None and (document is not None or "with" not in value):
             given = document.type if document is not None else item if each is not None else DYN
-            self._in.fits((*path, "with" if document is not None else "run"), given, known.document, name)
+            self._in.fits((*path, "with" if document is not None else "run"), given, wanted, name)
         item_key = value.get("item_key")
         if item_key is not None and each is None:
             self._in.problem((*path, "item_key"), "`item_key` without `each`", "say of which list: `each:`")
@@ -281,6 +284,14 @@ class WorkReader:
             else frozenset(),
             keeps_outputs=False,
         )
+
+    def _document_of(self, process: str) -> Type | None:
+        """What a run of a process (this one too) is about."""
+        catalogue, here = self._in.catalogue, self._in.source.value
+        if process == here.get("process"):
+            return catalogue.documents.get(str(here.get("document")))
+        known = catalogue.processes.get(process)
+        return known.document if known is not None else None
 
     def _set(self, path: Path, value: dict[str, Any]) -> SetWork | None:
         values = self._in.template((*path, "set"), value["set"], self._scope.environment())
