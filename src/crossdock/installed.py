@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crossdock import translate
-from crossdock.connect import Registry, catalogue, from_yaml
+from crossdock.connect import Connector, Registry, catalogue, from_yaml
 from crossdock.errors import Refused
 from crossdock.process import Catalogue, Process, check
 from crossdock.process.catalogue import ProcessShape
@@ -51,14 +52,11 @@ class Installed:
     @classmethod
     def find(cls, *folders: Path) -> Installed:
         """What is installed here, with YAML connectors in these folders. Raises `Refused` for a bad one."""
-        shipped = {
-            f"{folder.name}/connector.yaml": folder.joinpath("connector.yaml").read_text()
-            for folder in resources.files("crossdock.connectors").iterdir()
-            if folder.joinpath("connector.yaml").is_file()
-        }
         given = {file: text for folder in folders for file, text in texts_in(folder).items()}
-        extra = [from_yaml(text, file=file) for file, text in {**shipped, **given}.items()]
-        known = Registry.discover(extra=extra)
+        if not given:
+            return replace(_shipped(), _beside={}, _mappings={}, _opened={})
+        extra = [from_yaml(text, file=file) for file, text in given.items()]
+        known = Registry.discover(extra=[*_shipped_in_yaml(), *extra])
         return cls(connectors=known, catalogue=catalogue(known.connectors.values()))
 
     def beside(self, *texts: str) -> Installed:
@@ -164,6 +162,22 @@ class Installed:
         """The other processes whose names are in a text."""
         known = self.catalogue.processes.items()
         return {name: shape for name, shape in known if name in text and name != own}
+
+
+@functools.cache
+def _shipped() -> Installed:
+    """What is installed without files of one's own. It stays the same: reading it takes a while."""
+    known = Registry.discover(extra=_shipped_in_yaml())
+    return Installed(connectors=known, catalogue=catalogue(known.connectors.values()))
+
+
+@functools.cache
+def _shipped_in_yaml() -> tuple[Connector, ...]:
+    files = {
+        f"{folder.name}/connector.yaml": folder.joinpath("connector.yaml")
+        for folder in resources.files("crossdock.connectors").iterdir()
+    }
+    return tuple(from_yaml(path.read_text(), file=file) for file, path in files.items() if path.is_file())
 
 
 def _keep(what: dict[K, V], key: K, value: V) -> None:
