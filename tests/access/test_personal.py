@@ -16,7 +16,8 @@ from crossdock.access import Principal
 from crossdock.access.audit import Audit
 from crossdock.access.master import Masters
 from crossdock.access.sealing import Sealing
-from crossdock.access.subjects import CUT, ERASED, Subjects, shortened
+from crossdock.access.seals import CUT, ERASED, shortened
+from crossdock.access.subjects import Subjects
 from crossdock.errors import NotFound, Refused
 from crossdock.store import Database, Tenant
 

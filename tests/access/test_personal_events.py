@@ -13,7 +13,8 @@ from crossdock.access import Principal
 from crossdock.access.audit import Audit
 from crossdock.access.master import Masters
 from crossdock.access.sealing import Sealing
-from crossdock.access.subjects import ERASED, TOKEN, Subjects
+from crossdock.access.seals import ERASED, TOKEN
+from crossdock.access.subjects import Subjects
 from crossdock.engine import Arrival, LeasedCall, Library
 from crossdock.engine.personal import Personal, SealedCalls
 from crossdock.process import canonical, load

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossdock.access.policy import Policies
 from crossdock.access.resource import Resource
-from crossdock.access.subjects import CUT, HIDDEN, Subjects
+from crossdock.access.seals import CUT, HIDDEN
+from crossdock.access.subjects import Subjects
 from crossdock.access.who import Principal
 from crossdock.errors import CrossdockError
 

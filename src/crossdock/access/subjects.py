@@ -27,43 +27,44 @@ import hmac
 import re
 import secrets
 import time
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 import msgspec
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from crossdock.access.audit import Audit
 from crossdock.access.resource import Resource
 from crossdock.access.sealing import Sealing, number_of
+from crossdock.access.seals import (
+    ERASED,
+    MARK,
+    TOKEN,
+    Ciphers,
+    Opened,
+    Opening,
+    Seal,
+    bound_to,
+    open_token,
+    plain_value,
+    words_of,
+)
 from crossdock.access.who import Principal
 from crossdock.errors import NotFound, Refused
-from crossdock.model.personal import transformed
 from crossdock.store import Database, Tenant, Together
 
-ERASED = "[erased]"
-HIDDEN = "[hidden]"  # from whoever may not read it
-CUT = "[…]"  # a token that somebody has shortened
 FRESH = 1.0  # seconds that a process opens with a key without asking for it again
 RAW = "raw/"  # subjects of bodies as they came, one a day
 RAW_DAYS = 30  # after which what came raw opens no more
 
-TOKEN = re.compile(r"⟦p:([\w-]{16}):([\w-]+)⟧")
-_MARK = "⟦p:".encode()
-_BROKEN = re.compile(r"⟦p:[\w:-]*⟧?")
 _KEY = 64  # bytes: AES-256-SIV
-_WORD = re.compile(r"[^\W_]{2,}")
-_MOST_WORDS = 32  # of one value
 _MOST_KEPT = 20_000  # keys in memory
 _MOST_INDEXED = 5_000  # subjects whose words are known
 _MOST_LIVES = 1000  # of one subject: each time that it was erased, it begins another
 _GONE = b""
-_NUMBER = b"\0"  # before what is no text, as JSON has it
 
 _GET: LiteralString = """
 select s.tenant, s.handle, s.sealed from unnest($1::int[], $2::text[]) as k(tenant, handle)
@@ -138,57 +139,6 @@ class Erased:
     words: int
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A value without tokens. `said`: what those said that it had, None where it had none; `gone`: whether
-    one opened no more.
-    """
-
-    data: Any
-    said: set[str] | None
-    gone: bool
-
-
-@dataclass(slots=True)
-class Seal:
-    """Makes the tokens of one subject; `words` are those by which it shall be found."""
-
-    handle: str
-    _index: bytes
-    _cipher: AESSIV | None  # None where the subject was erased: what comes late is not kept at all
-    _about: list[bytes]
-    words: set[bytes] = field(default_factory=set)
-    _made: dict[str | float, str] = field(default_factory=dict)
-
-    @property
-    def erased(self) -> bool:
-        """Whether nothing can be sealed any more."""
-        return self._cipher is None
-
-    def token(self, value: str | float) -> str:
-        """The token of a value, by which the subject can be found from now on."""
-        if self._cipher is None:
-            return ERASED
-        found = self._made.get(value)
-        if found is None or isinstance(value, int | float):
-            plain = safe(value) if isinstance(value, str) else value
-            data = plain.encode() if isinstance(plain, str) else _NUMBER + msgspec.json.encode(plain)
-            found = self._made[value] = self.of_bytes(data)
-            self.words.update(_words(self._index, str(plain)))
-        return found
-
-    def of_bytes(self, data: bytes) -> str:
-        """The token of bytes as they came; nobody is found by it."""
-        if self._cipher is None:
-            return ERASED
-        sealed = base64.urlsafe_b64encode(self._cipher.encrypt(data, self._about)).decode().rstrip("=")
-        return f"⟦p:{self.handle}:{sealed}⟧"
-
-    def hide(self, data: Any, *, event: str = "") -> Any:
-        """A document with its personal values as tokens; brackets of tokens in it taken out."""
-        return transformed(data, self.token, safe, event=event)
-
-
 class Subjects:
     """The subjects of all tenants."""
 
@@ -231,7 +181,7 @@ class Subjects:
 
     def _seal(self, tenant: int, handle: str, index: bytes, key: bytes) -> Seal:
         cipher = AESSIV(key) if key else None
-        return Seal(handle, index, cipher, _about(tenant, handle))
+        return Seal(handle, index, cipher, bound_to(tenant, handle))
 
     async def keep(
         self, tenant: int, seals: Iterable[Seal], named: Iterable[tuple[str, str, str]] = ()
@@ -267,18 +217,18 @@ class Subjects:
     async def opened(self, tenant: int, data: Any) -> Opened:
         """A value with all its tokens opened, and what they said."""
         encoded = msgspec.json.encode(data)
-        if _MARK not in encoded:
+        if MARK not in encoded:
             return Opened(data, None, gone=False)
         handles = {match.group(1) for match in TOKEN.finditer(encoded.decode())}
-        opening = _Opening(await self._ciphers(tenant, handles))
+        opening = Opening(await self._ciphers(tenant, handles))
         return Opened(opening.value(data), opening.said, gone=opening.gone)
 
     async def reveal_bytes(self, tenant: int, data: bytes) -> bytes:
         """Bytes that were sealed as a whole, as they came; others as they are."""
-        match = TOKEN.fullmatch(data.decode()) if data.startswith(_MARK) else None
+        match = TOKEN.fullmatch(data.decode()) if data.startswith(MARK) else None
         if match is None:
             return data
-        found = _open(match, await self._ciphers(tenant, {match.group(1)}))
+        found = open_token(match, await self._ciphers(tenant, {match.group(1)}))
         return ERASED.encode() if found is None else found
 
     async def reveal_text(
@@ -288,19 +238,19 @@ class Subjects:
         ciphers = await self._ciphers(tenant, {match.group(1) for match in found.finditer(text)})
 
         def one(match: re.Match[str]) -> str:
-            data = _open(match, ciphers)
-            return escape(ERASED if data is None else str(_plain_value(data)))
+            data = open_token(match, ciphers)
+            return escape(ERASED if data is None else str(plain_value(data)))
 
         return found.sub(one, text)
 
-    async def _ciphers(self, tenant: int, handles: Collection[str]) -> _Ciphers:
+    async def _ciphers(self, tenant: int, handles: Collection[str]) -> Ciphers:
         keys = await self._read(tenant, handles)
-        return {handle: (AESSIV(key), _about(tenant, handle)) for handle, key in keys.items() if key}
+        return {handle: (AESSIV(key), bound_to(tenant, handle)) for handle, key in keys.items() if key}
 
     async def find(self, tenant: int, text: str, *, most: int = 100) -> list[Subject]:
         """Subjects that have all words of the text in names, e-mail or telephone numbers."""
         index = await self._index_key(tenant)
-        wanted = sorted(_words(index, text))
+        wanted = sorted(words_of(index, text))
         rows = await self._database.at_once(_FIND, tenant, wanted, most) if wanted else []
         return [Subject(handle=row["handle"], subject=row["subject"], made=row["made"]) for row in rows]
 
@@ -413,118 +363,7 @@ class Subjects:
         return (await self._made(tenant, {"": ""}))[""]
 
 
-_Ciphers = Mapping[str, tuple[AESSIV, list[bytes]]]
-
-
-def safe(text: str) -> str:
-    """A text of somebody else's, which can hold no token."""
-    return text.replace("⟦", "[").replace("⟧", "]") if "⟦" in text or "⟧" in text else text
-
-
-def masked(data: Any) -> Any:
-    """A value with `[hidden]` for all its tokens."""
-    if isinstance(data, str):
-        return _BROKEN.sub(HIDDEN, data) if "⟦" in data else data
-    if isinstance(data, Mapping):
-        return {masked(name): masked(value) for name, value in data.items()}
-    return [masked(value) for value in data] if isinstance(data, list | tuple) else data
-
-
-def shortened(text: str, most: int, end: str = "…") -> str:
-    """At most so many letters, for which a token counts as a few; none is cut in two."""
-    left, found, at = most, [], 0
-    for match in TOKEN.finditer(text):
-        found += [text[at : match.start()], match.group()]
-        at = match.end()
-    found.append(text[at:])
-    for n, part in enumerate(found):
-        size = 12 if n % 2 else len(part)
-        if size > left:
-            kept = "" if n % 2 else part[: max(0, left - len(end))]
-            return "".join(found[:n]) + kept + end
-        left -= size
-    return text
-
-
 def _handle(index: bytes, subject: str, life: int = 0) -> str:
     again = f"\0{life}".encode() if life else b""
     digest = hmac.digest(index, b"handle\0" + subject.encode() + again, "sha256")
     return base64.urlsafe_b64encode(digest[:12]).decode()
-
-
-def _about(tenant: int, handle: str) -> list[bytes]:
-    return [b"crossdock.personal.1", str(tenant).encode(), handle.encode()]
-
-
-def _plain(text: str) -> str:
-    """As it is compared: without accents, in lower case."""
-    if text.isascii():
-        return text.lower()
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(one for one in apart if not unicodedata.combining(one))
-
-
-def _blind(index: bytes, word: str) -> bytes:
-    return hmac.digest(index, b"word\0" + word.encode(), "sha256")[:16]
-
-
-def _terms(text: str) -> Iterable[str]:
-    """By what a value is found: an e-mail address as a whole, a number by its digits, a name by its words."""
-    plain = _plain(text).strip()
-    if "@" in plain and " " not in plain:
-        return {plain}
-    digits = re.sub(r"\D", "", plain)
-    if len(digits) >= 6 and not re.search(r"[a-z]", plain):
-        return {digits}
-    return set(_WORD.findall(plain)[:_MOST_WORDS])
-
-
-def _words(index: bytes, text: str) -> set[bytes]:
-    return {_blind(index, term) for term in _terms(text)}
-
-
-def _open(match: re.Match[str], ciphers: _Ciphers) -> bytes | None:
-    handle, text = match.groups()
-    try:
-        cipher, about = ciphers[handle]
-        return cipher.decrypt(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), about)
-    except (KeyError, ValueError, InvalidTag):
-        return None
-
-
-def _plain_value(data: bytes) -> Any:
-    if data.startswith(_NUMBER):
-        return msgspec.json.decode(data[len(_NUMBER) :])
-    return data.decode(errors="replace")
-
-
-@dataclass(slots=True)
-class _Opening:
-    """Opens the tokens in a value, and gathers what they say."""
-
-    ciphers: _Ciphers
-    said: set[str] = field(default_factory=set)
-    gone: bool = False
-
-    def value(self, data: Any) -> Any:
-        if isinstance(data, str):
-            if "⟦" not in data:
-                return data
-            whole = TOKEN.fullmatch(data)
-            if whole is not None:
-                return self._one(whole)
-            return _BROKEN.sub(CUT, TOKEN.sub(lambda match: str(self._one(match)), data))
-        if isinstance(data, list | tuple):
-            return [self.value(value) for value in data]
-        if isinstance(data, dict | Mapping):  # to ask for the class itself is the faster
-            return {self.value(name): self.value(value) for name, value in data.items()}
-        return data
-
-    def _one(self, match: re.Match[str]) -> Any:
-        found = _open(match, self.ciphers)
-        if found is None:
-            self.gone = True
-            return ERASED
-        plain = _plain_value(found)
-        self.said.add(str(plain))
-        return plain

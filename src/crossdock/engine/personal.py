@@ -27,7 +27,8 @@ from typing import Any, LiteralString, cast
 
 import msgspec
 
-from crossdock.access.subjects import RAW, TOKEN, Seal, Subjects, safe
+from crossdock.access.seals import TOKEN, Seal, safe
+from crossdock.access.subjects import RAW, Subjects
 from crossdock.engine.arrival import Arrival
 from crossdock.engine.library import Library
 from crossdock.engine.outbox import Caller, LeasedCall

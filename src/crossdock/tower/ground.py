@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from crossdock.access import Principal, Resource
 from crossdock.access.opening import asks
 from crossdock.access.policy_form import SHIPPED
-from crossdock.access.subjects import shortened
+from crossdock.access.seals import shortened
 from crossdock.access.who import EVERY_ROLE
 from crossdock.desk import Acts
 from crossdock.desk.seen import with_open
