@@ -158,6 +158,30 @@ def test_a_secret_is_not_to_be_seen():
         (b'{"err": {"no": 4220, "msg": "unknown svc"}}', ("4220", "unknown svc")),
         (b'{"type": "urn:x", "title": "T", "detail": "too late"}', ("urn:x", "too late")),
         (b'{"error": "invalid_client", "error_description": "who?"}', ("invalid_client", "who?")),
+        (
+            b'{"error": {"code": "REQUIRED", "message": "Missing.", "errors": [{"field": "a", "message": "b"}]}}',
+            ("REQUIRED", "Missing. a: b"),
+        ),
+        (
+            b'{"errors": [{"code": "A", "message": "one"}, {"code": "B", "message": "two"}]}',
+            ("A", "one; two"),
+        ),
+        (
+            b'{"error": {"code": "400", "message": "Bad", "errors": [{"code": "7", "detail": "ZIP"}]}}',
+            ("7", "Bad; ZIP"),
+        ),
+        (b'{"error": {"code": "N", "message": "None.", "errors": ["No such."]}}', ("N", "None. No such.")),
+        (
+            b'{"message": "Bad", "additionalDetails": ["#/a: needed", "#/b: needed"]}',
+            ("", "Bad; #/a: needed; #/b: needed"),
+        ),
+        (b'{"response": {"errors": [{"code": "190117", "message": "void"}]}}', ("190117", "void")),
+        (b'{"meta": {"code": 4005, "message": "invalid"}, "data": {}}', ("4005", "invalid")),
+        (
+            b'[{"errorCode": "DUPLICATE_VALUE", "message": "twice", "fields": []}]',
+            ("DUPLICATE_VALUE", "twice"),
+        ),
+        (b'{"errors": "[API] Invalid API key"}', ("", "[API] Invalid API key")),
         (b"<h1>Bad\n  gateway</h1>", ("", "<h1>Bad gateway</h1>")),
         (b"", ("", "")),
         (b'{"ok": false}', ("", '{"ok":false}')),

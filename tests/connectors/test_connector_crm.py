@@ -11,7 +11,7 @@ from talking import Led
 
 from crossdock.connect import Connector
 from crossdock.connect.conformance import Conformance, Example
-from crossdock.connect.contract import Context, Response
+from crossdock.connect.contract import Context, RefusedByPartner, Response
 from crossdock.connect.declarative import from_yaml
 from crossdock.connect.lines import settled
 
@@ -94,3 +94,11 @@ def test_a_closed_case_is_closed_there(name: str, answer: Any) -> None:
 def test_what_is_not_known_is_left_out(name: str, answer: Any) -> None:
     request = asked(crm(name), "put_customer", {"customer": "C1", "name": "N"}, answer)
     assert "phone" not in json.dumps(request.json).lower()
+
+
+def test_a_batch_of_hubspot_that_was_not_done_is_refused_in_its_words() -> None:
+    no = {"category": "VALIDATION_ERROR", "message": "Property values were not valid", "status": "error"}
+    part = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": [no]}
+    with pytest.raises(RefusedByPartner, match="were not valid") as refused:
+        asked(crm("hubspot"), "put_customer", CUSTOMER, part)
+    assert refused.value.code == "VALIDATION_ERROR"

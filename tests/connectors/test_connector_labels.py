@@ -447,6 +447,13 @@ def test_what_no_carrier_offers_is_refused_and_nothing_is_bought() -> None:
     rated = reply({"id": "shp_1", "rates": RATES})
     with pytest.raises(RefusedByPartner, match="no carrier offers Rocket"):
         led("easypost", "book", {"shipment": shipment(), "service": "Rocket"}, rated)
+    silent = {"carrier": "UPS", "type": "rate_error", "message": "Invalid account."}
+    none = reply({"id": "shp_1", "rates": [], "messages": [silent]})
+    with pytest.raises(RefusedByPartner, match=r"to take it: UPS: Invalid account\."):
+        led("easypost", "book", {"shipment": shipment()}, none)
+    none = reply({"rates": [], "messages": [{"source": "USPS", "code": "", "text": "Too heavy."}]})
+    with pytest.raises(RefusedByPartner, match=r"offers usps: USPS: Too heavy\."):
+        led("shippo", "book", {"shipment": shipment()}, none)
     chosen = led("easypost", "book", {"shipment": shipment(), "service": "USPS Priority"}, rated, reply(EASY))
     assert chosen.asked[1].json == {"rate": {"id": "rate_2"}}
 

@@ -120,6 +120,127 @@ def test_what_no_table_has_is_unknown_and_never_guessed(
     assert [one[:2] for one in told(name, payload)] == expected
 
 
+# -- pushes in their envelopes, and words that are newer than our tables ---------------------------------
+
+USPS = {
+    "trackingNumber": "9400100000000000000000",
+    "statusCategory": "Delivered",
+    "trackingEvents": [
+        {
+            "eventType": "Delivered, Left with Individual",
+            "eventTimestamp": "2026-03-10T10:32:00",
+            "GMTTimestamp": "2026-03-10T14:32:00Z",
+            "GMTOffset": "-04:00",
+            "eventCode": "01",
+        }
+    ],
+}
+ENVELOPE = {"subscriptionId": "a1", "subscriptionType": "TRACKING", "timestamp": "2026-03-10T14:33:00Z"}
+
+
+@pytest.mark.parametrize("inner", [json.dumps(USPS), USPS])
+def test_usps_pushes_what_it_answers_as_text_in_an_envelope(inner: Any) -> None:
+    pushed, asked = (
+        translate(connector("usps"), json.dumps(one).encode(), received=SEEN)
+        for one in (ENVELOPE | {"payload": inner}, USPS)
+    )
+    assert [(one.id, one.type) for one in pushed] == [(one.id, one.type) for one in asked]
+    assert told("usps", ENVELOPE | {"payload": inner}) == [("delivered", None, "2026-03-10T14:32:00Z")]
+
+
+def test_a_push_of_usps_that_holds_no_json_says_so() -> None:
+    with pytest.raises(Refused, match="what was sent is not JSON") as refused:
+        told("usps", ENVELOPE | {"payload": "{oops"})
+    assert refused.value.where.endswith("payload")
+    assert told("usps", ENVELOPE | {"payload": '{"trackingNumber": "94", "status": "Delivered"}'}) == []
+
+
+def fedex(*scans: Json, **more: Any) -> Json:
+    """A push of Advanced Integrated Visibility."""
+    result = {"trackingNumberInfo": {"trackingNumber": "7948"}, "scanEvents": list(scans), **more}
+    return {
+        "outputMetaData": [{"attempt": 1}],
+        "output": {"completeTrackResults": [{"trackingNumber": "7948", "trackResults": [result]}]},
+    }
+
+
+def scan(kind: str, cause: str = "", hour: int = 10) -> Json:
+    return {"date": f"2026-03-10T{hour}:00:00-05:00", "eventType": kind, "exceptionCode": cause}
+
+
+@pytest.mark.parametrize(
+    ("given", "means"),
+    [
+        (("DO", ""), ("picked_up", None)),
+        (("MD", ""), ("info_received", None)),
+        (("PR", ""), (None, "delivery_change")),
+        (("RT", ""), (None, "returned_to_sender")),
+        (("RS", "060G"), ("return_started", "returned_to_sender")),
+        (("DE", "14"), ("return_started", "returned_to_sender")),
+        (("DE", "A12"), (None, "delivery_change")),
+        (("DE", "Q9"), (None, "unknown")),
+        (("DL", "014"), ("delivered", None)),
+    ],
+)
+def test_fedex_pushes_what_happened_to_a_delivery(given: tuple[str, str], means: tuple[Any, ...]) -> None:
+    assert told("fedex", fedex(scan(*given))) == [(*means, "2026-03-10T15:00:00Z")]
+
+
+def test_a_new_date_that_was_not_told_is_no_estimate_of_the_time_of_its_scan() -> None:
+    assert told("fedex", fedex(scan("US"))) == [("estimated_delivery", None, "?")]
+    due = {"dateAndTimes": [{"type": "ESTIMATED_DELIVERY", "dateTime": "2026-03-12T18:00:00-05:00"}]}
+    assert told("fedex", fedex(scan("US"), **due)) == [("estimated_delivery", None, "2026-03-12T23:00:00Z")]
+    assert told("fedex", fedex(scan("IT", hour=12), scan("US"), **due)) == [
+        ("estimated_delivery", None, "?"),  # the date is that of the last scan
+        ("in_transit", None, "2026-03-10T17:00:00Z"),
+    ]
+
+
+def test_a_newer_word_of_aftership_leaves_what_its_tag_says() -> None:
+    def point(tag: str, more: str) -> Json:
+        at = {"tag": tag, "subtag": more, "checkpoint_time": "2026-03-10T10:00:00Z"}
+        return {"msg": {"tracking_number": "1Z", "slug": "ups", "checkpoints": [at]}}
+
+    time = "2026-03-10T10:00:00Z"
+    assert told("aftership", point("Delivered", "Delivered_099")) == [("delivered", None, time)]
+    assert told("aftership", point("Exception", "Exception_099")) == [(None, "unknown", time)]
+    assert told("aftership", point("Novel", "Novel_001")) == [("unknown", "unknown", time)]
+
+
+def test_a_substatus_of_shippo_counts_beside_its_own_status_alone() -> None:
+    def track(status: str, more: str) -> Json:
+        at = {"status": status, "substatus": {"code": more}, "status_date": "2026-03-10T10:00:00Z"}
+        return TRACK | {"tracking_status": at}
+
+    (arrived,) = told("shippo", track("TRANSIT", "package_arrived"))
+    (contrary,) = told("shippo", track("DELIVERED", "information_received"))
+    (back,) = told("shippo", track("RETURNED", "delivered"))
+    assert (arrived[0], contrary[0], back[0]) == ("arrived", "delivered", "return_started")
+
+
+def aramex(*updates: Json, **more: Any) -> Json:
+    return {"Notifications": [], "TrackingResults": [{"Key": "N1", "Value": list(updates)}], **more}
+
+
+def test_aramex_answers_in_json_with_times_of_dot_net_too() -> None:
+    created = {"UpdateCode": "SH014", "UpdateLocation": "Dubai, United Arab Emirates"}
+    at = "/Date(1722924060000+0300)/"
+    assert told("aramex", aramex(created | {"UpdateDateTime": at})) == [
+        ("info_received", None, "2024-08-06T06:01:00Z")
+    ]
+    delivered = {"UpdateCode": "SH005", "UpdateDateTime": "2026-03-10T13:08:00"}
+    for place, time in (("Amman, Jordan", "2026-03-10T10:08:00Z"), ("Macon, Georgia", "?")):
+        assert told("aramex", aramex(delivered | {"UpdateLocation": place})) == [("delivered", None, time)]
+    for no in ({"NonExistingWaybills": ["N1"]}, {"Notifications": [{"Code": "ERR01", "Message": "N1"}]}):
+        with pytest.raises(Refused, match="N1"):
+            told("aramex", {"TrackingResults": [], **no})
+    with pytest.raises(Refused, match="calendars"):
+        told("aramex", aramex(created | {"UpdateDateTime": "/Date(999999999999999)/"}))
+
+
+# -- what tells nothing, or cannot be read ---------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("name", "payload"),
     [

@@ -114,7 +114,7 @@ MEANT = {
     ("aftership", "push.json"): [
         ("shipment.announced", "info_received", None, "2026-03-02T14:29:27Z"),
         ("shipment.picked_up", "picked_up", None, "2026-03-02T17:33:57Z"),
-        ("shipment.milestone", "unknown", "unknown", "?"),
+        ("shipment.in_transit", "in_transit", None, "?"),
         ("shipment.customs_held", None, "delay_customs", "2026-03-04T09:59:00Z"),
     ],
 }

@@ -313,31 +313,51 @@ class OwnEvent:
     doc: str = ""
 
 
+_INNER = ("response", "meta", "error", "errors", "err", "fault", "additionalDetails")  # an error within
+_CODES = ("code", "errorCode", "kind", "type", "no", "error")
+_WORDS = ("message", "detail", "msg", "error_description", "description", "text", "title", "error", "errors")
+_ABOUT = ("field", "parameter")  # what an error within a list of them is about
+_MOST_WORDS = 300
+
+
 def said(response: Response) -> tuple[str, str]:
-    """Code and message of a refusal, as most systems write them; else the start of the body."""
+    """Code and message of a refusal, as most systems write them; else the start of the body.
+
+    Where an error holds others, each is told after its own message, and the innermost code counts.
+    """
     try:
         value = msgspec.json.decode(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "", " ".join(response.text()[:300].split())
-    for _ in range(4):  # {"errors": [{"error": {"message": ...}}]}
-        if isinstance(value, list) and value:
-            value = value[0]
-        elif isinstance(value, dict):
-            inner = next((value[k] for k in ("error", "errors", "err", "fault") if value.get(k)), None)
-            if not isinstance(inner, dict | list):
-                break
-            value = inner
+        return "", " ".join(response.text()[:_MOST_WORDS].split())
+    code, words = _within(value, 4)
+    told = " ".join(text if text.endswith(".") else f"{text};" for text in dict.fromkeys(words)).rstrip(";")
+    if not told:
+        told = msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
+    return code, told[:_MOST_WORDS]
+
+
+def _within(value: Any, deep: int) -> tuple[str, list[str]]:
+    """Code and words of an error and of those in it: `{"errors": [{"error": {"message": ...}}]}`."""
+    if isinstance(value, str):
+        return "", [value] if value else []
+    if isinstance(value, list):
+        found = [_within(one, deep - 1) for one in value[:10]] if deep else []
+        return next((code for code, _ in found if code), ""), [text for _, texts in found for text in texts]
     if not isinstance(value, dict):
-        return "", str(value)[:300]
-    code = _first(value, ("code", "kind", "type", "no", "error"))
-    message = _first(
-        value, ("message", "detail", "msg", "error_description", "description", "text", "title", "error")
-    )
-    return code, message or msgspec.json.encode(value).decode()[:300]
+        return "", []
+    inner = next((value[k] for k in _INNER if isinstance(value.get(k), dict | list) and value[k]), None)
+    code, words = _within(inner, deep - 1) if inner and deep else ("", [])
+    own = _first(value, _WORDS)
+    about = _first(value, _ABOUT) if own else ""
+    if about and about not in own:
+        own = f"{about}: {own}"
+    return code or _first(value, _CODES), ([own] if own else []) + words
 
 
 def _first(value: Mapping[str, Any], names: Iterable[str]) -> str:
-    return next((str(value[n])[:300] for n in names if isinstance(value.get(n), str | int) and value[n]), "")
+    return next(
+        (str(value[n])[:_MOST_WORDS] for n in names if isinstance(value.get(n), str | int) and value[n]), ""
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -46,6 +46,8 @@ def country_in(words: str) -> str:
     if found is None:
         return ""
     dash, last = found.groups()
+    if dash == "," and last.casefold() == "georgia":
+        return ""  # a state as well
     if dash == "-" and last in COUNTRIES:
         return last
     return _BY_THREE.get(last, "") or _names().get(last.casefold(), "")

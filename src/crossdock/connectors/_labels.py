@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from crossdock.connect.contract import Context, Setting
+from crossdock.connect.contract import Context, RefusedByPartner, Setting
 from crossdock.connectors._carriers import GRAMS, addressee, destination, grams, kilograms
 from crossdock.connectors._words import decimal_text, told
 from crossdock.errors import Refused
@@ -93,6 +93,14 @@ def offer(context: Context, service: str, value: object, currency: str, **more: 
     """One offer of `tms.rate`; the carrier is the connection that would book it."""
     price = {"amount": decimal_text(value), "currency": currency}
     return {"carrier": context.connection, "service": service, "price": price, **told(**more)}
+
+
+def no_rate(wanted: str, why: Sequence[str]) -> RefusedByPartner:
+    """Nobody sells it; `why` is what the carriers say of it, if anything."""
+    said = "; ".join(dict.fromkeys(why))[:1000]
+    return RefusedByPartner(
+        f"no carrier offers {wanted}: {said}" if said else f"no carrier offers {wanted}", code="no_rate"
+    )
 
 
 def lines(address: Json, most: int = 3) -> list[str]:

@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import msgspec
+
 from crossdock.connect.contract import Notice
 from crossdock.connectors import _markup
 from crossdock.errors import Refused
@@ -134,6 +136,16 @@ def payload(notice: Notice) -> Part:
         root = _markup.read(notice.body.lstrip(b" \t\r\n"))
         return Part({root.tag: root})
     return Part(notice.json())
+
+
+def unfolded(part: Part) -> Part:
+    """What stands as JSON in a text, or stands there as it is. Raises `Refused` for a text that is none."""
+    if not isinstance(part.value, str):
+        return part
+    try:
+        return Part(msgspec.json.decode(part.value), part.path)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(f"what was sent is not JSON: {error}", where=part.path) from None
 
 
 def below(part: Part, name: str) -> Iterator[Part]:

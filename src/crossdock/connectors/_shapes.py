@@ -191,8 +191,9 @@ def _offset(day: str, clock: str, abbreviated: str) -> str:
 def _country_and_region(shape: Shape, event: Part) -> tuple[str, str]:
     """The country and region, from their fields or from the end of what locates it.
 
-    `Berlin, DE` may be a place in Delaware: two letters that are a state as well are no country there, unless
-    a region stands before them or the carrier always ends with a country.
+    `Amman, Jordan` names its country. `Berlin, DE` may be a place in Delaware: two letters that are a state
+    as well are no country there, unless a region stands before them or the carrier always ends with a
+    country.
     """
     country, region = alpha2(_first(event, shape.country)), _first(event, shape.region)
     if shape.home and not country:  # a site abroad ends with its country: `02650,Israel`
@@ -200,7 +201,7 @@ def _country_and_region(shape: Shape, event: Part) -> tuple[str, str]:
     words_ = [word.strip() for word in _first(event, shape.located).split(",")]
     last = "GB" if words_[-1] == "UK" else words_[-1]
     if country or last not in COUNTRIES:
-        return country, region
+        return country or country_in(", ".join(words_)), region
     before = words_[-2] if len(words_) > 2 else ""
     if shape.always_country or before or not is_state(last):
         return last, region or before

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from crossdock.connect.contract import Happening
 from crossdock.connectors._words import Row, told
-from crossdock.connectors._zones import Moment
+from crossdock.connectors._zones import Moment, no_moment
 from crossdock.model.codes import COUNTRIES, instant_text
 from crossdock.model.journey import journey
 
@@ -224,7 +224,7 @@ def _milestone(parcel: Parcel, meant: _Meant) -> tuple[str, dict[str, Any]]:
         reason = row["reason"] if row["reason"] not in ("", "other_exception") else "unknown"
     when, kind = scan.when, scan.kind
     if code == "estimated_delivery":
-        when, kind = parcel.estimate or scan.when, "estimated"
+        when, kind = parcel.estimate or no_moment(scan.when.bound, "the new time was not told"), "estimated"
     if kind not in ("", "actual"):
         event = "shipment.estimated"  # nothing has happened yet
     elif not event:

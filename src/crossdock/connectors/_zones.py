@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from importlib import resources
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -40,6 +40,7 @@ _NONE = timedelta()
 _EASTERN, _CENTRAL = "America/New_York", "America/Chicago"
 _MOUNTAIN, _PACIFIC = "America/Denver", "America/Los_Angeles"
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})?\Z")
+_DOT_NET = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/\Z").match
 _CLOCK_AND_OFFSET = re.compile(r"([0-9:.,]+)\s*(Z|z|[+-]\d{1,2}:?\d{0,2})?\Z").match
 
 
@@ -175,9 +176,14 @@ def told_moment(
 ) -> Moment:
     """The moment of ISO 8601 text, with an offset or without: `2024-04-23T09:50:04-05:00`, `2024-04-23`.
 
+    Or of JSON as .NET writes it: `/Date(1713883804000-0500)/`.
+
     With `day_only`, its clock is known to mean nothing.
     """
     text = text.strip()
+    written = _DOT_NET(text)
+    if written is not None:
+        text = _of_dot_net(int(written[1]), written[2] or "+0000", where)
     day, clock = text[:10], text[11:]
     offset = ""
     if clock:
@@ -199,6 +205,15 @@ def told_moment(
     )
 
 
+def _of_dot_net(milliseconds: int, offset: str, where: Part | str) -> str:
+    """Milliseconds since 1970 in UTC, with the offset of the clock that it was read from, as ISO 8601."""
+    try:
+        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+        return instant.astimezone(timezone(_fixed(offset, where))).isoformat(timespec="seconds")
+    except OverflowError:
+        raise Refused(f"{milliseconds} is before or after all calendars", where=str(where)) from None
+
+
 def expected(
     text: str, *, country: str = "", region: str = "", postal_code: str = "", zone: str = ""
 ) -> Moment | None:
@@ -215,9 +230,9 @@ def expected(
         return None
 
 
-def no_moment(received: datetime) -> Moment:
-    """Of what was told without any time: it was before it was received."""
-    return Moment(time=None, bound=received, origin="no time was told")
+def no_moment(received: datetime, origin: str = "no time was told") -> Moment:
+    """Of what was told without any time: it was before it was received. `origin` says so."""
+    return Moment(time=None, bound=received, origin=origin)
 
 
 def _zones_at(country: str, region: str, postal_code: str) -> Sequence[str]:

@@ -1,7 +1,8 @@
 """What AfterShip answers and tells, in our words: trackings, and the pushes that carry them.
 
 A checkpoint has a subtag, which says what happened, and a tag, which says it more roughly and stands where
-there is no subtag. Who says so is the carrier, by AfterShip's name of it (`slug`).
+there is no subtag, or one that is newer than our table: then what happened is known, and why an `Exception`
+is one is not. Who says so is the carrier, by AfterShip's name of it (`slug`).
 """
 
 from __future__ import annotations
@@ -102,11 +103,13 @@ def _scan(point: Part, zone: str, signed: str) -> Scan:
         where=point["checkpoint_time"],
     )
     tag, more = point.text("tag"), point.text("subtag")
+    new = more if more and ("subtag", more) not in words(_WORDS) else ""
     return Scan(
-        asks=[("subtag", more)] if more else [("tag", tag)],
+        asks=[("subtag", more), ("tag", tag)],
         when=when,
         code=" ".join(word for word in (tag, more, point.text("raw_tag")) if word),
         text=point.text("message"),
+        reason=new,
         place=place(
             name=point.text("location") or point.text("country_name"),
             city=point.text("city"),

@@ -1,4 +1,4 @@
-"""Where Aramex's tracking has what."""
+"""Where Aramex's tracking has what, in XML and in JSON."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ told_by_webhook = reader(
         parcels=(
             "Envelope.Body.ShipmentTrackingResponse.TrackingResults.KeyValueOfstringArrayOfTrackingResultmFAkxlpY",
             "ShipmentTrackingResponse.TrackingResults.KeyValueOfstringArrayOfTrackingResultmFAkxlpY",
+            "TrackingResults",
         ),
         number=("Key",),
-        events=("Value.TrackingResult",),
+        events=("Value.TrackingResult", "Value"),
         code=("UpdateCode",),
         time=("UpdateDateTime",),
         text=("UpdateDescription", "Comments"),
-        name=("UpdateLocation",),
+        located=("UpdateLocation",),
         errors=(
             ("Envelope.Body.ShipmentTrackingResponse.Notifications.Notification", "Code", "Message"),
             ("Envelope.Body.ShipmentTrackingResponse.NonExistingWaybills.string", "-", ""),
+            ("Notifications", "Code", "Message"),
+            ("NonExistingWaybills", "-", ""),
         ),
     )
 )

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from crossdock.connect.contract import Happening, Notice, Response
 from crossdock.connectors._countries import alpha2
-from crossdock.connectors._payload import Part, payload
+from crossdock.connectors._payload import Part, payload, unfolded
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place, tracking
 from crossdock.connectors._words import words
 from crossdock.connectors._zones import Moment, expected, told_moment
@@ -80,15 +78,8 @@ def _of_event(event: Part) -> Iterator[Part]:
 
 def _of_delivery(delivery: Part) -> Iterator[Part]:
     """A webhook as EasyPost keeps it: what was sent stands in it as text."""
-    text = delivery.text("request_body")
-    if text:
-        try:
-            inner = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise Refused(
-                f"what was sent is not JSON: {error}", where=delivery["request_body"].path
-            ) from None
-        yield from _trackers(Part(inner, delivery["request_body"].path))
+    if delivery.text("request_body"):
+        yield from _trackers(unfolded(delivery["request_body"]))
 
 
 def _tracker(tracker: Part, zone: str) -> tuple[Parcel, Sequence[Scan]]:

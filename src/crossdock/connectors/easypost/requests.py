@@ -18,7 +18,7 @@ from crossdock.connect.contract import (
     said,
 )
 from crossdock.connectors._carriers import addressee
-from crossdock.connectors._labels import both_ends, lines, offer, one_piece, ounces, phone
+from crossdock.connectors._labels import both_ends, lines, no_rate, offer, one_piece, ounces, phone
 from crossdock.connectors._words import decimal_text, plain_number, told
 from crossdock.connectors.easypost import replies
 from crossdock.errors import UnknownOutcome
@@ -55,7 +55,7 @@ def rate(data: Json, context: Context) -> Talking:
 def book(data: Json, context: Context) -> Talking:
     """A label of the service that was asked for, or else of the cheapest."""
     made = (yield _create(data, context, reference=context.key, changes=True)).json()
-    chosen = _chosen(made["rates"], data, context)
+    chosen = _chosen(made, data, context)
     answer = yield Request(
         "POST",
         path("/v2/shipments/{id}/buy", id=made["id"]),
@@ -101,18 +101,19 @@ def _create(data: Json, context: Context, *, reference: str, changes: bool) -> R
     return Request("POST", "/v2/shipments", json={"shipment": shipment}, changes=changes)
 
 
-def _chosen(rates: list[Json], data: Json, context: Context) -> Json:
+def _chosen(made: Json, data: Json, context: Context) -> Json:
     """The rate that was asked for: `CARRIER SERVICE` or a service alone; without one, the cheapest."""
     wanted = str(data.get("service") or context.settings.get("service") or "")
     carrier = str(context.settings.get("carrier") or "")
     fit = [
         one
-        for one in rates
+        for one in made["rates"]
         if (not wanted or wanted in (one["service"], f"{one['carrier']} {one['service']}"))
         and (not carrier or one["carrier"] == carrier)
     ]
     if not fit:
-        raise RefusedByPartner(f"no carrier offers {wanted or 'to take it'}", code="no_rate")
+        why = [f"{one.get('carrier')}: {one.get('message')}" for one in made.get("messages") or ()]
+        raise no_rate(wanted or "to take it", why)
     return min(fit, key=lambda one: Decimal(one["rate"]))
 
 

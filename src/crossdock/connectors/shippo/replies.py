@@ -1,7 +1,8 @@
 """What Shippo answers and tells, in our words: tracks, and the events that carry them.
 
-Shippo names a scan by one of six statuses and, more closely, by a substatus. Where it has a substatus that is
-not in our table, its status stands. A scan may come as the last one and in the history: it is told once.
+Shippo names a scan by one of six statuses and, more closely, by a substatus. A substatus counts only beside
+the status that it belongs to; else the status stands. A scan may come as the last one and in the history: it
+is told once.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _scan(part: Part, zone: str) -> Scan:
     status = part.text("status")
     code = (more.text("code") if isinstance(more.value, dict) else more.text()).lower()
     return Scan(
-        asks=[("substatus", code), ("status", status.upper())],
+        asks=[("substatus", f"{status.upper()} {code}"), ("status", status.upper())],
         when=when,
         code=" ".join(word for word in (status, code) if word),
         text=part.text("status_details"),

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from crossdock.connect.contract import Context, RefusedByPartner, Request, Response, path
 from crossdock.connectors._carriers import addressee
-from crossdock.connectors._labels import both_ends, kilos, lines, number, offer, phone
+from crossdock.connectors._labels import both_ends, kilos, lines, no_rate, number, offer, phone
 from crossdock.connectors._words import decimal_text, told
 from crossdock.connectors.shippo import replies
 from crossdock.errors import Refused, UnknownOutcome
@@ -43,7 +43,7 @@ def rate(data: Json, context: Context) -> Talking:
 def book(data: Json, context: Context) -> Talking:
     """A label of the service that was asked for, or else of the cheapest of the connection's carrier."""
     made = (yield _create(data, context, changes=True)).json()
-    chosen = _chosen(made["rates"], data, context)
+    chosen = _chosen(made, data, context)
     answer = yield Request(
         "POST",
         "/transactions",
@@ -112,16 +112,17 @@ def _parcels(data: Json) -> list[Json]:
     return found
 
 
-def _chosen(rates: list[Json], data: Json, context: Context) -> Json:
+def _chosen(made: Json, data: Json, context: Context) -> Json:
     wanted = str(data.get("service") or context.settings.get("service") or "")
     carrier = str(context.settings["carrier"])
     fit = [
         one
-        for one in rates
+        for one in made["rates"]
         if (one["servicelevel"]["token"] == wanted if wanted else one["provider"].lower() == carrier.lower())
     ]
     if not fit:
-        raise RefusedByPartner(f"no carrier offers {wanted or carrier}", code="no_rate")
+        why = [f"{one.get('source')}: {one.get('text')}" for one in made.get("messages") or ()]
+        raise no_rate(wanted or carrier, why)
     return min(fit, key=lambda one: Decimal(one["amount"]))
 
 

@@ -21,7 +21,6 @@ connector = Connector(
     secrets=SECRETS,
     sign_in=client_credentials("/security/v1/oauth/token", basic=True),
     health=requests.health,
-    said=replies.said,
     limits=Limits(concurrency=8),
     operations=(
         Operation(name="rate", system="tms", do=requests.rate),

@@ -15,12 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crossdock.connect.contract import Happening, Notice, Response
-from crossdock.connect.contract import said as _said
 from crossdock.connectors._payload import Part, payload
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place, tracking
 from crossdock.connectors._words import told, words
 from crossdock.connectors._zones import Moment, moment
-from crossdock.errors import Refused, UnknownOutcome
+from crossdock.errors import Refused
 
 _WORDS = "crossdock.connectors.ups"
 _DUE = ("RDD", "SDD")  # rescheduled before scheduled
@@ -47,15 +46,6 @@ def told_by_webhook(notice: Notice) -> list[Happening]:
 def tracked(response: Response, zone: str) -> dict[str, Any]:
     """The milestones in an answer of Track."""
     return tracking(happenings(words(_WORDS), seen(Part(response.json()), zone)))
-
-
-def said(response: Response) -> tuple[str, str]:
-    """Code and words of a refusal, which UPS puts below `response`."""
-    try:
-        errors = Part(response.json())["response"].each("errors")
-        return next(((one.text("code"), one.text("message")) for one in errors), _said(response))
-    except (Refused, UnknownOutcome):
-        return _said(response)
 
 
 def delivery_id(notice: Notice) -> str:

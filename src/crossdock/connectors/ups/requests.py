@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any, TypeAlias
 
-from crossdock.connect.contract import Context, RefusedByPartner, Request, Response, path
+from crossdock.connect.contract import Context, RefusedByPartner, Request, Response, path, said
 from crossdock.connectors._carriers import addressee
 from crossdock.connectors._labels import both_ends, kilos, label, lines, offer, phone, reference, setting
 from crossdock.connectors._words import decimal_text, told
@@ -88,7 +88,7 @@ def void(data: Json, context: Context) -> Talking:
         accept=(400,),
     )
     if response.status == 400:
-        code, message = replies.said(response)
+        code, message = said(response)
         if code != _VOID_ALREADY:
             raise RefusedByPartner(message, code=code)
     elif response.json()["VoidShipmentResponse"]["SummaryResult"]["Status"]["Code"] != "1":

@@ -1,5 +1,7 @@
 """What USPS answers and tells, in our words: Tracking v3 (JSON), its push, and Web Tools TrackV2 (XML).
 
+A push of a subscription holds what Tracking v3 answers, as JSON in the text `payload`.
+
 The JSON has GMT or its offset with each event; Web Tools has the clock of the place, and the state says the
 zone where it lies in one. Neither says a country inside the United States.
 """
@@ -11,7 +13,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from crossdock.connect.contract import Happening, Notice, Response
-from crossdock.connectors._payload import Part, payload
+from crossdock.connectors._payload import Part, payload, unfolded
 from crossdock.connectors._tracking import Parcel, Scan, happenings, place, tracking
 from crossdock.connectors._words import words
 from crossdock.connectors._zones import Moment, moment, no_moment, told_moment
@@ -35,6 +37,8 @@ def seen(body: Part, zone: str) -> Seen:
     """The pieces of a payload and what was seen of them. Raises `Refused` where USPS tells of none."""
     if body["TrackResponse"]:
         return _web_tools(body["TrackResponse"], zone)
+    if body["subscriptionId"] and body["payload"]:
+        body = unfolded(body["payload"])
     listed = [*body.each("trackingDetails"), *body.each("TrackingDetails")] if _is_object(body) else []
     if isinstance(body.value, list):
         listed = [Part(one, f"[{n}]") for n, one in enumerate(body.value)]
