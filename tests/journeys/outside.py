@@ -33,13 +33,9 @@ def environment(**more: str) -> dict[str, str]:
 def crossdock(
     *arguments: str, cwd: Path, seconds: float = 90, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Give a command and wait for its end.
-
-    What goes on for long is a process of its own. The others are given in this one, which has imported by now
-    what takes each new one seconds.
-    """
+    """Give a command and wait for its end; what goes on for long is a process of its own."""
     if arguments[0] not in ("demo", "serve", "worker"):
-        return _within(*arguments, cwd=cwd, environment=environment(**more))
+        return here(*arguments, cwd=cwd, **more)
     return subprocess.run(
         [CROSSDOCK, *arguments],
         cwd=cwd,
@@ -51,11 +47,13 @@ def crossdock(
     )
 
 
-def _within(*arguments: str, cwd: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def here(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Give a command that ends soon in this process, which has imported what takes each new one seconds."""
     out, err, before, argv = io.StringIO(), io.StringIO(), dict(os.environ), sys.argv
     status: Any = 0
+    given = environment(**more)
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(given)
     sys.argv = ["crossdock", *arguments]
     try:
         with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

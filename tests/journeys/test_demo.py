@@ -15,15 +15,20 @@ from pathlib import Path
 
 import psutil
 import pytest
-from outside import Terminal, crossdock, running, servers_in, wait_for
+from outside import Terminal, crossdock, here, running, servers_in, wait_for
 
 ORDERS = 12
 
 
-def test_twelve_orders_end_and_the_ledgers_agree(tmp_path: Path) -> None:
+def test_twelve_orders_end_and_the_ledgers_agree_and_a_port_that_is_taken_is_left(tmp_path: Path) -> None:
     began = time.monotonic()
-    done = crossdock("demo", "--orders", str(ORDERS), "--exit", "--json", cwd=tmp_path)
+    play = ("demo", "--orders", str(ORDERS), "--exit", "--json")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = crossdock(*play, cwd=tmp_path, CROSSDOCK_PORT=port)
     assert (done.returncode, done.stdout.count("\n")) == (0, 1), done.stderr[-2000:]
+    assert "Pages: http://127.0.0.1:" in done.stderr
+    assert f":{port} " not in done.stderr
     said = json.loads(done.stdout)
     orders = said["orders"]
     assert orders["in"] == ORDERS
@@ -79,7 +84,7 @@ def test_in_a_terminal_a_table_lives_and_the_pages_stay_until_interrupted(tmp_pa
         assert not servers_in(tmp_path / "kept")
     finally:
         terminal.close()
-    again = crossdock("demo", "--orders", "5", "--exit", "--json", "--data", "kept", cwd=tmp_path)
+    again = here("demo", "--orders", "5", "--exit", "--json", "--data", "kept", cwd=tmp_path)
     said = json.loads(again.stdout)
     assert (again.returncode, said["where"]) == (1, str(tmp_path / "kept"))
     assert said["message"] == "there are runs in it already, and the demo begins with an empty database"
@@ -107,23 +112,14 @@ def test_told_to_end_while_it_plays_nothing_stays_behind(
         assert (gone, servers_in(Path(scratch)), list(Path(scratch).iterdir())) == ([], [], [])
 
 
-def test_a_port_that_is_taken_is_left_for_a_free_one(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        said = crossdock("demo", "--orders", "1", "--exit", "--json", cwd=tmp_path, CROSSDOCK_PORT=port)
-        assert said.returncode == 0
-        assert "Pages: http://127.0.0.1:" in said.stderr
-        assert f":{port} " not in said.stderr
-
-
 def test_a_process_of_ones_own_that_cannot_be_is_explained(tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "bake.yaml").write_text("process: bake\ntitle: Bake\n")
-    said = crossdock("demo", "--orders", "2", "--exit", "--json", "--processes", "own", cwd=tmp_path)
+    said = here("demo", "--orders", "2", "--exit", "--json", "--processes", "own", cwd=tmp_path)
     found = json.loads(said.stdout)
     assert (said.returncode, found["error"]) == (1, "NotAProcess")
     assert {one["file"] for one in found["problems"]} == {str(own / "bake.yaml")}
     assert all(one["line"] and one["message"] for one in found["problems"])
-    said = crossdock("demo", "--orders", "2", "--exit", "--json", "--processes", "nowhere", cwd=tmp_path)
+    said = here("demo", "--orders", "2", "--exit", "--json", "--processes", "nowhere", cwd=tmp_path)
     assert (said.returncode, json.loads(said.stdout)["message"]) == (1, "there is no such folder")

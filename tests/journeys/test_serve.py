@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from outside import crossdock, running, servers_in, wait_for
+from outside import crossdock, here, running, servers_in, wait_for
 
 BAKE = """
 process: bake
@@ -75,28 +75,25 @@ def test_an_empty_directory_is_enough_and_it_says_where_to_look_and_what_to_do_n
     assert sorted(path.name for path in place.iterdir()) == ["crossdock-data", "run.err", "run.out"]
 
 
-def test_a_page_that_is_open_does_not_hold_up_the_end(place: Path) -> None:
+def test_a_doctor_is_content_with_what_serves_there_and_a_page_that_is_open_does_not_hold_up_its_end(
+    place: Path,
+) -> None:
     with running("serve", "--port", "0", "--json", cwd=place) as served:
         url = served.first_object()["url"]
+        port = url.rpartition(":")[2]
+        said = crossdock("doctor", "--json", cwd=place, CROSSDOCK_PORT=port)
+        findings = {one["what"]: one for one in json.loads(said.stdout)["findings"]}
+        assert (said.returncode, findings["port"]["good"]) == (0, True)
+        assert findings["port"]["detail"] == f"a Crossdock answers at 127.0.0.1:{port}"
         with urllib.request.urlopen(f"{url}/stream", timeout=10) as page:
             assert page.readline() == b"retry: 3000\n"
             assert served.end(signal.SIGINT, seconds=4) == 0
         assert served.err.read_text() == ""
 
 
-def test_its_log_is_not_among_what_it_says(place: Path) -> None:
-    connection = {"connector": "quayline", "settings": {"url": "http://127.0.0.1:9"}}
-    secrets = {"key": "k", "webhook_secret": "s"}
-    (place / "connections.yaml").write_text(json.dumps({"parcels": {**connection, "secrets": secrets}}))
-    with running("serve", "--port", "0", "--json", cwd=place) as served:
-        url = served.first_object()["url"]
-        assert post(f"{url}/hooks/default/parcels", b"{}") == 401
-        wait_for(lambda: "webhook.not_verified" in served.err.read_text(), "the log")
-        assert served.end() == 0
-        assert len(lines(served.out.read_text())) == 1
-
-
-def test_what_a_partner_sent_and_nobody_could_read_is_among_the_events(place: Path) -> None:
+def test_what_a_partner_sent_is_among_the_events_and_in_the_log_which_is_not_among_what_it_says(
+    place: Path,
+) -> None:
     connection = {"connector": "waypost_tms", "settings": {"url": "http://127.0.0.1:9"}}
     secrets = {"key": "k", "secret": "s", "webhook_secret": "proof"}
     (place / "connections.yaml").write_text(json.dumps({"tms": {**connection, "secrets": secrets}}))
@@ -104,6 +101,8 @@ def test_what_a_partner_sent_and_nobody_could_read_is_among_the_events(place: Pa
     unknown = b'{"event": "tender.forgotten", "event_id": "wp-1", "at": "2026-03-02T08:00:00Z"}'
     with running("serve", "--port", "0", "--json", cwd=place) as served:
         url = served.first_object()["url"]
+        assert post(f"{url}/hooks/default/tms", b"{}") == 401
+        wait_for(lambda: "webhook.not_verified" in served.err.read_text(), "the log")
         for body in (deep, unknown):
             assert post(f"{url}/hooks/default/tms", body, **{"X-Waypost-Token": "proof"}) == 200
         found = lines(crossdock("events", "--json", cwd=place).stdout)
@@ -117,6 +116,7 @@ def test_what_a_partner_sent_and_nobody_could_read_is_among_the_events(place: Pa
         words = crossdock("events", cwd=place).stdout
         assert all(told in words for told in ("unread", "from tms", "nested too deep"))
         assert served.end() == 0
+        assert len(lines(served.out.read_text())) == 1
 
 
 def test_ended_while_it_starts_it_leaves_no_server(place: Path) -> None:
@@ -137,7 +137,7 @@ def test_two_share_one_directory_and_workers_join_them(place: Path) -> None:
         ready = first.first_object()
         port = ready["url"].rpartition(":")[2]
         assert ready == {"url": ready["url"], "tenant": "default", "data": str(place / "crossdock-data")}
-        taken = crossdock("serve", "--port", port, "--json", cwd=place)
+        taken = here("serve", "--port", port, "--json", cwd=place)
         assert (taken.returncode, json.loads(taken.stdout)["message"]) == (
             1, f"127.0.0.1:{port} cannot be served: Address already in use")  # fmt: skip
         started = crossdock("run", "bake", "-d", "cake.json", "--json", cwd=place)
@@ -190,15 +190,6 @@ def test_killed_while_it_works_it_goes_on_where_it_was(place: Path) -> None:
     said = lines(crossdock("replay", "--json", cwd=place).stdout)
     assert sorted(one["key"] for one in said) == ["C-0", "C-1", "C-2"]
     assert all(one["same"] for one in said)
-
-
-def test_a_doctor_is_content_with_what_already_serves_there(place: Path) -> None:
-    with running("serve", "--port", "0", "--json", cwd=place) as served:
-        port = served.first_object()["url"].rpartition(":")[2]
-        said = crossdock("doctor", "--json", cwd=place, CROSSDOCK_PORT=port)
-        findings = {one["what"]: one for one in json.loads(said.stdout)["findings"]}
-        assert (said.returncode, findings["port"]["good"]) == (0, True)
-        assert findings["port"]["detail"] == f"a Crossdock answers at 127.0.0.1:{port}"
 
 
 def test_a_database_that_is_killed_is_started_again_by_whoever_uses_it(place: Path) -> None:
