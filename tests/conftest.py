@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from crossdock.store import Database, EmbeddedServer, Tenant, migrate
 
@@ -24,6 +27,19 @@ _ROOM = 4 * 2**30  # bytes
 if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
     os.environ["TMPDIR"] = str(_MEMORY)
     tempfile.tempdir = None  # read again
+
+# What is compiled is kept, even where that is not usual: a program that a test starts need not compile all anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# As an installation logs them; tracebacks with all that is in them, in colours, take seconds each.
+ConsoleRenderer.get_active().exception_formatter = plain_traceback
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported by now stays to the end: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import uvicorn
 
 from crossdock.api.depth import deeper_than
 from crossdock.api.limits import Bounds, Limits, join
 from crossdock.api.slow_clients import LARGEST_HEAD, patient_protocol
 from crossdock.errors import TooMany
+from played_orders import serving as served
 
 MEGABYTE = 2**20
 
@@ -125,28 +125,14 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], byt
 
 @contextlib.asynccontextmanager
 async def serving(app: Any, **patience: Any) -> AsyncIterator[Client]:
-    config = uvicorn.Config(
-        app,
-        port=0,
-        log_level="critical",
-        lifespan="off",
-        ws="none",
-        http=patient_protocol(**patience),
-        h11_max_incomplete_event_size=LARGEST_HEAD,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    client = Client(server.servers[0].sockets[0].getsockname()[1])
-    try:
-        yield client
-    finally:
-        for writer in client.writers:
-            writer.transport.abort()
-        server.should_exit = True
-        await running
+    more = {"ws": "none", "http": patient_protocol(**patience), "h11_max_incomplete_event_size": LARGEST_HEAD}
+    async with served(app, log_level="critical", **more) as url:
+        client = Client(int(url.rpartition(":")[2]))
+        try:
+            yield client
+        finally:
+            for writer in client.writers:
+                writer.transport.abort()
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 
 from crossdock.access import ACTIONS, Principal
@@ -23,6 +21,7 @@ from crossdock.access.sealing import Sealing
 from crossdock.api.oauth import oauth
 from crossdock.errors import NotProven, Refused
 from crossdock.store import Database, Tenant
+from played_orders import serving
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -67,15 +66,8 @@ async def desk(database: Database, tenant: Tenant, tmp_path: Path) -> AsyncItera
     root = Principal(tenant=tenant.id, id="root", kind="human", roles=frozenset({"operator-admin"}))
     made = await identity.keys.create(tenant, root, roles=["viewer"], scopes=["run.read", "order.read"])
     site = Starlette(routes=oauth(database, identity))
-    server = uvicorn.Server(uvicorn.Config(site, port=0, log_level="warning", lifespan="off"))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    async with aiohttp.ClientSession() as http:
-        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    async with serving(site) as url, aiohttp.ClientSession() as http:
         yield Desk(url, identity, tenant, root, http, made.key.id, made.text)
-    server.should_exit = True
-    await task
     await identity.settle()
 
 

@@ -1,6 +1,5 @@
 """What the partner systems push and list, through the real doors: proven, translated, kept once."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -9,7 +8,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-import uvicorn
 from partners import CARRIERS, Partners
 
 from crossdock.access import Policies
@@ -22,6 +20,7 @@ from crossdock.engine import Inbox, Library
 from crossdock.gateway import Poller, Senders, webhooks
 from crossdock.process import canonical
 from crossdock.process.publish import reopen
+from played_orders import serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -70,18 +69,14 @@ class Doors:
 @pytest_asyncio.fixture(loop_scope="module")
 async def doors(partners: Partners, tmp_path: Path) -> AsyncIterator[Doors]:
     it = Doors(partners, tmp_path)
-    server = uvicorn.Server(uvicorn.Config(it.app, port=0, log_level="warning", lifespan="off"))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    for name in ("erp", "wms", "tms", *CARRIERS):
-        await partners.control(name, "/configure", {"webhook_url": f"{url}/{partners.tenant.name}/{name}"})
-    yield it
-    for name in ("erp", "wms", "tms", *CARRIERS):
-        await partners.control(name, "/configure", {"webhook_url": None})
-    server.should_exit = True
-    await task
+    async with serving(it.app) as url:
+        for name in ("erp", "wms", "tms", *CARRIERS):
+            await partners.control(
+                name, "/configure", {"webhook_url": f"{url}/{partners.tenant.name}/{name}"}
+            )
+        yield it
+        for name in ("erp", "wms", "tms", *CARRIERS):
+            await partners.control(name, "/configure", {"webhook_url": None})
 
 
 async def play(partners: Partners, number: str) -> None:

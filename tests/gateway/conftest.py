@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -14,7 +13,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-import uvicorn
 
 from crossdock.access import Policies
 from crossdock.access.audit import Audit
@@ -31,6 +29,7 @@ from crossdock.gateway import Poller, Quarantine, Senders, webhooks
 from crossdock.process import canonical
 from crossdock.process.publish import reopen
 from crossdock.store import Database, Tenant
+from played_orders import serving
 
 
 def happened(record: Any) -> list[Happening]:
@@ -110,15 +109,6 @@ class Doors:
         return [json.loads(row["event"]) for row in found]
 
 
-async def serve(app: Any) -> tuple[uvicorn.Server, asyncio.Task[None], str]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    return server, task, f"http://127.0.0.1:{port}"
-
-
 @pytest.fixture
 async def doors(database: Database, tenant: Tenant, tmp_path: Path) -> AsyncIterator[Doors]:
     catalogue = canonical()
@@ -131,14 +121,12 @@ async def doors(database: Database, tenant: Tenant, tmp_path: Path) -> AsyncIter
     audit = Audit(database)
     identity = Identity(database, audit, Sealing(database, Masters(tmp_path / "master.key")))
     senders = Senders(identity, Policies(database, audit))
-    server, task, url = await serve(webhooks(database, inbox, lines, senders, largest=100_000))
     await Connections(database).put(
         tenant, "depot", system="wms", connector="depot", settings={"url": "http://127.0.0.1:9"}
     )
-    async with aiohttp.ClientSession() as http:
+    app = webhooks(database, inbox, lines, senders, largest=100_000)
+    async with serving(app) as url, aiohttp.ClientSession() as http:
         yield Doors(
             database, tenant, inbox, lines, Quarantine(database, inbox, lines), poller, http, keeps, url
         )
-    server.should_exit = True
-    await task
     await wire.close()
