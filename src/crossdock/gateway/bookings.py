@@ -34,7 +34,8 @@ select x.connection, x.number, x.rate from (
   join crossdock.connection c on c.tenant = t.tenant and c.name = t.connection and c.stopped is null
   left join crossdock.difference d on d.tenant = t.tenant and d.gone is null and d.what = 'shipments'
     and d.connection = t.connection and d.about = t.number
-  where t.tenant = $1 and t.booked >= $2 and t.booked <= $3 and not t.connection = any($4::text[])
+  where t.tenant = $1 and t.what = 'tracking' and t.booked >= $2 and t.booked <= $3
+    and not t.connection = any($4::text[])
 ) x where x.place <= $5 order by x.connection, x.place
 """
 

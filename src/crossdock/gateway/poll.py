@@ -27,6 +27,7 @@ from crossdock.connect.fit import plain
 from crossdock.engine import Arrival, Inbox
 from crossdock.errors import CrossdockError, NotFound, Refused, Unreachable
 from crossdock.gateway.mapped import Through
+from crossdock.gateway.outages import Outages
 from crossdock.gateway.receive import AS_IT_IS, Receipt, keep, outcome_of
 from crossdock.store import Database, Tenant
 
@@ -89,6 +90,7 @@ class Poller:
         self._inbox = inbox
         self._lines = lines
         self._calls = calls
+        self._outages = Outages("poll")
         self._feeds = [
             (connector.name, poll.name)
             for connector in registry.connectors.values()
@@ -142,7 +144,9 @@ class Poller:
         error = hidden(error)[:2000]
         if failures:
             wait = min(wait * 2 ** min(failures - 1, 8), max(MOST_WAIT, wait))
-            log.warning("poll.failed", tenant=tenant.name, connection=connection, feed=name, error=error)
+            self._outages.failed(tenant.name, error, connection=connection, feed=name)
+        else:
+            self._outages.answered(tenant.name, connection=connection, feed=name)
         with contextlib.suppress(Unreachable):  # the lease ends by itself
             if error:
                 error = (await self._inbox.raw(tenant.id, error.encode())).decode()

@@ -123,7 +123,8 @@ where h.tenant = $1 and h.run = any($2::bigint[])
 order by h.run, h.seq
 """
 _FOLLOWED: LiteralString = """
-select t.connection, t.number, t.booked from crossdock.tracking t where t.tenant = $1 and t.booked >= $2
+select t.connection, t.number, t.booked from crossdock.tracking t
+where t.tenant = $1 and t.what = 'tracking' and t.booked >= $2
 order by t.booked desc limit $3
 """
 

@@ -3,6 +3,7 @@
 A tracking number is followed from the decision that names it until its run has ended. Each is leased while it
 is asked for, so that no two workers ask for one; of a connection no more at a time than it stands. What is
 reported enters by the door of the webhooks, under the same ids, so that what was pushed changes nothing.
+Tenders that a planner has not answered are asked for in the same way (`tenders`).
 
 When the next news of a number is due and has not come, `shipment.silent` says so once, with the reason that
 asking has shown (`silence`). An exception that came of it is closed when the carrier reports again.
@@ -28,7 +29,9 @@ from crossdock.engine import Arrival, Inbox
 from crossdock.engine.payloads import put_back
 from crossdock.errors import CrossdockError, Unreachable
 from crossdock.gateway import silence
+from crossdock.gateway.outages import Outages
 from crossdock.gateway.silence import Number
+from crossdock.gateway.tenders import Tenders
 from crossdock.process import State, decode_state
 from crossdock.process.messages import EXCEPTION_CLOSE, Actor
 from crossdock.store import Database, EngineTransaction, Tenant
@@ -40,9 +43,9 @@ ASK_SECONDS = 30.0
 _AT_ONCE = 2  # numbers of a connection that are asked for at one time, where it does not say what it stands
 
 _NEW: LiteralString = """
-select a.tenant, a.run, a.value as number, r.state
+select a.tenant, a.run, a.kind as what, a.value as number, r.state
 from (select tenant, run, kind, value from crossdock.alias
-      where kind = 'tracking' and live and not followed
+      where kind in ('tracking', 'tender') and live and not followed
       order by tenant, run limit 200 for update skip locked) a
 join crossdock.run r on r.tenant = a.tenant and r.id = a.run
 where r.state is not null
@@ -51,17 +54,18 @@ where r.state is not null
 _FOLLOW: LiteralString = """
 with k as (
   select * from unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::float8[])
-    as k(tenant, run, number, connection, service, lane, calendar, wait)
+                       $8::text[], $9::float8[])
+    as k(tenant, run, what, number, connection, service, lane, calendar, wait)
 ), looked as (
   update crossdock.alias a set followed = true from k
-  where a.tenant = k.tenant and a.run = k.run and a.kind = 'tracking' and a.value = k.number
+  where a.tenant = k.tenant and a.run = k.run and a.kind = k.what and a.value = k.number
 )
-insert into crossdock.tracking as t (tenant, connection, number, run, service, lane, calendar, due)
-select k.tenant, k.connection, k.number, k.run, k.service, k.lane, k.calendar,
+insert into crossdock.tracking as t (tenant, connection, what, number, run, service, lane, calendar, due)
+select k.tenant, k.connection, k.what, k.number, k.run, k.service, k.lane, k.calendar,
        crossdock.now() + make_interval(secs => k.wait)
 from k join crossdock.connection c on c.tenant = k.tenant and c.name = k.connection
-on conflict (tenant, connection, number) do update set
+where k.what = 'tracking' or c.connector = any($10::text[])
+on conflict (tenant, connection, what, number) do update set
   run = excluded.run, service = excluded.service, lane = excluded.lane, calendar = excluded.calendar,
   booked = excluded.booked, due = excluded.due, newest = null, code = '', silent = null, failures = 0,
   refused = false, error = ''
@@ -69,35 +73,36 @@ on conflict (tenant, connection, number) do update set
 
 _OVER: LiteralString = """
 delete from crossdock.tracking t using (
-  select x.tenant, x.connection, x.number from crossdock.tracking x
+  select x.tenant, x.connection, x.what, x.number from crossdock.tracking x
   where x.due <= crossdock.now() and (x.leased_until is null or x.leased_until < clock_timestamp())
     and not exists (select from crossdock.alias a
-                    where a.tenant = x.tenant and a.run = x.run and a.kind = 'tracking' and a.value = x.number
+                    where a.tenant = x.tenant and a.run = x.run and a.kind = x.what and a.value = x.number
                       and a.live)
   limit 500 for update skip locked) d
-where t.tenant = d.tenant and t.connection = d.connection and t.number = d.number
+where t.tenant = d.tenant and t.connection = d.connection and t.what = d.what and t.number = d.number
 """
 
 _LEASE: LiteralString = """
 update crossdock.tracking t set leased_until = clock_timestamp() + make_interval(secs => $2)
 from (
-  select x.tenant, x.connection, x.number, n.name as tenant_name, c.connector
+  select x.tenant, x.connection, x.what, x.number, n.name as tenant_name, c.connector
   from crossdock.connection c
   join crossdock.tenant n on n.tenant = c.tenant and n.suspended is null
   cross join lateral (
-    select y.tenant, y.connection, y.number, y.due from crossdock.tracking y
+    select y.tenant, y.connection, y.what, y.number, y.due from crossdock.tracking y
     where y.tenant = c.tenant and y.connection = c.name and y.due <= crossdock.now()
       and (y.leased_until is null or y.leased_until < clock_timestamp())
+      and c.connector = any(case y.what when 'tender' then $5::text[] else $4::text[] end)
     order by y.due
     limit greatest(1, least(coalesce(c.concurrency, $3), ceil(coalesce(c.rate, $3)), $3)::int)
     for update of y skip locked) x
-  where c.connector = any($4::text[]) and c.stopped is null
+  where c.connector = any($4::text[] || $5::text[]) and c.stopped is null
     and (c.open_until is null or c.open_until < clock_timestamp())
   limit $1
 ) d
-where t.tenant = d.tenant and t.connection = d.connection and t.number = d.number
+where t.tenant = d.tenant and t.connection = d.connection and t.what = d.what and t.number = d.number
 returning t.*, d.tenant_name, d.connector, crossdock.now() as now,
-  exists (select from crossdock.alias a where a.tenant = t.tenant and a.kind = 'tracking'
+  exists (select from crossdock.alias a where a.tenant = t.tenant and a.kind = t.what
           and a.value = t.number and a.run <> t.run) as twice
 """
 
@@ -106,7 +111,21 @@ update crossdock.tracking t
 set leased_until = null, due = crossdock.now() + make_interval(secs => $4), failures = $5, refused = $6,
     error = $7, asked = case when $5 = 0 then crossdock.now() else t.asked end, newest = $8, code = $9,
     place = $10, silent = $11
-where tenant = $1 and connection = $2 and number = $3
+where tenant = $1 and connection = $2 and what = 'tracking' and number = $3
+"""
+
+_ASKED_TENDER: LiteralString = """
+update crossdock.tracking t
+set leased_until = null, due = crossdock.now() + make_interval(secs => $4), failures = $5, error = $6,
+    asked = case when $5 = 0 then crossdock.now() else t.asked end
+where tenant = $1 and connection = $2 and what = 'tender' and number = $3
+"""
+_TENDER_OVER: LiteralString = """
+delete from crossdock.tracking where tenant = $1 and connection = $2 and what = 'tender' and number = $3
+"""
+_ANSWERED: LiteralString = """
+select exists (select from crossdock.history h where h.tenant = $1 and h.run = $2 and h.type = $3
+               and position(convert_to(to_json($4::text)::text, 'UTF8') in h.event) > 0)
 """
 
 _PUSHED: LiteralString = """
@@ -137,6 +156,8 @@ class Tracker:
             if (connector.system_of(operation), operation.name) == ("carrier", "track")
             and "track_every" in connector.settings
         }
+        self._outages = Outages("tracking")
+        self._tenders = Tenders(database, inbox, lines, calls, registry, self._outages)
 
     async def run(self, *, look: float = 1.0) -> None:
         """Ask for what is due until cancelled, looking every `look` seconds."""
@@ -151,13 +172,17 @@ class Tracker:
 
     async def turn(self, most: int = 16) -> int:
         """Ask for up to `most` numbers that are due, few of one connection; gives how many there were."""
-        if not self._tracks:
+        if not self._tracks and not self._tenders.connectors:
             return 0
         async with self._database.engine() as transaction:
             await self._begin(transaction)
             await transaction.execute(_OVER)
-            rows = await transaction.fetch(_LEASE, most, LEASE_SECONDS, _AT_ONCE, list(self._tracks))
-        await asyncio.gather(*(self._follow(row) for row in rows))
+            rows = await transaction.fetch(
+                _LEASE, most, LEASE_SECONDS, _AT_ONCE, list(self._tracks), self._tenders.connectors
+            )
+        await asyncio.gather(
+            *(self._tenders.ask(row) if row["what"] == "tender" else self._follow(row) for row in rows)
+        )
         return len(rows)
 
     async def _begin(self, transaction: EngineTransaction) -> None:
@@ -165,11 +190,18 @@ class Tracker:
         found: list[tuple[Any, ...]] = []
         for row in await transaction.fetch(_NEW):
             (whole,) = await put_back(transaction, row["tenant"], row["state"])
-            carrier, service, lane, calendar = _carried(decode_state(whole), row["number"])
-            spread = crc32(row["number"].encode()) % 600  # seconds: never all at once
-            found.append((row["tenant"], row["run"], row["number"], carrier, service, lane, calendar, spread))
+            state, number = decode_state(whole), row["number"]
+            if row["what"] == "tender":
+                planner = await self._tenders.planner(transaction, row["tenant"], state, number)
+                carried, wait = (planner, "", "", ""), 0
+            else:
+                carried = _carried(state, number)
+                wait = crc32(number.encode()) % 600  # seconds: never all at once
+            found.append((row["tenant"], row["run"], row["what"], number, *carried, wait))
         if found:
-            await transaction.execute(_FOLLOW, *(list(column) for column in zip(*found, strict=True)))
+            await transaction.execute(
+                _FOLLOW, *(list(column) for column in zip(*found, strict=True)), self._tenders.connectors
+            )
 
     async def _follow(self, row: Any) -> None:
         tenant = Tenant(id=row["tenant"], name=row["tenant_name"])
@@ -182,6 +214,7 @@ class Tracker:
             followed = every > 0 and row["now"] - row["booked"] < silence.FOLLOWED
             if followed:
                 last = await self._ask(tenant, line.connector, connection, number) or last
+                self._outages.answered(tenant.name, connection=connection)
         except RefusedByPartner as problem:
             failures, refused, error = row["failures"] + 1, True, problem.message
         except CrossdockError as problem:
@@ -203,8 +236,10 @@ class Tracker:
             twice=row["twice"],
         )
         wait = silence.asked_after(known, every or 1440.0, row["now"])
-        if failures:
-            log.warning("tracking.failed", tenant=tenant.name, connection=connection, error=error)
+        if refused and failures == 1:
+            log.warning("tracking.refused", tenant=tenant.name, connection=connection, error=error)
+        elif failures and not refused:
+            self._outages.failed(tenant.name, error, connection=connection)
         with contextlib.suppress(CrossdockError):  # the lease ends by itself
             silent = await self._hush(tenant, row, known) if followed else row["silent"]
             async with self._database.engine() as transaction:
