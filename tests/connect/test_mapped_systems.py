@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from importlib import resources
 from typing import Any, ClassVar
@@ -81,6 +82,7 @@ SIGNED = {
 }
 
 
+@functools.cache
 def mapped(name: str) -> Connector:
     text = resources.files("crossdock.connectors").joinpath(name, "connector.yaml").read_text()
     return from_yaml(text, file=f"{name}/connector.yaml")
