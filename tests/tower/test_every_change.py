@@ -164,7 +164,17 @@ FORMS = {
         {"act": "seal"},
         {"act": "stop"},
     ],
+    "/mappings": [{"act": "publish", "file": UNITS}],  # to check one is to read
     "/mappings/{name}": [],  # tries one, and keeps nothing
+    "/codes": [
+        {"act": act, "scope": "erp", "kind": "item", "ours": "1", "theirs": "known", **more}
+        for act, more in (
+            ("set", {"theirs": "new", "replace": "yes"}),
+            ("drop", {}),
+            ("import", {"file": "kind,ours,theirs\nunit,EA,ea\n"}),
+            ("look", {"file": "kind,ours,theirs\nunit,EA,ea\n"}),
+        )
+    ],
     "/people/keys": [{"act": "key", "name": "shop", "role.viewer": "yes"}, {"act": "revoke", "key": "abc"}],
 }
 

@@ -48,6 +48,7 @@ _OFFERED = (
     "connection.change",
     "connection.test",
     "code.change",
+    "mapping.publish",
     "connection.record",
     "person.change",
     "key.change",

@@ -22,6 +22,7 @@ from starlette.responses import Response
 
 from crossdock.access.cookies import session_cookie, session_token
 from crossdock.errors import Refused
+from crossdock.tower import uploads as uploading
 
 TOKEN_COOKIE = "crossdock_token"  # noqa: S105 - a name
 NOTICE_COOKIE = "crossdock_notice"
@@ -67,16 +68,24 @@ async def posted(request: Request) -> dict[str, str]:
     """The fields of a posted form, after its token was checked. Raises `Refused`."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Refused("another site asked for this", mend="do it on the page itself")
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    media = request.headers.get("content-type", "")
+    uploads = media.startswith(uploading.MEDIA)
+    if not uploads and not media.startswith("application/x-www-form-urlencoded"):
         raise Refused("this is not a posted form", mend="send the form of the page")
-    body = b""
+    body, most = bytearray(), uploading.LARGEST if uploads else LARGEST_FORM
     async for part in request.stream():
         body += part
-        if len(body) > LARGEST_FORM:
-            raise Refused(f"the form has more than {LARGEST_FORM:,} bytes", mend="shorten it")
+        if len(body) > most:
+            raise Refused(f"the form has more than {most:,} bytes", mend="shorten it")
     try:
-        fields = dict(
-            parse_qsl(body.decode().replace("%00", ""), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        fields = (
+            uploading.fields_of(media, bytes(body), most=MOST_FIELDS)
+            if uploads
+            else dict(
+                parse_qsl(
+                    body.decode().replace("%00", ""), keep_blank_values=True, max_num_fields=MOST_FIELDS
+                )
+            )
         )
     except ValueError as error:
         raise Refused(f"the form cannot be read: {error}", mend="send the form of the page") from error

@@ -183,8 +183,9 @@ def note_of(fields: Mapping[str, str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """A text with a capital and one full stop."""
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    """A text with a capital and one full stop, or the mark of a question."""
+    said = text[:1].upper() + text[1:].rstrip(".")
+    return said if said.endswith("?") else f"{said}."
 
 
 def back(request: Request, fields: Mapping[str, str], notice: Notice) -> Response:

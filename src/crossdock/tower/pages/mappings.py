@@ -1,21 +1,22 @@
-"""How partners' words become ours: mappings with a form to try one, and the codes of partners beside ours."""
+"""How partners' words become ours: mappings, published from a file, and tried on an input."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from crossdock.errors import CrossdockError, Forbidden, NotFound, Unreachable
+from crossdock.access import Resource
+from crossdock.errors import CrossdockError, Forbidden, NotFound, Refused, Unreachable
+from crossdock.process.problems import Problem
 from crossdock.store import TenantTransaction
 from crossdock.tower.ground import Ground, Person
-from crossdock.tower.pages.act import doing, sentence
+from crossdock.tower.pages.act import doing, note_of, sentence
 from crossdock.translate.examples import Outcome
 
-CODES_ON_A_PAGE = 100
-KINDS = ("party", "item", "location", "service", "unit")
 _MOST_VERSIONS = 50
 
 _CURRENT: LiteralString = """
@@ -33,13 +34,6 @@ where tenant = crossdock.tenant() and name = $1 order by published desc, version
 _USED_BY: LiteralString = """
 select name from crossdock.connection where tenant = crossdock.tenant() and mapping = $1 order by name
 """
-_CODES: LiteralString = """
-select scope, kind, ours, theirs, direction, since, by from crossdock.code
-where tenant = crossdock.tenant() and ($1 = '' or scope = $1) and ($2 = '' or kind = $2)
-  and ($3 = '' or ours = $3 or theirs = $3)
-  and ($4::text[] is null or (scope, kind, theirs, ours) > ($4[1], $4[2], $4[3], $4[4]))
-order by scope, kind, theirs, ours limit $5
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +48,41 @@ class Tried:
     mend: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A file: what its mapping is called, all that is said of it, and whether it is in use now."""
+
+    file: str
+    name: str = ""
+    problems: Sequence[Problem] = ()
+    published: bool = False
+    wrong: str = ""  # of the field of the file
+
+
 async def mappings(ground: Ground, request: Request) -> Response:
     """`/mappings`."""
-    async with ground.look() as (transaction, times):
-        waiting = await ground.waiting(request, transaction)
-        found = await transaction.fetch(_CURRENT)
-    return await ground.page(request, "mappings.html.jinja", times, waiting, mappings=found)
+    return await _mappings(ground, request)
+
+
+@doing
+async def publish(ground: Ground, request: Request, person: Person, fields: dict[str, str]) -> Response:
+    """`POST /mappings`: check the mapping in a file, and publish it where nothing stands against it."""
+    act, text, file = fields.get("act", ""), fields.get("file", ""), fields.get("file.name", "")
+    if act not in ("check", "publish"):
+        raise Refused(f"{act!r} is nothing that is done with a mapping", mend="use the buttons of the page")
+    if act == "publish":
+        await ground.acts.policies.require(person.principal, "mapping.publish", Resource(kind="mapping"))
+    if not text.strip():
+        return await _mappings(
+            ground, request, Checked(file=file, wrong="Choose a file with a mapping in it.")
+        )
+    found, problems = ground.acts.mappings.check(text, file)
+    problems = sorted(problems, key=lambda one: (one.line, one.column))
+    name = found.name if found is not None else ""
+    if act == "check" or found is None or any(one.severity == "error" for one in problems):
+        return await _mappings(ground, request, Checked(file=file, name=name, problems=problems))
+    await ground.acts.mappings.publish(person.principal, {file or "mapping": text}, note=note_of(fields))
+    return await _mappings(ground, request, Checked(file=file, name=name, problems=problems, published=True))
 
 
 async def mapping(ground: Ground, request: Request) -> Response:
@@ -97,35 +120,22 @@ async def try_mapping(ground: Ground, request: Request, person: Person, fields: 
     return await _mapping(ground, request, version, tried)
 
 
-async def codes(ground: Ground, request: Request) -> Response:
-    """`/codes`, as many as fit on a page, after the place in `?after=`."""
-    asked = request.query_params
-    wanted = {name: asked.get(name, "").strip() for name in ("scope", "kind", "code")}
-    after = asked.getlist("after")
-    place = after if len(after) == 4 else None
+async def _mappings(ground: Ground, request: Request, checked: Checked | None = None) -> Response:
     async with ground.look() as (transaction, times):
         waiting = await ground.waiting(request, transaction)
-        scopes = await transaction.fetch(
-            "select scope, count(*) as codes from crossdock.code where tenant = crossdock.tenant() "
-            "group by scope order by scope limit 200"
-        )
-        found = await transaction.fetch(_CODES, *wanted.values(), place, CODES_ON_A_PAGE + 1)
-    page, more = found[:CODES_ON_A_PAGE], len(found) > CODES_ON_A_PAGE
-    last = page[-1] if more else None
-    following = [*((name, value) for name, value in wanted.items() if value)]
-    if last is not None:
-        following += [("after", last[name]) for name in ("scope", "kind", "theirs", "ours")]
+        found = await transaction.fetch(_CURRENT)
+    stands = checked is not None and (
+        checked.wrong or any(one.severity == "error" for one in checked.problems)
+    )
     return await ground.page(
         request,
-        "codes.html.jinja",
+        "mappings.html.jinja",
         times,
         waiting,
-        codes=page,
-        scopes=scopes,
-        wanted=wanted,
-        kinds=KINDS,
-        following=following if more else [],
-        begun=place is not None,
+        status=400 if stands else 200,
+        mappings=found,
+        checked=checked,
+        stands=bool(stands),
     )
 
 
