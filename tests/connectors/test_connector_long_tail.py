@@ -306,3 +306,79 @@ def test_what_was_told_without_a_time_says_so() -> None:
     (event,) = translate(connector("boxknight"), body(PAYLOADS["boxknight"][0]), received=SEEN)
     assert event.time == SEEN
     assert event.data["milestone"]["origins"] == {"local_time": "no time was told"}
+
+
+def told(name: str, payload: Any) -> list[tuple[Any, ...]]:
+    """What happened, why, and when, of each event."""
+    found = [event.data["milestone"] for event in translate(connector(name), body(payload), received=SEEN)]
+    return [(one.get("code"), one.get("reason"), one.get("time", "?")) for one in found]
+
+
+def ocean(kind: str, code: str, day: int = 5, **more: Any) -> dict[str, Any]:
+    return {
+        "eventID": f"{kind}{code}{day}",
+        "eventType": kind,
+        f"{kind.lower()}EventTypeCode": code,
+        "eventClassifierCode": "ACT",
+        "eventDateTime": f"2026-03-{day:02}T10:00:00+09:00",
+        **more,
+    }
+
+
+def test_ocean_carriers_answer_with_a_list_or_with_one_of_each_kind() -> None:
+    box, call = {"equipmentReference": "APZU4812090"}, {"UNLocationCode": "KRPUS", "location": "KRPUS"}
+    loaded = ocean("EQUIPMENT", "LOAD", **box)
+    assert told("dcsa", {"events": [loaded]}) == told("dcsa", [loaded])
+    by_kind = {
+        "shipment": {"carrierBookingReference": "SELM96466400"},
+        "shipmentEvent": [ocean("Shipment", "CONF", documentTypeCode="BKG", documentId="SELM96466400")],
+        "transportEvent": [ocean("Transport", "ARRI", day=6, transportCall=call)],
+        "equipmentEvent": [ocean("Equipment", "GTIN", day=7, eventLocation="KRPUS", transportCall=call)],
+        "transportCall": [{"transportCallID": "1"}],
+    }
+    events = translate(connector("dcsa"), body(by_kind), received=SEEN)
+    assert [event.data["milestone"]["code"] for event in events] == ["booked", "arrived", "arrived"]
+    assert {event.data["booking"] for event in events} == {"SELM96466400"}
+    assert events[2].data["milestone"]["place"] == {"locode": "KRPUS"}
+
+
+def test_an_empty_container_a_document_and_a_call_of_no_goods_tell_nothing_of_the_goods() -> None:
+    box = {"equipmentReference": "APZU4812090"}
+    empty = ocean("EQUIPMENT", "GTOT", emptyIndicatorCode="EMPTY", **box)
+    laden = ocean("EQUIPMENT", "GTOT", emptyIndicatorCode="LADEN", day=7, **box)
+    drafted = ocean("SHIPMENT", "DRFT", documentTypeCode="SHI", documentID="205284917")
+    called = ocean("TRANSPORT", "ARRI", transportCall={"UNLocationCode": "KRPUS"})
+    assert told("dcsa", [empty, drafted, called, laden]) == [("departed", None, "2026-03-07T01:00:00Z")]
+    rejected = ocean("SHIPMENT", "REJE", documentTypeCode="BKG", documentID="B1")
+    assert told("dcsa", rejected)[0][:2] == ("unknown", "unknown")
+
+
+def test_a_parcel_on_its_way_back_is_delivered_to_its_sender() -> None:
+    def event(code: str, day: int, way: str) -> dict[str, str]:
+        return {"eventCode": code, "eventTime": f"2026-03-{day:02}T10:00:00Z", "shipmentType": way}
+
+    history = [
+        event("Delivered", 4, "RETURNS"),
+        event("Departed", 3, "RETURNS"),
+        event("Rejected", 2, "FORWARD"),
+    ]
+    assert [one[:2] for one in told("amazon_shipping", {"trackingId": "N1", "eventHistory": history})] == [
+        ("delivery_attempted", "refused"),
+        ("return_started", "returned_to_sender"),
+        ("returned_to_sender", "returned_to_sender"),
+    ]
+    (novel,) = told("amazon_shipping", {"trackingId": "N1", "eventHistory": [event("Novel", 5, "RETURNS")]})
+    assert novel[:2] == ("unknown", "unknown")
+
+
+def test_easyship_pushes_its_checkpoints_below_data() -> None:
+    point = {
+        "message": "Arrived at Post Office",
+        "checkpoint_time": "2026-03-05T12:00:00.000Z",
+        "primary_status": "In Transit to Customer",
+    }
+    pushed = {
+        "event_type": "shipment.tracking.checkpoints.created",
+        "data": {"tracking_number": "N1", "status": "Delivered", "checkpoints": [point]},
+    }
+    assert told("easyship", pushed) == [("in_transit", None, "2026-03-05T12:00:00Z")]

@@ -62,6 +62,10 @@ class Shape:
     code: Paths
     time: Paths
     of: str = "event"
+    back: tuple[str, str] = (
+        "",
+        "",
+    )  # a path, and what stands there of an event on the way back to its sender
     clock: Paths = ()
     abbreviated: Paths = ()
     zone: Paths = ()
@@ -133,7 +137,7 @@ def _parcel(shape: Shape, parcel: Part) -> Parcel:
 
 
 def _scan(shape: Shape, parcel: Part, event: Part, zone: str, received: datetime) -> Scan:
-    code, text = _first(event, shape.code), " ".join(": ".join(_every(event, shape.text)).split())
+    code, text = _coded(shape, event), " ".join(": ".join(_every(event, shape.text)).split())
     when = _when(shape, event, zone, received)
     country, region = _country_and_region(shape, event)
     return Scan(
@@ -151,6 +155,12 @@ def _scan(shape: Shape, parcel: Part, event: Part, zone: str, received: datetime
         id=f"{code}/{text[:60]}/{when.local[:19] if when.local else '-'}",
         signed_by=_first(event, shape.signed) or _first(parcel, shape.signed_by),
     )
+
+
+def _coded(shape: Shape, event: Part) -> str:
+    """Its code; of one on the way back, after the word that says so, since it means another thing there."""
+    code, (path, word) = _first(event, shape.code), shape.back
+    return f"{word} {code}" if word and _first(event, (path,)) == word else code
 
 
 def _when(shape: Shape, event: Part, zone: str, received: datetime) -> Moment:

@@ -12,6 +12,7 @@ told_by_webhook = reader(
         number=("trackingId",),
         events=("eventHistory",),
         code=("eventCode",),
+        back=("shipmentType", "RETURNS"),
         time=("eventTime",),
         text=("eventCode",),
         city=("location.city",),
