@@ -432,6 +432,56 @@ async def test_proposals_of_assistants_are_read_as_rest_gives_them(graph):
     assert await graph.wrong(by_id, key=theirs, id=made["id"]) == ({"proposal": None}, ["not-found"])
 
 
+DIFFER = """
+query D($state: DifferenceState! = OPEN, $what: Compared, $kind: String, $system: String, $after: String) {
+  differences(first: 2, state: $state, what: $what, kind: $kind, system: $system, after: $after) {
+    nodes { id what kind about connection against severity here there mend takesIn order since found seen gone }
+    pageInfo { endCursor hasNextPage }
+  }
+}
+"""
+KEEP = """
+insert into crossdock.difference (tenant, what, kind, about, connection, against, severity, here, there, mend,
+  takes_in, at, told)
+values ($1, 'stock', 'stock_differs', 'A@RNO', 'wms', 'erp', 'high', '9', '8', 'Count it', false, crossdock.now(),
+        'found'),
+  ($1, 'stock', 'stock_differs', 'B@RNO', 'wms', 'erp', 'medium', '1', '2', 'Count it', false, crossdock.now(),
+   'waiting'),
+  ($1, 'orders', 'order_missing_here', 'SO-1', 'erp', '', 'high', 'no run', 'released', 'Take it in', true,
+   crossdock.now(), 'found'),
+  ($1, 'orders', 'order_cancelled_here', 'SO-2', 'erp', '', 'medium', 'cancelled', 'stands', 'Cancel it', false,
+   crossdock.now(), 'found')
+"""
+
+
+async def test_what_differs_between_systems_is_read_as_rest_gives_it(graph):
+    world = graph.world
+    await world.sql(KEEP)
+
+    async def found(key: str | None = None, **asked: str) -> list[str]:
+        return [one["about"] for one in (await graph.ask(DIFFER, key=key, **asked))["differences"]["nodes"]]
+
+    first = (await graph.ask(DIFFER))["differences"]
+    rest = (await graph.ask(DIFFER, after=first["pageInfo"]["endCursor"]))["differences"]
+    told = (await world.get("/reconciliation/differences"))["items"]
+    nodes = [*first["nodes"], *rest["nodes"]]
+    assert [one["id"] for one in nodes] == [one["id"] for one in told]
+    assert [one["about"] for one in nodes] == ["SO-2", "SO-1", "A@RNO"]
+    assert (nodes[1]["what"], nodes[1]["takesIn"], nodes[1]["against"]) == ("ORDERS", True, None)
+    assert (nodes[2]["here"], nodes[2]["there"], nodes[2]["against"]) == ("9", "8", "erp")
+    assert rest["pageInfo"]["hasNextPage"] is False
+    assert await found(state="WAITING") == ["B@RNO"]
+    assert await found(what="STOCK") == ["A@RNO"]
+    assert await found(kind="order_missing_here") == ["SO-1"]
+    assert await found(system="wms") == ["A@RNO"]
+    assert await found(await world.key_of("partner", "partner:wms")) == ["A@RNO"]
+    assert await found((await world.neighbour())[1], state="ANY") == []
+    assert await found(kind="x" * 200) == []
+    assert (await graph.wrong(DIFFER, kind="x" * 201))[1] == ["refused"]
+    narrow = await world.key_of("viewer", scopes=["order.read"])
+    assert await graph.wrong(DIFFER, key=narrow) == ({"differences": None}, ["forbidden"])
+
+
 LINES = """
 { connections { nodes {
     name status system waiting health { calls failed errorRate lastSuccess lag quotaLeft feeds { name lag } } } } }

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from starlette.applications import Starlette
-from tower_world import DELIVERIES, ORDERS, READS, NoSecrets, Tower, read
+from tower_world import BOOKS, DELIVERIES, ORDERS, READS, NoSecrets, Tower, read
 
 from acting import acts_of
 from crossdock.access.audit import Audit
@@ -37,7 +37,7 @@ async def tower(database: Database, tenant: Tenant, tmp_path: Path) -> AsyncIter
         inbox,
         library,
         read=read,
-        registry=Registry.of([READS]),
+        registry=Registry.of([READS, BOOKS]),
         keys=tmp_path,
         keeper=NoSecrets(),
         audit=audit,

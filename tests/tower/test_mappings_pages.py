@@ -11,6 +11,7 @@ import aiohttp
 from yarl import URL
 
 from crossdock.access.audit import Filter
+from crossdock.engine import Connections
 from crossdock.translate.codes import Code
 
 UNITS = """
@@ -94,6 +95,27 @@ async def test_codes_are_listed_filtered_and_paged(tower):
     assert re.findall(r"</span>(KIT-\d+)", await tower.get("/codes?code=00007")) == ["KIT-007"]
     assert "No code is like that." in text(await tower.get("/codes?code=nothing"))
     assert "KIT-007" in await tower.get("/codes?code=00007&after=x")  # half a place is none
+
+
+async def test_master_data_is_tried_then_read_from_its_system(tower):
+    await Connections(tower.database).put(tower.tenant, "books", system="erp", connector="books")
+    given = {"page": "/connections/books", "act": "fetch", "connection": "books"}
+    page = await tower.get("/connections/books")
+    assert ">Try</button>" in page
+    assert ">Read now</button>" in page
+    tried = text(await tower.post("/connections", **given, **{"try": "yes"}))
+    assert "If it were read now" in tried
+    assert re.search(r"item 3 1 0 0 2", tried), tried
+    assert "What would wait" in tried
+    assert "GEL/1" in tried
+    assert "No code is known yet" in text(await tower.get("/codes"))  # nothing is kept
+    read = text(await tower.post("/connections", **given))
+    assert "3 records were read, 1 codes are new." in read
+    assert "What waits for a person" in read
+    assert "KIT/30 is KIT-30 item books" in text(await tower.get("/codes"))
+    tower.seen_by("vic", "viewer")
+    assert ">Read now</button>" not in await tower.get("/connections/books")
+    await tower.post("/connections", 403, **given)
 
 
 async def test_who_may_not_read_them_sees_neither_page_nor_link(tower):

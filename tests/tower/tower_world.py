@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.routing import Mount
 from yarl import URL
 
 from acting import someone, whoever
+from crossdock.connect.contract import Connector, Context, Operation, Request, Response
 from crossdock.desk import Acts
 from crossdock.engine import Arrival
 from crossdock.process import canonical, load
@@ -115,6 +116,19 @@ def read(text: str, *_others: str):
 
 
 READS = reads("tms")
+
+
+def _items(_: Any, __: Context) -> Generator[Request, Response, Any]:
+    yield from ()
+    kit = {"id": "7", "code": "KIT/30", "ours": "KIT-30", "name": "Kit", "active": True}
+    twice = {"id": "8", "code": "GEL/1", "ours": "GEL-1", "name": "Gel", "active": True}
+    return {"records": [kit, twice, {**twice, "id": "9"}], "cursor": "1", "more": False}
+
+
+# A system that keeps master data.
+BOOKS = Connector(
+    name="books", version="1", serves=("erp",), operations=(Operation(name="list_items", do=_items),)
+)
 
 
 class NoSecrets:

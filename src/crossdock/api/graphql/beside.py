@@ -1,4 +1,4 @@
-"""What stands beside orders and runs in the graph: what assistants propose, and how connections fare."""
+"""What stands beside orders and runs in the graph: proposals of assistants, connections, and what differs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from crossdock.api.graphql.types import Info, Run, run_of
 from crossdock.api.listing import Row
 from crossdock.api.rest import connections as lines
 from crossdock.api.rest import proposals as offers
+from crossdock.api.rest import reconciliation
 from crossdock.desk.proposals import proposal_of
 
 
@@ -35,6 +36,55 @@ class ConnectionState(Enum):
     RUNNING = "running"
     STOPPED = "stopped"
     FAILING = "failing"
+
+
+@strawberry.enum(description="Standing, perhaps in flight and not told yet, over, or any of them")
+class DifferenceState(Enum):
+    """Which differences."""
+
+    OPEN = "open"
+    WAITING = "waiting"
+    GONE = "gone"
+    ANY = "any"
+
+
+@strawberry.enum(description="What is compared")
+class Compared(Enum):
+    """As REST calls it."""
+
+    ORDERS = "orders"
+    INVOICES = "invoices"
+    SHIPMENTS = "shipments"
+    STOCK = "stock"
+    ALLOCATIONS = "allocations"
+
+
+@strawberry.type(
+    description="Something that stands otherwise there than here, or in one system than in another"
+)
+class Difference:
+    """With both sides."""
+
+    id: strawberry.ID = strawberry.field(description="Its kind and its business number")
+    what: Compared
+    kind: str
+    about: str = strawberry.field(description="The business number")
+    connection: str
+    against: str | None = strawberry.field(description="The other system, where it is not what stands here")
+    severity: str
+    here: str = strawberry.field(description="How it stands here, or in the system that it is held against")
+    there: str
+    mend: str = strawberry.field(description="What would mend it")
+    takes_in: bool = strawberry.field(description="It is mended by taking in what was lost")
+    order: str | None
+    shipment: str | None
+    invoice: str | None
+    item: str | None
+    since: datetime = strawberry.field(description="When what differs last changed there")
+    found: datetime
+    seen: datetime = strawberry.field(description="The last comparison that found it")
+    gone: datetime | None
+    mended_by: str | None
 
 
 @strawberry.type(description="What somebody proposes, mostly an assistant, for a person to decide")
@@ -119,6 +169,12 @@ def proposal_shown(read: Reader, row: Row) -> Proposal:
     for name in ("run", "generation"):
         shown.pop(name)
     return Proposal(row=row, **shown)
+
+
+def difference_shown(_read: Reader, row: Row) -> Difference:
+    """A difference as it is shown."""
+    one = reconciliation.shown(row)
+    return Difference(**{**one, "what": Compared(one["what"])})
 
 
 def connection_shown(_read: Reader, row: Row) -> PartnerConnection:

@@ -35,7 +35,9 @@ from crossdock.errors import Refused
 # Fields that give a list: how many where nothing is said, and at most.
 LISTS: Mapping[str, tuple[int, int]] = {
     **dict.fromkeys(("orders", "runs"), (20, 100)),
-    **dict.fromkeys(("shipments", "exceptions", "tasks", "proposals", "connections"), (20, 100)),
+    **dict.fromkeys(
+        ("shipments", "exceptions", "tasks", "proposals", "connections", "differences"), (20, 100)
+    ),
     **dict.fromkeys(("children", "milestones", "aliases"), (20, 50)),
 }
 _WRAPPING = frozenset({"edges", "nodes", "node", "pageInfo"})

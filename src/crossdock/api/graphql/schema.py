@@ -11,11 +11,15 @@ from strawberry.schema.config import StrawberryConfig
 
 from crossdock.api.cases import EXCEPTION, TASK
 from crossdock.api.graphql.beside import (
+    Compared,
     ConnectionState,
+    Difference,
+    DifferenceState,
     PartnerConnection,
     Proposal,
     ProposalState,
     connection_shown,
+    difference_shown,
     proposal_shown,
 )
 from crossdock.api.graphql.reader import Reader
@@ -45,7 +49,7 @@ from crossdock.api.listing import Row, Where
 from crossdock.api.names import missing, named_text
 from crossdock.api.rest import connections as lines
 from crossdock.api.rest import proposals as offers
-from crossdock.api.rest import runs
+from crossdock.api.rest import reconciliation, runs
 from crossdock.api.rest.run import about
 from crossdock.api.rest.runs import RunQuery
 from crossdock.desk.health import health
@@ -240,6 +244,37 @@ class Query:
             fetch,
             lambda row: [row["name"]],
             connection_shown,
+        )
+
+    @strawberry.field(description="What stands otherwise in one system than in another, newest first")
+    async def differences(
+        self,
+        info: Info,
+        first: First = 20,
+        after: str | None = None,
+        state: DifferenceState = DifferenceState.OPEN,
+        what: Compared | None = None,
+        kind: str | None = None,
+        system: str | None = None,
+    ) -> Connection[Difference] | None:
+        read = info.context
+        await read.may("exception.read")
+        _see_texts(kind, system)
+        query = reconciliation.DifferenceQuery.model_validate(
+            {"state": state.value, "what": what.value if what else None, "kind": kind, "system": system}
+        )
+        return await _page(
+            read,
+            bounded("differences", first),
+            after,
+            _asked("differences", state, what, kind, system),
+            "exception.read",
+            lambda transaction, place, most: reconciliation.rows_of(
+                read.call, transaction, query, place, most
+            ),
+            reconciliation.place_of,
+            difference_shown,
+            of="difference",
         )
 
     @strawberry.field(description="One proposal")

@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from crossdock.api.acting import Given
-from crossdock.api.ground import Asked
+from crossdock.api.ground import Asked, Call
 from crossdock.api.listing import Listing, Out, Paged, Row, Where
 from crossdock.api.route import router
 from crossdock.gateway import WHATS
@@ -71,7 +71,7 @@ class DifferenceQuery(Paged):
     """Which differences, newest first."""
 
     what: What | None = Field(None, description="Of these alone")
-    kind: Annotated[str, Field(max_length=100)] | None = Field(None, description="Of this kind alone")
+    kind: Annotated[str, Field(max_length=200)] | None = Field(None, description="Of this kind alone")
     system: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="Between this connection and another, or what stands here"
     )
@@ -136,30 +136,12 @@ async def list_differences(call: Asked, query: Annotated[DifferenceQuery, Query(
     """List what stands otherwise there than here."""
     await call.allow_list("exception.read")
 
-    async def fetch(transaction: TenantTransaction, place: list[Any] | None, most: int) -> Sequence[Row]:
-        where = Where()
-        if query.what is not None:
-            where.add("what = {}", query.what)
-        if query.kind is not None:
-            where.add("kind = {}", query.kind)
-        if query.system is not None:
-            where.add("{} in (connection, against)", query.system)
-        where.add(_STATES[query.state])
-        if call.partners:
-            where.add("connection = any({}::text[])", list(call.partners))
-        if place is not None:
-            where.add("(found, id) < ({}::text::timestamptz, {})", *place)
-        sql = f"""
-            select * from crossdock.difference where tenant = crossdock.tenant(){where.sql}
-            order by found desc, id desc limit {where.next(most)}"""  # noqa: S608 - literals
-        return await transaction.fetch(sql, *where.values)
-
     async def show(_transaction: TenantTransaction, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        return [_shown(row) for row in rows]
+        return [shown(row) for row in rows]
 
     listing = Listing(
-        fetch=fetch,
-        place=lambda row: [row["found"].isoformat(), row["id"]],
+        fetch=lambda transaction, place, most: rows_of(call, transaction, query, place, most),
+        place=place_of,
         show=show,
         names=_NAMES,
         sees=lambda rows: call.visible("exception.read", rows, "difference"),
@@ -181,7 +163,32 @@ async def mend_difference(call: Asked, given: Mend) -> Response:
     return call.answer({"events": events})
 
 
-def _shown(row: Row) -> dict[str, Any]:
+async def rows_of(
+    call: Call, transaction: TenantTransaction, query: DifferenceQuery, place: list[Any] | None, most: int
+) -> Sequence[Row]:
+    """Up to `most` differences that `query` asks for, after a place in the list."""
+    where = Where()
+    where.maybe("what = {}", query.what)
+    where.maybe("kind = {}", query.kind)
+    where.maybe("{} in (connection, against)", query.system)
+    where.add(_STATES[query.state])
+    if call.partners:
+        where.add("connection = any({}::text[])", list(call.partners))
+    if place is not None:
+        where.add("(found, id) < ({}::text::timestamptz, {})", *place)
+    sql = f"""
+        select * from crossdock.difference where tenant = crossdock.tenant(){where.sql}
+        order by found desc, id desc limit {where.next(most)}"""  # noqa: S608 - literals
+    return await transaction.fetch(sql, *where.values)
+
+
+def place_of(row: Row) -> list[Any]:
+    """Its place in the list."""
+    return [row["found"].isoformat(), row["id"]]
+
+
+def shown(row: Row) -> dict[str, Any]:
+    """A difference as it is shown."""
     some = ("order", "shipment", "invoice", "item", "against", "mended_by")
     empty = {name: None for name in some if not row[name]}
     found = {name: row[name] for name in _NAMES if name not in ("id", "since")} | empty
