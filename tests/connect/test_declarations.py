@@ -181,6 +181,7 @@ def test_a_secret_is_not_to_be_seen():
             b'[{"errorCode": "DUPLICATE_VALUE", "message": "twice", "fields": []}]',
             ("DUPLICATE_VALUE", "twice"),
         ),
+        (b'{"errors": {"title": ["is blank", "is short"]}}', ("", "title: is blank; title: is short")),
         (b'{"errors": "[API] Invalid API key"}', ("", "[API] Invalid API key")),
         (b"<h1>Bad\n  gateway</h1>", ("", "<h1>Bad gateway</h1>")),
         (b"", ("", "")),

@@ -95,6 +95,8 @@ def test_a_refund_is_the_sum_that_was_paid_out() -> None:
 
 def test_goods_that_were_taken_off_without_money_are_no_refund() -> None:
     assert read("shopify", "refund.json", {"transactions": []}) == []
+    void = {"kind": "void", "status": "success", "amount": "0.00", "currency": "EUR"}
+    assert read("shopify", "refund.json", {"transactions": [void]}) == []
 
 
 def test_lines_are_told_as_they_are_to_be_delivered() -> None:
@@ -147,6 +149,21 @@ def test_a_deleted_order_and_the_ping_of_a_new_webhook() -> None:
     headers = {"x-wc-webhook-topic": "order.deleted"}
     (event,) = translate(shop, b'{"id": 727}', headers=headers)
     assert (event.type, event.data["order"]) == ("order.cancelled", "727")
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("inventory_levels/update", {"inventory_item_id": 271878346596884015, "available": None}),
+        ("customers/data_request", {"shop_id": 954889, "orders_requested": [299938], "customer": {"id": 1}}),
+        ("fulfillment_orders/placed_on_hold", {"fulfillment_order": {"id": "gid", "status": "on_hold"}}),
+        ("orders/edited", {"order_edit": {"order_id": 820982911946154508, "line_items": {"additions": []}}}),
+        ("", {"order_edit": {"order_id": 820982911946154508, "line_items": {"additions": []}}}),
+    ],
+)
+def test_what_shopify_tells_of_other_things_is_no_concern_of_ours(topic: str, payload: Any) -> None:
+    headers = {"x-shopify-topic": topic} if topic else {}
+    assert translate(connector("shopify"), json.dumps(payload).encode(), headers=headers) == []
 
 
 @pytest.mark.parametrize(

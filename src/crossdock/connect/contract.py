@@ -348,6 +348,9 @@ def _within(value: Any, deep: int) -> tuple[str, list[str]]:
     inner = next((value[k] for k in _INNER if isinstance(value.get(k), dict | list) and value[k]), None)
     code, words = _within(inner, deep - 1) if inner and deep else ("", [])
     own = _first(value, _WORDS)
+    if not (own or words) and deep:  # {"title": ["can't be blank"]}
+        fields = ((name, one) for name, one in value.items() if isinstance(one, list | dict))
+        words = [f"{name}: {text}" for name, one in fields for text in _within(one, deep - 1)[1]]
     about = _first(value, _ABOUT) if own else ""
     if about and about not in own:
         own = f"{about}: {own}"

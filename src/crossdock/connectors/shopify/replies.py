@@ -13,11 +13,15 @@ from crossdock.connectors._words import instant, told
 from crossdock.errors import Refused
 
 Json = Mapping[str, Any]
+_TOPICS = ("orders/", "refunds/")
 
 
 def told_by_webhook(notice: Notice) -> Iterator[Happening]:
     """An order or a refund; nothing for other resources. Raises `Refused` for what cannot be read."""
     body = payload(notice)
+    topic = notice.headers.get("x-shopify-topic", "")
+    if (topic and not topic.startswith(_TOPICS)) or isinstance(body["order_edit"].value, dict):
+        return  # an edit is told by the order as it became
     for wrapper in ("order", "refund", "draft_order", "fulfillment"):
         if isinstance(body[wrapper].value, dict):
             body = body[wrapper]
@@ -25,7 +29,8 @@ def told_by_webhook(notice: Notice) -> Iterator[Happening]:
         for order in body.each("orders"):
             yield from order_events(read_order(order, notice.settings))
     elif body["transactions"]:
-        yield _refund(body)
+        if any(one.text("kind") == "refund" for one in body.each("transactions")):
+            yield _refund(body)  # else nothing was paid yet: what was authorised is void
     elif isinstance(body["refund_line_items"].value, list):
         return  # goods were taken off the order and no money moved: the order itself tells that
     elif body["financial_status"]:
