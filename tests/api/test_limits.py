@@ -308,6 +308,23 @@ async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent():
         assert behind.got == []
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+async def test_who_sends_far_too_much_reads_why_before_the_connection_ends(kind):
+    """Many clients send all of it before they read: a reset would take the answer from them."""
+    async with site(body=1000, imported=1000) as (client, _):
+        chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+        raw = request("POST", "/x", transfer_encoding="chunked", content_type=kind)
+        reader, writer = await client.open()
+        writer.write(raw + chunk * (12 * MEGABYTE // 65536))
+        async with asyncio.timeout(10):
+            await writer.drain()
+            head = await reader.readuntil(b"\r\n\r\n")
+            told = await reader.read()
+        writer.close()
+        assert b" 413 " in head.splitlines()[0]
+        assert json.loads(told)["type"].endswith("/too-large")
+
+
 async def test_a_body_that_does_not_say_how_large_it_is_is_counted():
     async with site(body=1000) as (client, behind):
         chunk = b"100\r\n" + b"x" * 256 + b"\r\n"
@@ -414,6 +431,9 @@ async def test_what_is_imported_may_be_large_and_is_bounded_too():
         answered = await client.post("/x", b"1\n" * 60_000, content_type=kind)
         assert problem(answered) == (413, "too-large")
         assert problem(await client.post("/x", b"1\n" * 1000)) == (413, "too-large")
+        async with asyncio.timeout(10):  # who imports is told when what still came has gone by
+            while behind.at_work:
+                await asyncio.sleep(0.01)
         assert behind.got == [("/x", 80_000), ("/x", -1)]
 
 

@@ -161,6 +161,19 @@ async def test_unknown_parameters_are_refused_with_the_nearest_name(world):
     await world.get("/runs?q=%F0%9F%92%A9%ED%A0%80%FF")
 
 
+async def test_a_number_that_no_database_keeps_is_refused_at_each_parameter(world):
+    asked = 0
+    for path, operations in (await world.get("/openapi.json"))["paths"].items():
+        for one in operations.get("get", {}).get("parameters", ()):
+            if one["in"] == "query" and one["schema"].get("type") == "integer":
+                where = re.sub(r"{\w+}", "order", path)
+                answer = await world.ask("GET", f"{where}?{one['name']}={2**63}")
+                assert answer.status == 422, (path, answer.text)
+                assert answer.json["where"] == f"query.{one['name']}"
+                asked += 1
+    assert asked > 20
+
+
 async def test_a_cursor_is_of_one_question_alone(world):
     from played_orders import order
 
@@ -205,6 +218,28 @@ async def test_what_goes_away_says_so_in_headers_and_in_the_description(world):
         assert answer.headers["link"] == '<https://example.com/old>; rel="deprecation"; type="text/html"'
     description = (await world.ask("GET", "/openapi.json", key="")).json
     assert description["paths"]["/old"]["get"]["deprecated"] is True
+
+
+async def test_clients_that_are_generated_have_plain_names(world):
+    """Names that FastAPI makes of modules and addresses give two classes of one name, which generators refuse."""
+    description = (await world.ask("GET", "/openapi.json", key="")).json
+    operations = [one for path in description["paths"].values() for one in path.values()]
+    names = [one["operationId"] for one in operations]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch("[a-z]+(_[a-z]+)+", name)] == []
+    assert [name for name in description["components"]["schemas"] if not re.fullmatch(r"\w+", name)] == []
+    assert [name for name in description["components"]["schemas"] if "__" in name] == []
+    schemas = description["components"]["schemas"].values()
+    pages = [one for one in schemas if {"items", "next"} <= set(one["properties"])]
+    assert pages
+    assert all(one["required"] == ["items"] for one in pages)
+    [match] = [
+        one
+        for one in description["paths"]["/tasks/{task}/decide"]["post"]["parameters"]
+        if one["name"] == "If-Match"
+    ]
+    assert not match.get("required"), "`seen` in the body will do"
+    assert {tag for one in operations for tag in one["tags"]} == {tag["name"] for tag in description["tags"]}
 
 
 async def test_a_name_with_a_nul_in_it_is_not_there_at_any_address(world):

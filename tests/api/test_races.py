@@ -114,6 +114,19 @@ async def test_an_approval_of_what_changes_meanwhile_is_not_taken(world):
         assert (await approving(world, newer, bea)).status == 200
 
 
+@pytest.mark.parametrize("path", ["/settings", "/roles"])
+async def test_of_many_who_change_the_house_at_once_one_does(world, path):
+    tag = (await world.ask("GET", path, status=200)).headers["etag"]
+    body = {"/settings": {"settings": {"a": 1}}, "/roles": {"roles": {}}}[path]
+    answers = await asyncio.gather(
+        *(world.ask("PUT", path, json=body, headers={"if-match": tag}) for _ in range(8))
+    )
+    done = sorted(one.status for one in answers)
+    assert done[0] == 200
+    assert set(done[1:]) <= {409, 412}, done
+    assert (await world.get(path))["version"] == 1
+
+
 # -- what is taken away during a long answer ------------------------------------------------------------------
 
 

@@ -212,10 +212,14 @@ def _refuse(roles: list[str], scopes: list[str] | None, name: str, expires: date
     for scope in scopes or ():
         if scope not in ACTIONS:
             raise Refused(
-                f"there is no act {plain(scope, 63)!r}", where="scopes", mend=nearest(scope, ACTIONS)
+                f"there is no act {plain(scope, 63)!r}",
+                where="scopes",
+                mend=nearest(scope, ACTIONS) or "see `crossdock access roles`",
             )
     if len(name) > LONGEST_NAME or not (name.isprintable() or not name):
-        raise Refused(f"a name has at most {LONGEST_NAME} letters, in one line", where="name")
+        raise Refused(
+            f"a name has at most {LONGEST_NAME} letters, in one line", where="name", mend="write it shorter"
+        )
     if expires is not None and (expires.tzinfo is None or expires <= datetime.now(UTC)):
         raise Refused("the key would have expired already", where="expires", mend="give a time to come")
 

@@ -403,7 +403,9 @@ def name_of(text: str) -> str:
     """A name in one line. Raises `Refused`."""
     name = text.strip()
     if len(name) > LONGEST_NAME or not (name.isprintable() or not name):
-        raise Refused(f"a name has at most {LONGEST_NAME} letters, in one line", where="name")
+        raise Refused(
+            f"a name has at most {LONGEST_NAME} letters, in one line", where="name", mend="write it shorter"
+        )
     return name
 
 

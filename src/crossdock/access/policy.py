@@ -72,6 +72,7 @@ _ADD: LiteralString = """
 insert into crossdock.policy (tenant, version, by, why, roles, text)
 select $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5 from crossdock.policy where tenant = $1
 having coalesce(max(version), 0) = $6
+on conflict (tenant, version) do nothing
 returning version
 """
 

@@ -41,6 +41,24 @@ _PROBLEM: dict[str, Any] = {
         },
     },
 }
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "A CloudEvent 1.0; `data` as docs/reference/events.md says for its type",
+    "required": ["specversion", "id", "source", "type", "time"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "minLength": 1},
+        "type": {"type": "string", "minLength": 1},
+        "time": {"type": "string", "format": "date-time"},
+        "subject": {"type": "string", "minLength": 1},
+        "environment": {
+            "enum": ["production", "sandbox"],
+            "description": "`sandbox`: it is in test, and reaches only runs that are",
+        },
+        "data": {"type": "object"},
+    },
+}
 _SAID = {
     "400": "It cannot be read",
     "401": "Who asks has not been shown",
@@ -84,6 +102,32 @@ _ID: dict[str, Any] = {
     "description": "The id of the request: yours, where it is 8 to 128 letters, digits and . _ : -",
     "schema": {"type": "string"},
 }
+_ABOUT = """Everything that the pages show and do, for programs. Show a key, or the session of somebody who
+has signed in. Lists are paged: ask the same again with `cursor=` the `next` of the page before. Errors are
+problem details (RFC 9457): decide by `type`."""
+_TAGS = {
+    "runs": "Runs of processes: what they wait for, what they did, and what is done with them",
+    "orders": "Orders, as runs have them now",
+    "shipments": "Shipments, as runs have them now, and what happened to them",
+    "events": "What is sent in, and what no run has taken",
+    "imports": "Many at once, from a file",
+    "tasks": "Approvals and tasks: what waits for people",
+    "exceptions": "What went otherwise",
+    "decisions": "What people decide: tasks and exceptions",
+    "proposals": "What assistants propose, for people to decide",
+    "reconciliation": "Where the systems differ from what stands here",
+    "repairs": "The same repair of many runs with one cause",
+    "processes": "Processes and their versions",
+    "mappings": "Mappings between a partner's words and ours",
+    "codes": "Master data: partners' codes and ours",
+    "connections": "The outside systems, their secrets, and the connectors that there are",
+    "people": "People, and the providers that they sign in with",
+    "personal": "Data about persons: found, and erased",
+    "access": "Keys, roles, settings, and who may do what",
+    "tenants": "Tenants, and what is agreed with each",
+    "graphql": "Queries of the graph that are known by their hash",
+    "audit": "Who did what, and whether that is still what was recorded",
+}
 _SECURITY: dict[str, Any] = {
     "key": {
         "type": "http",
@@ -123,6 +167,9 @@ def description(api: FastAPI) -> dict[str, Any]:
         version=version("crossdock"),
         openapi_version="3.1.0",
         summary="Orders, shipments and the runs that carry them out",
+        description=_ABOUT,
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        tags=[{"name": name, "description": said} for name, said in _TAGS.items()],
         routes=api.routes,
         servers=[{"url": PREFIX}],
     )
@@ -131,6 +178,10 @@ def description(api: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
+    schemas["CloudEvent"] = _EVENT
+    for one in schemas.values():
+        if {"items", "next"} <= set(one.get("properties", ())):
+            one["required"] = ["items"]  # `fields` chooses of each of them
     parts["securitySchemes"] = _SECURITY
     found["security"] = _LOOKS
     for path in found["paths"].values():
@@ -157,7 +208,8 @@ def _complete(method: str, operation: dict[str, Any], schemas: dict[str, Any]) -
     if method == "post":
         statuses += _OF_POST
         parameters.append(_KEY)
-    # What is changed must be named as it was seen, or may be; `make`: it may be new; `no`: it has no ETag.
+    # What is changed must be named as it was seen, or may be; `make`: it may be new;
+    # `or seen`: what was seen may stand in the body as well; `no`: it has no ETag.
     changes = operation.pop("x-changes", "must" if method in ("put", "patch", "delete") else "")
     if changes == "no":
         statuses += _OF_POST

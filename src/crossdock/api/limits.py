@@ -65,9 +65,16 @@ class _Answered:
     """Sends for an application until something else had to be answered: then what it sends is dropped."""
 
     def __init__(
-        self, scope: Scope, send: Send, places: Places, clock: asyncio.Timeout, bounds: Bounds
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        places: Places,
+        clock: asyncio.Timeout,
+        bounds: Bounds,
     ) -> None:
         self._scope = scope
+        self._receive = receive
         self._send = send
         self._places = places
         self._clock = clock
@@ -103,7 +110,7 @@ class _Answered:
         self.dropped = True
         if not self.begun:
             self.begun = True
-            await answer(self._send, refusal, self._scope)
+            await answer(self._send, refusal, self._scope, receive=self._receive)
 
 
 class Limits:
@@ -154,7 +161,7 @@ class Limits:
                 async with self._place(scope, kind) as places:
                     await self._pass(scope, receive, send, places, body, packed)
         except Refusal as refusal:
-            await answer(send, refusal, scope, hook=path.startswith(self._hooks))
+            await answer(send, refusal, scope, receive=receive, hook=path.startswith(self._hooks))
 
     def _kind(self, method: str, path: str) -> str:
         if path.startswith(self._hooks):
@@ -207,7 +214,13 @@ class Limits:
         body = b"".join(parts)
         # A webhook that is too deep is its connector's to read: it is kept, with the reason.
         if not hook and body[:1] in b"[{ \t\r\n" and deeper_than(body, bounds.depth):
-            raise Refusal(400, "too-deep", f"it is nested deeper than {bounds.depth} levels")
+            raise Refusal(
+                400,
+                "too-deep",
+                f"it is nested deeper than {bounds.depth} levels",
+                where="body",
+                mend="send it flatter",
+            )
         return body
 
     @contextlib.contextmanager
@@ -261,7 +274,7 @@ class Limits:
         try:
             # A body that goes through has its own time; the answer's begins after it.
             async with asyncio.timeout_at(first if body is not None else None) as clock:
-                answered = _Answered(scope, send, places, clock, bounds)
+                answered = _Answered(scope, receive, send, places, clock, bounds)
                 if body is not None:
                     given = _given(body, receive)
                 else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 import structlog
-from starlette.types import Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from crossdock.access.request_id import HEADER, new_id, request_id
 from crossdock.api.encodings import TAKEN
@@ -27,25 +29,33 @@ _TITLES = {
     431: "Too many headers",
     503: "Not now",
 }
-_UNREAD = frozenset({408, 413, 415})  # what is left of the body is not waited for
+_UNREAD = frozenset({408, 413, 415})  # what is left of the body is not read
+# A connection that ends while more comes is reset, and with it goes the answer, unless the client has read it
+# already: so for a moment what still comes is let go by.
+_GOING_BY_WITHIN = 2.0  # seconds
+_PAUSE = 0.25  # seconds: who sends nothing for so long reads
+_MOST_GOING_BY = 32 * 2**20  # bytes
 
 
 class Refusal(Exception):
     """A request is not passed on; `name` is that of the problem."""
 
-    def __init__(self, status: int, name: str, detail: str, retry_after: float = 0.0, mend: str = "") -> None:
-        """Say why, and what mends it."""
+    def __init__(
+        self, status: int, name: str, detail: str, retry_after: float = 0.0, mend: str = "", where: str = ""
+    ) -> None:
+        """Say why, where in what was sent, and what mends it."""
         super().__init__(detail)
         self.status = status
         self.name = name
         self.detail = detail
         self.retry_after = retry_after
         self.mend = mend
+        self.where = where
 
 
 def too_large(most: int) -> Refusal:
     """More than is taken, unpacked."""
-    return Refusal(413, "too-large", f"at most {most} bytes are taken here")
+    return Refusal(413, "too-large", f"at most {most} bytes are taken here", where="body")
 
 
 def too_slow() -> Refusal:
@@ -55,10 +65,10 @@ def too_slow() -> Refusal:
 
 def not_packed() -> Refusal:
     """A body that is not what its encoding says."""
-    return Refusal(400, "unreadable", "the body is not packed as its Content-Encoding says")
+    return Refusal(400, "unreadable", "the body is not packed as its Content-Encoding says", where="body")
 
 
-async def answer(send: Send, refusal: Refusal, scope: Scope, *, hook: bool = False) -> None:
+async def answer(send: Send, refusal: Refusal, scope: Scope, *, receive: Receive, hook: bool = False) -> None:
     """Answer with that; to a webhook in the words of webhooks."""
     id_, path = request_id(scope), str(scope["path"])
     if not refusal.retry_after:  # what was only too much at once would fill the log besides
@@ -80,7 +90,22 @@ async def answer(send: Send, refusal: Refusal, scope: Scope, *, hook: bool = Fal
     if refusal.status in _UNREAD:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    if refusal.status in (413, 415):
+        await send({"type": "http.response.body", "body": text, "more_body": True})
+        await _let_go_by(receive)
+        text = b""
     await send({"type": "http.response.body", "body": text})
+
+
+async def _let_go_by(receive: Receive) -> None:
+    left, more = _MOST_GOING_BY, True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GOING_BY_WITHIN):
+            while more and left > 0:
+                async with asyncio.timeout(_PAUSE):
+                    message = await receive()
+                left -= len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 def ended(refusal: Refusal) -> bytes:
@@ -107,6 +132,7 @@ def _problem(refusal: Refusal, id_: str, **more: str) -> dict[str, Any]:
         **more,
         "request": id_,
         "detail": refusal.detail,
+        "where": refusal.where,
         "mend": refusal.mend,
     }
     return {name: value for name, value in told.items() if value}

@@ -135,7 +135,7 @@ class StrictRoute(APIRoute):
 
 def router(tag: str) -> APIRouter:
     """A router whose endpoints are all behind the above."""
-    return APIRouter(route_class=StrictRoute, tags=[tag])
+    return APIRouter(route_class=StrictRoute, tags=[tag], generate_unique_id_function=lambda one: one.name)
 
 
 def told(request: Request, error: Exception, body: Any = None) -> Response:

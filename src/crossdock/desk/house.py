@@ -68,7 +68,9 @@ class Settings:
         last = self._ground.noted(
             by, "setting.change", resource, why=note, before=_named(before), after=_named(wanted)
         )
-        return await self._library.set_reference(await self._ground.tenant(by), **wanted, by=by.id, last=last)
+        return await self._library.set_reference(
+            await self._ground.tenant(by), **wanted, by=by.id, after=version, last=last
+        )
 
 
 class Roles:

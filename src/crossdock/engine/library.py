@@ -14,7 +14,7 @@ from typing import Any, LiteralString, Protocol
 
 import msgspec
 
-from crossdock.errors import CrossdockError, NotFound
+from crossdock.errors import Conflict, CrossdockError, NotFound
 from crossdock.process import Process
 from crossdock.process.calendar import Calendar
 from crossdock.process.publish import name_in
@@ -212,20 +212,30 @@ class Library:
         settings: Mapping[str, Any],
         calendars: Mapping[str, Any],
         by: str = "",
+        after: int | None = None,
         last: Last | None = None,
     ) -> int:
-        """Settings and calendars (plain data, by name) from now on; gives the number of this version."""
+        """Settings and calendars (plain data, by name) from now on; gives the number of this version.
+
+        `after` is the version that was looked at, 0 for none. Raises `Conflict` where somebody was quicker.
+        """
         for name, data in calendars.items():
             Calendar.parse(data, where=name)
         async with self._database.engine() as transaction:
-            version: int = await transaction.value(
+            version: int | None = await transaction.value(
                 "insert into crossdock.reference (tenant, version, by, data) "
                 "select $1, coalesce(max(version), 0) + 1, $2, $3 from crossdock.reference where tenant = $1 "
-                "returning version",
+                "having coalesce(max(version), 0) = coalesce($4, max(version), 0) "
+                "on conflict (tenant, version) do nothing returning version",
                 tenant.id,
                 by,
                 msgspec.json.encode({"settings": settings, "calendars": calendars}),
+                after,
             )
+            if version is None:
+                raise Conflict(
+                    "the settings have changed meanwhile", mend="look at them again, then set them"
+                )
             if last is not None:
                 await last(transaction)
         self.shelf_of(tenant.id, tenant.name).read_at = -1e9

@@ -69,7 +69,7 @@ def _events(headers: Mapping[str, str], body: bytes) -> list[Any]:
         return [{**attributes, "datacontenttype": kind, "data": value}]
     if kind == _BATCH or isinstance(value, list):
         if not isinstance(value, list):
-            raise Refused("a batch is a list of events", mend="put them between [ and ]")
+            raise Refused("a batch is a list of events", where="body", mend="put them between [ and ]")
         if len(value) > MOST_EVENTS:
             raise Refused(f"a batch has {len(value)} events, {MOST_EVENTS} is the most", mend="send several")
         return value

@@ -81,7 +81,9 @@ class CloudEvent(Value):
         with every problem of envelope or data located, and `Refused` for a type or version that is not known.
         """
         if not isinstance(value, Mapping):
-            raise Refused("a CloudEvent is a JSON object", mend="send it in the structured JSON format")
+            raise Refused(
+                "a CloudEvent is a JSON object", where="body", mend="send it in the structured JSON format"
+            )
         attributes, extensions = _split(value)
         event = parse(cls, {**attributes, "extensions": extensions})
         event_type = types[known(event.type, types, "event")]

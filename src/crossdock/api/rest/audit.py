@@ -39,7 +39,7 @@ class AuditQuery(Paged):
     outcome: Literal["done", "refused", "failed"] | None = Field(None, description="That came to this")
     since: Instant | None = Field(None, description="At this instant or later")
     until: Instant | None = Field(None, description="Before this instant")
-    before: int | None = Field(None, ge=1, description="Before the entry of this number")
+    before: int | None = Field(None, ge=1, lt=2**63, description="Before the entry of this number")
 
 
 class Act(Out):

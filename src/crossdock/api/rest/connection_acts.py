@@ -28,7 +28,7 @@ class Stop(Given):
     stand_still: bool = Field(False, description="Deadlines of runs that wait for it stand still meanwhile")
 
 
-class Begin(Given):
+class StartAgain(Given):
     """How a connection is started."""
 
     drain_rate: float | None = Field(
@@ -149,7 +149,7 @@ async def stop_connection(call: Asked, connection: str, given: Stop) -> Response
     responses={200: {"model": Connection, "description": "Started"}},
     openapi_extra={"x-changes": "maybe"},
 )
-async def start_connection(call: Asked, connection: str, given: Begin) -> Response:
+async def start_connection(call: Asked, connection: str, given: StartAgain) -> Response:
     """Let its calls leave again, those that waited in their order, and so many a second."""
     call.seen(connections.tag_of(await connections.found(call, connection)), must=False)
     if call.done is None:

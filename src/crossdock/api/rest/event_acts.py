@@ -73,24 +73,7 @@ class Settled(Out):
     reason: str | None = None
 
 
-_EVENT = {
-    "type": "object",
-    "description": "A CloudEvent 1.0; `data` as docs/reference/events.md says for its type",
-    "required": ["specversion", "id", "source", "type", "time"],
-    "properties": {
-        "specversion": {"const": "1.0"},
-        "id": {"type": "string", "minLength": 1},
-        "source": {"type": "string", "minLength": 1},
-        "type": {"type": "string", "minLength": 1},
-        "time": {"type": "string", "format": "date-time"},
-        "subject": {"type": "string", "minLength": 1},
-        "environment": {
-            "enum": ["production", "sandbox"],
-            "description": "`sandbox`: it is in test, and reaches only runs that are",
-        },
-        "data": {"type": "object"},
-    },
-}
+_EVENT = {"$ref": "#/components/schemas/CloudEvent"}
 _BODY = {
     "requestBody": {
         "required": True,

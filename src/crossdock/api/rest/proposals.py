@@ -87,7 +87,7 @@ class Propose(Given):
     )
 
 
-class Decide(Given):
+class Say(Given):
     """What is said beside a decision."""
 
     note: Annotated[str, StringConstraints(max_length=2000)] = Field("", description="For the audit")
@@ -157,7 +157,7 @@ async def read_proposal(call: Asked, proposal: str, query: Annotated[View, Query
 
 
 @routes.post("/proposals/{proposal}/accept", responses=ASKED, openapi_extra={"x-changes": "maybe"})
-async def accept_proposal(call: Asked, proposal: str, given: Decide) -> Response:
+async def accept_proposal(call: Asked, proposal: str, given: Say) -> Response:
     """Accept it: what is proposed is done, by the rights of whoever accepts."""
     found = await _found(call, proposal)
     call.seen(tag_of(found), must=False)
@@ -173,7 +173,7 @@ async def accept_proposal(call: Asked, proposal: str, given: Decide) -> Response
     responses={200: {"model": Proposed, "description": "Turned down"}},
     openapi_extra={"x-changes": "maybe"},
 )
-async def decline_proposal(call: Asked, proposal: str, given: Decide) -> Response:
+async def decline_proposal(call: Asked, proposal: str, given: Say) -> Response:
     """Turn it down: nothing of it is done."""
     found = await _found(call, proposal)
     call.seen(tag_of(found), must=False)

@@ -27,7 +27,7 @@ _SECONDS = 5.0  # that one part takes, of what a client waits for an answer
 _EXAMPLES = 5  # of each difference, in one part
 
 
-class Proof(Given):
+class Prove(Given):
     """A version to prove, and on which runs."""
 
     source: Source = Field(description="The new version, YAML")
@@ -83,7 +83,7 @@ class Proven(Out):
 
 
 @routes.post("/processes/{process}/backtest", responses={200: {"model": Proven, "description": "Proved"}})
-async def prove_process(call: Asked, process: str, given: Proof) -> Response:
+async def prove_process(call: Asked, process: str, given: Prove) -> Response:
     """Play past runs of a process under a new version, and tell what differs. Nothing is kept, nobody asked.
 
     A part of the runs, newest first: ask again with `next` as `before` until there is none.
@@ -107,7 +107,7 @@ def _length(within: str | None) -> timedelta | None:
     """A length of time that needs no calendar. Raises `Refused`."""
     if within is None:
         return None
-    length = Duration.parse(within)
+    length = Duration.parse(within, where="body.within")
     if length.business:
         raise Refused(f"{within} counts by a calendar", where="body.within", mend="write it as 30d or 12h")
     return length.exact

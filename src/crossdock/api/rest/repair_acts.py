@@ -51,7 +51,7 @@ class Preview(Given):
     action: GivenAction | None = Field(None, description="What would be done")
 
 
-class Begin(Given):
+class BeginRepair(Given):
     """A repair to begin."""
 
     cause: GivenCause
@@ -78,7 +78,7 @@ async def preview_repair(call: Asked, given: Preview) -> Response:
 
 
 @routes.post("/repairs", status_code=201, responses={201: {"model": Repair, "description": "Begun"}})
-async def begin_repair(call: Asked, given: Begin) -> Response:
+async def begin_repair(call: Asked, given: BeginRepair) -> Response:
     """Freeze the set of a cause and repair the first few; the rest waits until it proceeds."""
     cause = _cause(call, given.cause)
     if not any(

@@ -69,7 +69,7 @@ class ClosedMany(Out):
     items: list[Closed]
 
 
-@routes.post("/tasks/{task}/decide", responses=ASKED, openapi_extra={"x-changes": "must"})
+@routes.post("/tasks/{task}/decide", responses=ASKED, openapi_extra={"x-changes": "or seen"})
 async def decide_task(call: Asked, task: str, given: Decide) -> Response:
     """Approve or refuse, or say that a task is done: about what was seen, by whoever has the role."""
     row = await tasks.found(call, task)
