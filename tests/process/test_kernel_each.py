@@ -376,6 +376,30 @@ def test_a_cancel_that_turns_out_to_be_impossible_is_told_to_the_parent_that_ask
     assert run.wait("1h").news[-1].data["status"] == "completed"
 
 
+def test_a_step_whose_child_is_tried_again_goes_on_once():
+    run = Run(LIST, items("x", "y")).child("a", "x", "failed").close("child_failed", "retry")
+    assert [record.what for record in run.last] == ["exception.closed", "child.started", "step.resumed"]
+
+
+def test_a_child_that_a_cancel_met_completed_and_that_took_itself_back_is_not_waited_for_again():
+    run = Run(LIST, items("x", "y")).cancel()
+    run.child("a", "x").child("a", "x", "cancelled").child("a", "y", "cancelled")
+    assert (run.status(), run.asked) == ("cancelled", [])
+
+
+def test_a_child_that_took_itself_back_for_a_cancel_that_was_refused_holds_the_step():
+    run = Run("a: { each: '${ case.items }', run: child }\nb: { call: erp.do, undo: impossible }", items("x"))
+    run.cancel().child("a", "x").done("b")
+    assert (run.status(), run.open) == ("completed", ["cancel_refused"])
+    run = Run(
+        "a: { each: '${ case.items }', run: child }\nb: { call: erp.do, undo: impossible }", items("x", "y")
+    )
+    run.cancel().child("a", "x").child("a", "y", "cancelled").done("b").child("a", "x", "cancelled")
+    assert run.status("a") == "held"
+    run.repair("step.retry", "a").child("a", "x").child("a", "y")
+    assert run.status() == "completed"
+
+
 def test_before_any_child_has_done_it_a_run_is_cancelled():
     run = Run(DELIVERIES, items("x", "y")).cancel().child("a", "x", "cancelled").child("a", "y", "cancelled")
     assert (run.status(), run.open) == ("cancelled", [])

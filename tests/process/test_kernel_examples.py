@@ -28,6 +28,8 @@ KNOWN = CATALOGUE.including(
         "restock-item": ProcessShape(name="restock-item", document=parse_type({"sku": "string"})),
         "collect-stop": ProcessShape(name="collect-stop", output=parse_type({"pallets": "int"})),
         "call-off": ProcessShape(name="call-off", output=parse_type({"delivery": "string"})),
+        "fetch-lot": ProcessShape(name="fetch-lot", output=parse_type({"units": "int"})),
+        "bill-share": ProcessShape(name="bill-share", output=parse_type({"paid": "money"})),
     }
 )
 EUR = "EUR"

@@ -20,7 +20,7 @@ from crossdock.process import undoing, unwind
 from crossdock.process.actions import failed
 from crossdock.process.definition import RunWork
 from crossdock.process.messages import StartChild
-from crossdock.process.state import ENDED_STEP, Children
+from crossdock.process.state import ENDED_RUN, ENDED_STEP, Children
 from crossdock.process.turn import DecisionError, Turn
 
 MOST_CHILDREN = 10_000
@@ -92,8 +92,29 @@ def ended(turn: Turn) -> None:
         _settle(turn, name, item, status, reason, data.get("output"), str(data.get("stays", "")))
     elif children.undoing:
         _undone(turn, name, item, status, reason)
+    elif status in {"cancelled", "failed"} and children.succeeded and turn.state.status not in ENDED_RUN:
+        _taken_back(turn, name, item, status, reason)
     else:
         turn.record("child.surplus", name, item, status=status)
+
+
+def _taken_back(turn: Turn, name: str, item: str, status: str, reason: str) -> None:
+    """A child had completed when it was told to cancel, and what it did is undone by now."""
+    turn.record("child.ended", name, item, status=status, reason=reason)
+    step = turn.step(name)
+    children, work = step.children, turn.process.steps[name].work
+    assert children is not None and isinstance(work, RunWork)  # noqa: S101, PT018 - the caller has looked
+    children.succeeded -= 1
+    children.outputs = {key: output for key, output in children.outputs.items() if key != item}
+    if unwind.unwinding(turn, name) or (step.status in ENDED_STEP and step.status != "succeeded"):
+        return
+    said = f"{work.process} {item}".strip() + f" was taken back: {reason}"
+    if step.status == "succeeded":
+        turn.open("child_failed", name, message=said, item=item)
+        return
+    children.cancelled += 1
+    children.again = {**children.again, item: "cancelled"}
+    failed(turn, name, "child_failed", said, item=item)
 
 
 def _refused(turn: Turn, name: str, item: str, reason: str) -> None:

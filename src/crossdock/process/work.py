@@ -69,6 +69,12 @@ def start_anew(turn: Turn, name: str) -> None:
 def resume(turn: Turn, name: str, *, by: str = "") -> None:
     """Go on with a held step whose exceptions are all closed."""
     step = turn.step(name)
+    if step.call is None and step.children is not None and step.children.again and not step.children.undoing:
+        try:
+            children.again(turn, name, by)
+        except FAILURES as error:
+            turn.hold(name, "child_failed", message=str(error))
+        return
     turn.record("step.resumed", name, by=by)
     if step.call is not None:
         calls.send(turn, name)
@@ -76,11 +82,6 @@ def resume(turn: Turn, name: str, *, by: str = "") -> None:
         step.status = "succeeded"
         step.children.undoing = 0
         turn.changed.append(name)
-    elif step.children is not None and step.children.again:
-        try:
-            children.again(turn, name, by)
-        except FAILURES as error:
-            turn.hold(name, "child_failed", message=str(error))
     else:
         step.tries += 1
         step.status = "pending"
