@@ -153,6 +153,8 @@ async def test_a_repair_of_many_is_counted_and_touched_as_far_as_it_is_seen(worl
     assert [(one["id"], one["counted"]) for one in seen["items"]] == [(whole["id"], 1)]
     assert (await world.get(f"/repairs/{whole['id']}", key=lead))["counted"] == 1
     await world.get(f"/repairs/{deliveries['id']}", status=404, key=lead)
+    rest = await world.ask("POST", f"/repairs/{whole['id']}/proceed", key=lead, status=403)
+    assert "among them are some that" in rest.json["detail"]
     begin["cause"].pop("process")
     own = await world.post("/repairs", begin, key=lead, status=201)
     assert own["counted"] == 1

@@ -127,6 +127,34 @@ async def test_of_many_who_change_the_house_at_once_one_does(world, path):
     assert (await world.get(path))["version"] == 1
 
 
+async def test_what_is_asked_of_a_tenant_that_is_suspended_meanwhile_is_decided_when_it_goes_on(world):
+    bea, bob = await key_behind(world, "bea", "finance"), await key_behind(world, "bob", "finance")
+    other, theirs = await world.neighbour()
+    operator = await world.database.create_tenant("operator")
+    root = await world.key_of("operator-admin", tenant=operator)
+    task = await waits(world, "SO-1")
+    assert (await approving(world, task, bea, prefer="respond-async")).status == 202
+    await world.post("/tenants/acme/suspend", {"why": "unpaid"}, key=root)
+
+    async def refused() -> Any:
+        answer = await approving(world, task, bob, prefer="respond-async")
+        return answer if answer.status == 503 else None  # within half a second, in each process
+
+    assert (await world.until(refused)).json["type"].endswith("/suspended")
+    async with world.working():
+        await world.put(order("SO-9"), tenant=other)
+
+        async def theirs_goes_on() -> bool:
+            (run,) = (await world.get("/runs?q=SO-9", key=theirs))["items"]
+            return run["decisions"] >= 3
+
+        await world.until(theirs_goes_on)
+        assert await told(world, "SO-1") == []  # while others are decided
+        await world.post("/tenants/acme/resume", {}, key=root)
+        await world.steps("SO-1", packed="waiting")
+    assert (await told(world, "SO-1"))[0] == ("task.decided", "bea")
+
+
 # -- what is taken away during a long answer ------------------------------------------------------------------
 
 

@@ -151,10 +151,15 @@ class Policies:
                 found.append(row)
         return found
 
-    async def by_rows(self, principal: Principal, action: str) -> bool:
-        """Whether it depends on the row if one of a list may be seen; where not, all may be, or none."""
-        known = await self._held(principal.tenant)
-        return known.compiled.by_rows(action, parents_of(principal))
+    async def by_rows(self, principal: Principal, action: str, of: str = "") -> bool:
+        """Whether it depends on the row if one of a list may be seen; where not, all may be, or none.
+
+        `of`: as `visible` has it.
+        """
+        held = await self._held(principal.tenant)
+        names = _KNOWN_OF.get(of or action.partition(".")[0], ("process",))
+        known = {"roles" if name == "role" else name for name in names}
+        return held.compiled.by_rows(action, parents_of(principal), known)
 
     async def require(self, principal: Principal, action: str, resource: Resource) -> None:
         """Return where it is allowed. Raises `Forbidden` with the why; the attempt is recorded.

@@ -40,6 +40,8 @@ _TEXTS = frozenset(
     {"connection", "owner", "partner", "process", "severity", "status", "step", "system", "type"}
 )
 _SETS = frozenset({"excluded", "roles"})
+_THING = '{"Var": "resource"}'
+_ATTRIBUTE = re.compile(re.escape(f'"left": {_THING}, "attr": ') + r'"(\w+)"')
 _NOTHING: Mapping[str, Role] = MappingProxyType({})
 
 
@@ -70,7 +72,7 @@ class Policy:
     roles: tuple[str, ...]
     actions: tuple[str, ...]
     always: bool  # it asks for nothing else
-    by_thing: bool  # it asks what the thing is like
+    asks: frozenset[str] | None  # what it asks of the thing, by name; None: something else of it
 
     def is_about(self, action: str) -> bool:
         """Whether it can decide that act."""
@@ -95,13 +97,16 @@ class Compiled:
             found = self._about[action] = made, those
         return found
 
-    def by_rows(self, action: str, parents: AbstractSet[str]) -> bool:
-        """Whether an act of somebody in these roles is permitted for one thing and not for another."""
+    def by_rows(self, action: str, parents: AbstractSet[str], known: AbstractSet[str]) -> bool:
+        """Whether an act of somebody in these roles is permitted for one thing and not for another.
+
+        `known` is what is known of such things.
+        """
         theirs = [one for one in self.about(action)[1] if not one.roles or parents & set(one.roles)]
-        if any(one.by_thing and not one.permits for one in theirs):
+        apart = [one for one in theirs if one.asks is None or one.asks & known]
+        if any(not one.permits for one in apart):
             return True
-        always = any(one.permits and one.always for one in theirs)
-        return not always and any(one.by_thing for one in theirs)
+        return bool(apart) and not any(one.permits and one.always for one in theirs)
 
     def those_that_permit(self, action: str) -> list[str]:
         """The roles that may do it to whatever it is."""
@@ -285,8 +290,13 @@ def _policy(value: Mapping[str, Any]) -> Policy:
         roles=(str(role["id"]),) if role.get("type") == "Role" else (),
         actions=tuple(str(one["id"]) for one in actions),
         always=not asks and on["op"] == "All" and (who["op"] == "All" or role.get("type") == "Role"),
-        by_thing='{"Var": "resource"}' in json.dumps(asks) or on["op"] != "All",
+        asks=_asked(json.dumps(asks)) if on["op"] == "All" else None,
     )
+
+
+def _asked(conditions: str) -> frozenset[str] | None:
+    found = _ATTRIBUTE.findall(conditions)
+    return frozenset(found) if len(found) == conditions.count(_THING) else None
 
 
 @cache

@@ -36,8 +36,11 @@ _REPAIR: LiteralString = """
 select status, action, filter from crossdock.repair where tenant = crossdock.tenant() and id = $1
 """
 _ITEMS: LiteralString = """
-select distinct run, step from crossdock.repair_item
-where tenant = crossdock.tenant() and repair = $1 and sent is null
+select distinct i.run, i.step, r.process, coalesce(x.type, '') as type, coalesce(x.owner, '') as owner,
+       coalesce(x.connection, '') as connection
+from crossdock.repair_item i join crossdock.run r on r.tenant = i.tenant and r.id = i.run
+left join crossdock.exception x on x.tenant = i.tenant and x.id = i.exception
+where i.tenant = crossdock.tenant() and i.repair = $1 and i.sent is null
 """
 
 
@@ -94,12 +97,16 @@ class ManyRuns:
         )
 
     async def proceed(self, by: Principal, repair: int) -> None:
-        """The trial was right, or it was stopped for a while: send the rest."""
+        """The trial was right, or it was stopped for a while: send the rest, all of which `by` may repair."""
         cause, action, resource, status = await self._begun(by, repair)
-        if action.act in _DECIDING:
+        if action.act in _DECIDING or await self._by_rows(by, action.act):
             async with self._ground.look(by) as transaction:
                 rows = await transaction.fetch(_ITEMS, repair)
-            await self._refuse_excluded(by, cause, action, [(row["run"], row["step"]) for row in rows])
+            if len(await self._those(by, action.act)(rows)) < len(rows):
+                why = f"among them are some that {by.id} may not see"
+                raise Forbidden(why, where=f"repair/{repair}", mend="ask whoever began it")
+            if action.act in _DECIDING:
+                await self._refuse_excluded(by, cause, action, [(row["run"], row["step"]) for row in rows])
         last = self._ground.noted(
             by, RIGHTS[action.act], resource, before={"status": status}, after={"status": "running"}
         )
@@ -120,13 +127,17 @@ class ManyRuns:
         await self._ground.policies.require(by, RIGHTS[action.act], resource)
         return resource
 
+    async def _by_rows(self, by: Principal, act: str) -> bool:
+        actions = (RIGHTS[act], "run.read", "exception.read")
+        return any([await self._ground.policies.by_rows(by, one, "case") for one in actions])
+
     def _those(self, by: Principal, act: str | None) -> Those:
         """Keeps those that `by` sees; refuses them where it may not do that to one of them."""
         policies = self._ground.policies
 
         async def those(rows: Sequence[Any]) -> list[Any]:
             seen = await cases_seen(policies, by, rows)
-            if act is None or not await policies.by_rows(by, RIGHTS[act]):
+            if act is None or not await policies.by_rows(by, RIGHTS[act], "case"):
                 return seen
             allowed = await policies.visible(by, RIGHTS[act], seen, of="case")
             if len(allowed) < len(seen):

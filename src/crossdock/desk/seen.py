@@ -57,7 +57,7 @@ async def repairs_seen(
     policies: Policies, by: Principal, transaction: TenantTransaction, repairs: Sequence[Row]
 ) -> list[Row]:
     """Those repairs of which any run may be seen, with the numbers of such runs."""
-    if not repairs or not await policies.by_rows(by, "run.read"):
+    if not repairs or not await policies.by_rows(by, "run.read", "repair"):
         return list(repairs)
     outcomes: dict[int, Counter[str]] = defaultdict(Counter)
     rows = await transaction.fetch(_REPAIRED, [one["id"] for one in repairs])
@@ -79,6 +79,6 @@ async def cases_seen(policies: Policies, by: Principal, cases: Sequence[Row]) ->
     found = list(cases)
     for action in ("run.read", "exception.read"):
         about = Resource(kind=action.partition(".")[0])
-        if await policies.by_rows(by, action) and (await policies.decide(by, action, about)).allowed:
+        if await policies.by_rows(by, action, "case") and (await policies.decide(by, action, about)).allowed:
             found = await policies.visible(by, action, found, of="case")
     return found

@@ -55,7 +55,7 @@ async def waiting(
     for name, (action, of, sql) in _COUNTED.items():
         if action not in rights and name != "tasks":
             found[name] = 0
-        elif sql and found[name] and await policies.by_rows(by, action):
+        elif sql and found[name] and await policies.by_rows(by, action, of):
             rows = await policies.visible(by, action, await transaction.fetch(sql), of=of)
             found[name] = sum(row["number"] for row in rows)
         elif action not in rights:
