@@ -347,6 +347,16 @@ def test_a_child_may_be_answered_without_being_run(packaged: tuple[dict[str, Pro
     assert len(simulation.runs) == 1
 
 
+def test_time_is_counted_by_the_calendars_of_the_script() -> None:
+    script = """
+    calendars:
+      hall: { zone: America/Chicago, hours: { mon-fri: 09:00-17:00 }, cut_offs: { gate: "16:00" } }
+    happens: [{ at: 14h, expect: { run: active } }, { at: 14h 1m, expect: { run: completed } }]
+    """
+    simulation = play(small("  rest: { wait: { cut_off: gate } }\n", head="calendar: hall"), script)
+    assert [outcome.wrong for outcome in simulation.outcomes] == [(), ()]
+
+
 # -- scripts that are wrong ---------------------------------------------------------------------------------
 
 
@@ -430,6 +440,7 @@ def test_a_child_may_be_answered_without_being_run(packaged: tuple[dict[str, Pro
             "this script is for large, not small",
             "try it with the file of large",
         ),
+        ("{ calendars: { x: { zone: Mars } }, happens: [] }", "1:16", None, None),
         ("{ defaults: some, happens: [] }", "1:3", "'some' is no choice", "one of none, answers, all"),
         ("{ document: { total: 5 }, happens: [] }", "1:3", None, None),
     ],

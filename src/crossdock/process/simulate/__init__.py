@@ -74,7 +74,8 @@ class Simulation:
                 "it does not say when the simulation starts", mend="give a start, here or in the script"
             )
         settings = dict(self.script.settings)
-        self.reference = reference or Plain({"id": "default", "name": "default", "settings": settings})
+        tenant = {"id": "default", "name": "default", "settings": settings}
+        self.reference = reference or Plain(tenant, self.script.calendars)
         self._catalogue = declared(catalogue, library)
         self._world = World(library, self._catalogue, self.reference, begins)
         sources = tuple(process.source for process in library.values())

@@ -18,8 +18,8 @@
     - expect: { run: completed, steps: { pick: succeeded }, exceptions: [pick_late] }
 
 A script is that list, or a map with it under `happens:` and, besides, `title`, `process`, `start`, `until`,
-`document`, `tenant` (settings) and `defaults`: what is made up where the script says nothing (all, answers,
-none).
+`document`, `tenant` (settings), `calendars` (by name) and `defaults`: what is made up where the script says
+nothing (all, answers, none).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from crossdock.errors import Refused
+from crossdock.process.calendar import Calendar
 from crossdock.process.problems import Problem
 
 Defaults = Literal["none", "answers", "all"]
@@ -82,5 +83,6 @@ class Script:
     until: timedelta | None = None
     document: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
     defaults: Defaults = "all"
     items: tuple[Item, ...] = ()

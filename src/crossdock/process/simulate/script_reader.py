@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from crossdock.errors import Refused
 from crossdock.expressions import Record, Type, problems
+from crossdock.process.calendar import Calendar
 from crossdock.process.catalogue import Catalogue
 from crossdock.process.definition import PersonWork, Process
 from crossdock.process.durations import Duration
@@ -17,7 +18,7 @@ from crossdock.process.simulate.script import Defaults, Item, NotAScript, Repair
 from crossdock.process.source import Path, Source
 from crossdock.process.state import RunStatus, StepStatus
 
-_TOP = ("title", "process", "start", "until", "document", "tenant", "defaults", "happens")
+_TOP = ("title", "process", "start", "until", "document", "tenant", "calendars", "defaults", "happens")
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     kind: (kind, *fields.split())
     for kind, fields in (
@@ -107,9 +108,19 @@ class _Reader:
             until=self._duration(("until",), top.get("until")),
             document=document,
             settings=settings,
+            calendars=self._calendars(top.get("calendars")),
             defaults=defaults if defaults in _DEFAULTS else "all",
             items=tuple(item for item in items if item is not None),
         )
+
+    def _calendars(self, given: Any) -> dict[str, Calendar]:
+        found = {}
+        for name, terms in self._map(("calendars",), given).items():
+            try:
+                found[name] = Calendar.parse({"name": name, **terms} if isinstance(terms, dict) else terms)
+            except Refused as error:
+                self._problem(("calendars", name), error.message, error.mend)
+        return found
 
     # -- one happening ---------------------------------------------------------------------------------
 
