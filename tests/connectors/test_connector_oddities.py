@@ -57,6 +57,16 @@ def test_a_return_is_one_whatever_its_code_means_elsewhere() -> None:
     ]
 
 
+def test_ups_ends_a_hold_at_customs_with_the_code_that_began_it() -> None:
+    of = {"type": "X", "code": "RZ", "description": "Government agency"}
+    began, ended = (activity("X", "RZ", clock=at) for at in ("101500", "113000"))
+    began["status"], ended["status"] = of | {"statusCode": "012"}, of | {"statusCode": "014"}
+    assert [one[:2] for one in told("ups", ups(began, ended))] == [
+        (None, "delay_customs"),
+        ("customs_cleared", None),
+    ]
+
+
 def test_what_is_scanned_after_a_delivery_is_told_as_it_was_scanned() -> None:
     payload = ups(activity("I", "AR", day="20260312"), activity("D", "FS", day="20260311"))
     assert [code for code, _, _ in told("ups", payload)] == ["delivered", "arrived"]

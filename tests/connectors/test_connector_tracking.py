@@ -239,6 +239,7 @@ def test_a_time_without_a_zone_has_the_zone_of_its_place_where_that_has_one(
 def test_what_was_told_comes_first_then_the_place_then_the_connection() -> None:
     text = "2026-03-05T10:00:00"
     assert told_moment(f"{text}+05:30", country="IT").time == datetime(2026, 3, 5, 4, 30, tzinfo=UTC)
+    assert moment("2026-03-05", "10:00:00+05:30").time == datetime(2026, 3, 5, 4, 30, tzinfo=UTC)
     assert told_moment(text, country="IT", zone="America/New_York").time == datetime(
         2026, 3, 5, 9, tzinfo=UTC
     )

@@ -133,9 +133,13 @@ def moment(
 ) -> Moment:
     """The moment of a local day (`20240423`, `2024-04-23`) and clock (`095004`, `09:50`, `9:50 am`).
 
-    `offset` is what was told with it (`-05:00`, `Z`), `country` (ISO 3166-1), `region` and `postal_code` its
-    place, `zone` the connection's setting. Raises `Refused` for what is no time.
+    `offset` is what was told with it (`-05:00`, `Z`), unless the clock has its own (`13:45:00+01:00`);
+    `country` (ISO 3166-1), `region` and `postal_code` are its place, `zone` is the connection's setting.
+    Raises `Refused` for what is no time.
     """
+    split = _CLOCK_AND_OFFSET(clock.strip())
+    if split is not None and split[2]:
+        clock, offset = split[1], split[2]
     local = datetime.combine(_day(day, where), _clock(clock, where) if clock else _DAY_ENDS)
     precision = "day" if not clock else "" if _has_seconds(clock) else "minute"
     words = local.isoformat() if clock else local.date().isoformat()

@@ -5,7 +5,8 @@ a scan by a type and a code (`I`/`DP`) and, more simply, by a package status of 
 means another thing in each of UPS's tables (`UA` is an arrival among movements, a return among exceptions):
 the type says which one is asked, freight and Mail Innovations have their own. What moves (`I`) is asked
 among exceptions and deliveries too, but only where they tell of a movement as well. What no table has is
-asked by the status, and only then by the type, unless that is as wide as `I` and `X` are.
+asked by the status, and only then by the type, unless that is as wide as `I` and `X` are. UPS ends a hold at
+customs with the code that began it: what the status says has cleared is held no more.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _TABLES: Mapping[str, Sequence[str]] = {
 _FREIGHT = ("freight", "freight exception")
 _BACK = frozenset(("return_started", "returned_to_sender"))
 _WIDE = frozenset(("I", "X"))  # too wide to say what a code means that is not known
+_NO_ROW: Mapping[str, str] = {"milestone": "", "reason": ""}
 Seen = Iterator[tuple[Parcel, Sequence[Scan]]]
 
 
@@ -177,9 +179,13 @@ def _scan(kind: str, code: str, number: str, when: Moment, tables: Sequence[str]
     if tables == ("movement",):
         others = [(table, form) for table in ("exception", "delivery") for form in forms]
         asks += [ask for ask in others if not words(_WORDS).get(ask, {"reason": "?"})["reason"]]
-    asks += [("status", number.zfill(3))] if number else []
+    if number:
+        status = ("status", number.zfill(3))
+        if words(_WORDS).get(status, _NO_ROW)["milestone"] == "customs_cleared":
+            asks = [ask for ask in asks if words(_WORDS).get(ask, _NO_ROW)["reason"] != "delay_customs"]
+        asks.append(status)
     if kind == "RS":  # the same code is another thing where nothing goes back: only rows of a return count
-        asks = [ask for ask in asks if words(_WORDS).get(ask, {"milestone": ""})["milestone"] in _BACK]
+        asks = [ask for ask in asks if words(_WORDS).get(ask, _NO_ROW)["milestone"] in _BACK]
     if not (code or number) or kind not in _WIDE:
         asks.append(("type", kind))
     return {
