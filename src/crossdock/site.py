@@ -52,7 +52,7 @@ def site(system: System) -> Starlette:
             Mount("/hooks", webhooks(system.database, system.inbox, system.lines, senders)),
             Mount("/api/v1", rest(ground)),
             endpoint("/api/graphql", ground, system.throttle, asking),
-            Route("/api{rest:path}", _no_api),
+            *(Route(f"{below}{{rest:path}}", _no_page) for below in ("/api", "/oauth", "/.well-known")),
             Mount("/", tower),
         ],
         middleware=[
@@ -67,8 +67,8 @@ def site(system: System) -> Starlette:
     return made
 
 
-async def _no_api(_request: Request) -> Response:
-    """What is below /api and no address of it is no page either: programs are told so in their own form."""
+async def _no_page(_request: Request) -> Response:
+    """What is below these and no address of theirs is no page either: programs are told in their own form."""
     raise HTTPException(404)
 
 

@@ -116,7 +116,15 @@ async def test_the_graph_and_the_api_count_what_a_key_asks(site):
 
 async def test_what_is_below_api_and_not_there_is_told_as_programs_read_it(site):
     _, address, http = site
-    for path in ("/api", "/api/", "/api/v1", "/api/v2/runs", "/api/nothing"):
+    for path in (
+        "/api",
+        "/api/",
+        "/api/v1",
+        "/api/v2/runs",
+        "/api/nothing",
+        "/oauth/token",
+        "/.well-known/x",
+    ):
         async with http.get(address + path) as reply:
             said = await reply.json(content_type=None)
         assert (reply.status, said["status"], said["instance"]) == (404, 404, path), path
