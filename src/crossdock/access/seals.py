@@ -13,6 +13,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,14 +37,18 @@ _NUMBER = b"\0"  # before what is no text, as JSON has it
 
 @dataclass(slots=True)
 class Seal:
-    """Makes the tokens of one subject; `words` are those by which it shall be found."""
+    """Makes the tokens of one subject; `words` are those by which it shall be found besides.
+
+    `found` are the tokens by whose words it is found already: the same value is the same token.
+    """
 
     handle: str
     _index: bytes
     _cipher: AESSIV | None  # None where the subject was erased: what comes late is not kept at all
     _about: list[bytes]
+    found: AbstractSet[str] = frozenset()
     words: set[bytes] = field(default_factory=set)
-    _made: dict[str | float, str] = field(default_factory=dict)
+    made: dict[str | float, str] = field(default_factory=dict)
 
     @property
     def erased(self) -> bool:
@@ -54,13 +59,14 @@ class Seal:
         """The token of a value, by which the subject can be found from now on."""
         if self._cipher is None:
             return ERASED
-        found = self._made.get(value)
-        if found is None or isinstance(value, int | float):
+        token = self.made.get(value)
+        if token is None or isinstance(value, int | float):
             plain = safe(value) if isinstance(value, str) else value
             data = plain.encode() if isinstance(plain, str) else _NUMBER + msgspec.json.encode(plain)
-            found = self._made[value] = self.of_bytes(data)
-            self.words.update(words_of(self._index, str(plain)))
-        return found
+            token = self.made[value] = self.of_bytes(data)
+            if token not in self.found:
+                self.words.update(words_of(self._index, str(plain)))
+        return token
 
     def of_bytes(self, data: bytes) -> str:
         """The token of bytes as they came; nobody is found by it."""

@@ -27,7 +27,6 @@ import hmac
 import re
 import secrets
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -149,7 +148,7 @@ class Subjects:
         self._audit = audit
         self._fresh = fresh
         self._keys: dict[tuple[int, str], tuple[float, bytes]] = {}
-        self._indexed: dict[tuple[int, str], set[bytes]] = {}  # words by which subjects are found already
+        self._indexed: dict[tuple[int, str], set[str]] = {}  # tokens by whose words subjects are found
         self._asking: Together[set[tuple[int, str]], dict[tuple[int, str], bytes]] = Together(
             self._ask, weigh=len
         )
@@ -181,7 +180,9 @@ class Subjects:
 
     def _seal(self, tenant: int, handle: str, index: bytes, key: bytes) -> Seal:
         cipher = AESSIV(key) if key else None
-        return Seal(handle, index, cipher, bound_to(tenant, handle))
+        return Seal(
+            handle, index, cipher, bound_to(tenant, handle), self._indexed.get((tenant, handle), set())
+        )
 
     async def keep(
         self, tenant: int, seals: Iterable[Seal], named: Iterable[tuple[str, str, str]] = ()
@@ -190,14 +191,8 @@ class Subjects:
 
         A key that has a subject already keeps that one. Gives those that had none.
         """
-        words_of: defaultdict[str, set[bytes]] = defaultdict(set)
-        for seal in seals:
-            words_of[seal.handle] |= seal.words
-        rows = sorted(
-            (word, handle)
-            for handle, words in words_of.items()
-            for word in words - self._indexed.get((tenant, handle), set())
-        )
+        new = [seal for seal in seals if seal.words]
+        rows = sorted({(word, seal.handle) for seal in new for word in seal.words})
         keys = sorted(set(named))
         if not rows and not keys:
             return []
@@ -206,8 +201,8 @@ class Subjects:
         added = await self._database.at_once(_INDEX, tenant, *index, *columns)
         if len(self._indexed) > _MOST_INDEXED:
             self._indexed.clear()
-        for handle, found in words_of.items():
-            self._indexed.setdefault((tenant, handle), set()).update(found)
+        for seal in new:
+            self._indexed.setdefault((tenant, seal.handle), set()).update(seal.made.values())
         return [(row["kind"], row["value"], row["handle"]) for row in added]
 
     async def reveal(self, tenant: int, data: Any) -> Any:
