@@ -43,10 +43,20 @@ async def delivered(world: World, number: str) -> None:
     for carrier in CARRIERS:
         await world.script(carrier, order=number, **SOON)
     await world.release(number)
-    for hours in (1, 6, 13, 13, 13, 13):
+    await passing(world, 1, 6, 13, 13, 13, 13)
+
+
+async def passing(world: World, *spans: float) -> None:
+    """So many hours pass, one span after the other."""
+    for hours in spans:
         await world.advance(hours=hours)
         await world.tracker.turn()
         await world.rest()
+
+
+async def asked(world: World, service: str) -> int:
+    """How many requests it has had."""
+    return len((await world.control(service, "/ledger?detail=requests"))["requests"])
 
 
 async def the(world: World, type_: str = "systems_differ") -> list[tuple[str, bool]]:
@@ -62,6 +72,24 @@ async def test_what_agrees_differs_in_nothing(world: World) -> None:
     assert outcome.compared == {"orders": 1, "invoices": 1, "shipments": shipments, **nothing}
     assert outcome.failed == {}
     assert await differences(world) == []
+
+
+async def test_what_came_about_while_the_systems_were_read_is_not_missed_there(world: World) -> None:
+    for carrier in CARRIERS:
+        await world.script(carrier, order="SO-1", **SOON)
+    await world.release("SO-1")
+    await passing(world, 1, 6, 13, 13)
+    await world.control("wms", "/faults", {"fault": "slow", "operation": "events", "seconds": 3, "count": 1})
+    read = await asked(world, "farrow")
+    comparing = asyncio.create_task(world.reconciler.once(world.tenant, ["invoices", "shipments"]))
+    async with asyncio.timeout(20):
+        while await asked(world, "farrow") == read:  # it is read after the ERP, and before the warehouse
+            await asyncio.sleep(0.02)
+    await passing(world, 13, 13)  # it is delivered and billed, after the ERP was read
+    assert not comparing.done()
+    outcome = await comparing
+    assert (await world.run("order-to-cash", "SO-1")).steps["invoice"].status == "succeeded"
+    assert (outcome.failed, await differences(world)) == ({}, [])
 
 
 async def test_an_order_that_was_lost_on_its_way_is_one_exception_with_both_sides_until_it_is_taken_in(

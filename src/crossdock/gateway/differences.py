@@ -1,13 +1,14 @@
 """Differences that stand: each kept once, told as `difference.found`, and as `difference.gone` when over.
 
 What two systems list may be in flight while both are read. It waits, untold, until both have said the same
-for as long as `grace`: by their own times of the change where they tell them, else as it was seen here.
+for as long as `grace`: by their own times of the change where they tell them, else as it was seen here. By
+then the feeds of both have to be read as well: a move that nobody here has heard of is no difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 from crossdock.engine import Arrival, Inbox
@@ -16,6 +17,7 @@ from crossdock.model.codes import instant_text
 from crossdock.store import Database, Tenant
 
 WAITING = "waiting"
+_NEVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 _OLDEST: LiteralString = """
 select min(at) from crossdock.difference where tenant = $1 and gone is null and what = any($2::text[])
@@ -102,24 +104,29 @@ class Differences:
         grace: timedelta,
         most: int,
         moving: Collection[str] = (),
+        heard: Mapping[str, datetime | None] | None = None,
     ) -> tuple[int, int]:
         """Keep up to `most` that differ; gives how many are new, and how many differ no more.
 
-        Gone is what differs no more between systems that were `read`; not what is `moving`.
+        Gone is what differs no more between systems that were `read`; not what is `moving`. `heard` says
+        until when the feeds of a connection that has some are read, None where one never was.
         """
         once = {(one.what, one.kind, one.about): one for one in found}
-        columns = [
-            [one.what, one.kind, one.about, one.connection, one.severity, one.here, one.there, one.mend,
-             bool(one.events), one.order, one.shipment, one.invoice, one.at, one.against, one.item,
-             _state(one, now - grace)]
-            for _, one in sorted(once.items())[:most]
-        ]  # fmt: skip
+        alike: dict[datetime, list[list[Any]]] = {}  # by when it must have settled to be told
+        for _, one in sorted(once.items())[:most]:
+            of_both = [heard[name] for name in (one.connection, one.against) if heard and name in heard]
+            settled = min([now, *(at or _NEVER for at in of_both)]) - grace
+            alike.setdefault(settled, []).append(
+                [one.what, one.kind, one.about, one.connection, one.severity, one.here, one.there, one.mend,
+                 bool(one.events), one.order, one.shipment, one.invoice, one.at, one.against, one.item,
+                 _state(one, settled)]
+            )  # fmt: skip
         names = [*(one.number for one in once.values()), *moving]
         async with self._database.engine() as transaction:
             rows = []
-            if columns:
-                rows = await transaction.fetch(
-                    _FOUND, tenant.id, *(list(column) for column in zip(*columns, strict=True)), now - grace
+            for settled, columns in alike.items():
+                rows += await transaction.fetch(
+                    _FOUND, tenant.id, *(list(column) for column in zip(*columns, strict=True)), settled
                 )
             gone = await transaction.fetch(_GONE, tenant.id, list(whats), list(read), names)
         return sum(row["fresh"] for row in rows), len(gone)

@@ -62,7 +62,7 @@ from (
   order by x.due limit $1 for update of x skip locked
 ) d
 where f.tenant = d.tenant and f.connection = d.connection and f.name = d.name
-returning f.tenant, d.tenant_name, f.connection, f.name, f.cursor, f.failures
+returning f.tenant, d.tenant_name, f.connection, f.name, f.cursor, f.failures, crossdock.now() as now
 """
 
 _MOVE: LiteralString = """
@@ -74,7 +74,7 @@ _DONE: LiteralString = """
 update crossdock.feed
 set leased_until = null, failures = $4, error = $5,
     due = crossdock.now() + make_interval(secs => case when hinted and $4 = 0 then 0 else $6 end),
-    read_at = case when $7 then crossdock.now() else read_at end
+    read_at = case when $7 then $8 else read_at end  -- all that was there when the reading began
 where tenant = $1 and connection = $2 and name = $3
 """
 
@@ -152,7 +152,7 @@ class Poller:
                 error = (await self._inbox.raw(tenant.id, error.encode())).decode()
             async with self._database.engine() as transaction:
                 await transaction.execute(
-                    _DONE, tenant.id, connection, name, failures, error, wait, not behind
+                    _DONE, tenant.id, connection, name, failures, error, wait, not behind, row["now"]
                 )
 
     async def _pages(

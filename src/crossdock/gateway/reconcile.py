@@ -97,6 +97,14 @@ _ABOUT: LiteralString = """
 select id from crossdock.process_version where tenant = $1
   and substring(source from '(?n)^document:[ \\t]*["'']?([A-Za-z0-9_]+)') = $2
 """
+# Of each connection the feed that is furthest behind; those alone that its connector still has.
+_HEARD: LiteralString = """
+select c.name, case when bool_and(f.read_at is not null) then min(f.read_at) end as at
+from unnest($2::text[], $3::text[]) as k(connector, feed)
+join crossdock.connection c on c.tenant = $1 and c.connector = k.connector
+left join crossdock.feed f on f.tenant = c.tenant and f.connection = c.name and f.name = k.feed
+group by c.name
+"""
 _STANDING: LiteralString = """
 select count(*)::int from crossdock.difference where tenant = $1 and gone is null and told <> 'waiting'
 """
@@ -166,6 +174,7 @@ class How:
 
 @dataclass(slots=True)
 class _Read:
+    began: datetime  # what came about later was perhaps not read, so it is not missed
     since: datetime
     facts: Facts = field(default_factory=Facts)
     asked: list[str] = field(default_factory=list)
@@ -286,15 +295,20 @@ class Reconciler:
         found: list[Difference] = []
         for what in (one for one in FED if one in whats):
             found += await self._differences(tenant, what, reading, reference)
+        heard = await self._heard(tenant)  # before it is listed: what is listed may be newer
         listed = await self._list(tenant, [what for what in LISTED if what in whats])
         compared = self._counted(facts, listed, whats)
         async with self._database.engine() as transaction:
             now = await transaction.value("select crossdock.now()")
-        keep = functools.partial(self._kept.keep, tenant, now=now, grace=how.grace, most=MOST)
+        keep = functools.partial(self._kept.keep, tenant, now=reading.began, grace=how.grace, most=MOST)
         read = [name for name in reading.asked if name not in facts.failed]
         fed, differs_no_more = await keep([what for what in FED if what in whats], found, read=read)
         more, agrees = await keep(
-            [what for what in LISTED if what in whats], listed.found, read=listed.read, moving=listed.moving
+            [what for what in LISTED if what in whats],
+            listed.found,
+            read=listed.read,
+            moving=listed.moving,
+            heard=heard,
         )
         await self._kept.tell(tenant, now)
         failed = {name: hidden(why)[:500] for name, why in sorted((listed.failed | facts.failed).items())}
@@ -312,6 +326,14 @@ class Reconciler:
         return Outcome(
             compared=compared, failed=failed, open=standing, found=fed + more, gone=differs_no_more + agrees
         )
+
+    async def _heard(self, tenant: Tenant) -> dict[str, datetime | None]:
+        """Until when the feeds of each connection that has some are read; None where one never was."""
+        polls = [(name, poll.name) for name, one in self._registry.connectors.items() for poll in one.polls]
+        names, feeds = ([*column] for column in zip(*polls, strict=True)) if polls else ([], [])
+        async with self._database.engine() as transaction:
+            rows = await transaction.fetch(_HEARD, tenant.id, names, feeds)
+        return {row["name"]: row["at"] for row in rows}
 
     async def _list(self, tenant: Tenant, whats: Sequence[str]) -> Listed:
         """What two systems list, and part in."""
@@ -346,7 +368,7 @@ class Reconciler:
         since = now - how.window
         if oldest is not None:  # what differs is looked at until it does no more
             since = min(since, oldest - timedelta(hours=1))
-        reading = _Read(since=since)
+        reading = _Read(began=now, since=since)
         for row in rows:
             await self._read_one(tenant, row["name"], whats, reading)
         if "shipments" in whats:
@@ -379,15 +401,14 @@ class Reconciler:
     ) -> list[Difference]:
         how = How.of(reference.tenant.get("settings") or {})
         known: What = next(one for one in WHATS if one == what)
-        here, now = await self._here(tenant, known, reading)
-        found = compare(known, reading.facts, here, since=reading.since, now=now, grace=how.grace)
+        here = await self._here(tenant, known, reading)
+        found = compare(known, reading.facts, here, since=reading.since, now=reading.began, grace=how.grace)
         return [one for one in found if one.connection not in reading.facts.failed]
 
-    async def _here(self, tenant: Tenant, what: What, reading: _Read) -> tuple[Here, datetime]:
+    async def _here(self, tenant: Tenant, what: What, reading: _Read) -> Here:
         """What stands here of the numbers that were told."""
         facts = reading.facts
         async with self._database.engine() as transaction:
-            now: datetime = await transaction.value("select crossdock.now()")
             if what == "shipments":
                 by_number = await transaction.fetch(
                     _BY_ALIAS, tenant.id, ["tracking", "booking"], list(facts.carried), None
@@ -403,7 +424,7 @@ class Reconciler:
                     shipments={row["number"]: _run(row) for row in by_shipment},
                     numbers={row["number"]: _run(row, delivered=row["id"] in told) for row in by_number},
                     followed=[(row["connection"], row["number"], row["booked"]) for row in followed],
-                ), now
+                )
             versions = [row["id"] for row in await transaction.fetch(_ABOUT, tenant.id, "Order")]
             numbers = {*facts.orders, *(one.order for one in facts.invoices.values())}
             rows = await transaction.fetch(_BY_ALIAS, tenant.id, ["order"], sorted(numbers), versions)
@@ -419,8 +440,8 @@ class Reconciler:
                         )
                         for row, text in zip(rows, whole, strict=True)
                     }
-                ), now
-            return Here(orders={row["number"]: _run(row) for row in rows}), now
+                )
+            return Here(orders={row["number"]: _run(row) for row in rows})
 
     async def _billed(
         self, transaction: EngineTransaction, tenant: Tenant, runs: list[int]
