@@ -352,6 +352,17 @@ async def test_a_partner_sees_its_own_alone(graph):
 # -- by hash -----------------------------------------------------------------------------------------------
 
 
+async def test_who_asks_for_the_media_type_of_graphql_gets_it(graph):
+    for accept, media in (
+        ("application/graphql-response+json, application/json;q=0.9", "application/graphql-response+json"),
+        ("application/json", "application/json"),
+        ("application/graphql-response+json;q=0, */*", "application/json"),
+    ):
+        for query, status in (("{ __typename }", 200), ("{ nope }", 400), ("{", 400)):
+            assert (await graph.send({"query": query}, accept=accept))[0] == status
+            assert graph.headers["content-type"] == media
+
+
 def by_hash(text: str, *, send: bool = False) -> dict:
     body = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest(text)}}}
     return body | ({"query": text} if send else {})

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from graph_world import graph_of
+from graphql import build_client_schema, get_introspection_query
 
 from crossdock.api.graphql.measure import Bounds, measured
 from crossdock.errors import Refused
@@ -164,6 +165,16 @@ async def test_where_it_is_set_the_schema_is_told(world):
             "mutationType": None,
             "subscriptionType": None,
         }
+        # Tools ask for all of it, deeper than any other query may be; and get no more by asking in circles.
+        whole = build_client_schema(await graph.ask(get_introspection_query()))
+        assert "runs" in whole.query_type.fields
+        circles = "{ __schema { types { fields { type { fields { type { interfaces { name } } } } } } } }"
+        status, told = await graph.refused(circles)
+        assert (status, "more than 2 deep" in told) == (400, True)
+        status, told = await graph.refused(
+            "{ __schema { types" + " { ofType" * 30 + " { name }" + " }" * 31 + " }"
+        )
+        assert (status, "nested deeper than" in told) == (400, True)
 
 
 async def test_a_text_from_outside_stays_a_text(graph):

@@ -167,9 +167,7 @@ class Call:
         sent = dict(headers or {})
         if tag:
             sent["etag"] = self._etag(tag)
-            if self.request.method == "GET" and _names_tag(
-                self.request.headers.get("if-none-match", ""), sent["etag"]
-            ):
+            if self.request.method == "GET" and _names_tag(self._tags("if-none-match"), sent["etag"]):
                 return Response(status_code=304, headers=sent)
         return Response(msgspec.json.encode(value), status, sent, "application/json")
 
@@ -181,7 +179,7 @@ class Call:
         """
         if self.done is not None:
             return
-        given = self.request.headers.get("if-match", "")
+        given = self._tags("if-match")
         if not given:
             if must:
                 raise Unconditional(
@@ -199,6 +197,10 @@ class Call:
                 where="header.If-Match",
                 mend="read it again, and decide again",
             )
+
+    def _tags(self, header: str) -> str:
+        """All that a header names; it may stand several times (RFC 9110, section 5.3)."""
+        return ",".join(self.request.headers.getlist(header))
 
     def _etag(self, tag: str) -> str:
         view = [self.request.query_params.get(name, "") for name in ("fields", "expand")]

@@ -43,6 +43,11 @@ LISTS: Mapping[str, tuple[int, int]] = {
 _WRAPPING = frozenset({"edges", "nodes", "node", "pageInfo"})
 _HEAVY = frozenset({"document", "content"})
 _MOST_TOKENS = 2000
+# What the schema tells of itself is as large as the schema: tools ask for types in types, deeper than for
+# anything else; but lists of types in each other multiply.
+_SCHEMA_DEPTH = 20
+_SCHEMA_LISTS = frozenset({"fields", "inputFields", "interfaces", "possibleTypes"})
+_MOST_SCHEMA_LISTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,8 @@ class _Count:
         }
         self._bounds = bounds
         self._fields = self._aliases = self._directives = 0
+        self._most_deep = bounds.depth
+        self._schema_lists: int | None = None  # of the schema, that the field stands in; None outside of it
         self.deepest = 0
         self._cost = 0
         self._directives_of(operation)
@@ -130,7 +137,7 @@ class _Count:
         """The cost of what is selected, below `depth` other selections, within these fragments."""
         if chosen is None:
             return 0
-        self._see("deep", depth, self._bounds.depth)
+        self._see("deep", depth, self._most_deep)
         self.deepest = max(self.deepest, depth)
         cost = 0
         for one in chosen.selections:
@@ -162,8 +169,14 @@ class _Count:
         if field.alias is not None:
             self._aliases += 1
             self._see("aliases", self._aliases, self._bounds.aliases)
-        if name in ("__schema", "__type") and not self._bounds.introspection:
-            raise Refused("the schema is not told here", where="query", mend="see the documentation")
+        if name in ("__schema", "__type"):
+            return self._schema(field, inside)
+        if self._schema_lists is not None and name in _SCHEMA_LISTS:
+            self._schema_lists += 1
+            self._see("schema", self._schema_lists, _MOST_SCHEMA_LISTS)
+            self.selections(field.selection_set, depth + 1, inside)
+            self._schema_lists -= 1
+            return 0
         below = self.selections(field.selection_set, depth + 1, inside)
         if name in LISTS:
             return self._first(field) * (1 + below)
@@ -172,6 +185,14 @@ class _Count:
         if field.selection_set is None:
             return int(name in _HEAVY)
         return 1 + below
+
+    def _schema(self, field: FieldNode, inside: frozenset[str]) -> int:
+        if not self._bounds.introspection:
+            raise Refused("the schema is not told here", where="query", mend="see the documentation")
+        self._most_deep, self._schema_lists = _SCHEMA_DEPTH, 0
+        self.selections(field.selection_set, 2, inside)
+        self._most_deep, self._schema_lists = self._bounds.depth, None
+        return 1
 
     def _first(self, field: FieldNode) -> int:
         """How many a list may give: what cannot be known beforehand counts as the most."""
@@ -194,6 +215,7 @@ class _Count:
             return
         words = {
             "deep": f"it is nested deeper than {most} selections",
+            "schema": f"lists of the schema stand in each other more than {most} deep",
             "cost": f"it may give more than {most} objects",
         }
         raise Refused(

@@ -42,6 +42,8 @@ log = structlog.get_logger(__name__)
 _MOST_ERRORS = 20
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 _SUGGESTS = re.compile(r" Did you mean .*\Z", re.DOTALL)
+_MEDIA = "application/graphql-response+json"  # to who asks for it; else plain JSON, as older clients do
+_NEVER = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
 _READ_ONLY = "set transaction read only"
 
 
@@ -86,7 +88,7 @@ def endpoint(path: str, ground: Ground, throttle: Throttle, asking: Asking) -> R
                 raise
             except CrossdockError as error:
                 status = 200 if isinstance(error, Unknown) else 400
-                return _said({"errors": [_told(error, [])]}, status)
+                return _said(request, {"errors": [_told(error, [])]}, status)
             return await carry_out(call, asked, measure, id_)
         except CrossdockError as error:
             return problem(error, path=request.url.path, request=id_)
@@ -106,7 +108,7 @@ def endpoint(path: str, ground: Ground, throttle: Throttle, asking: Asking) -> R
             late = Unreachable(
                 f"it took longer than {asking.seconds:g} s", mend="ask for less at once", retry_after=5
             )
-            return _said({"data": None, "errors": [_told(late, [])]}, 200)
+            return _said(call.request, {"data": None, "errors": [_told(late, [])]}, 200)
         answer: dict[str, Any] = {}
         if result.errors:
             answer["errors"] = [_error(one, id_) for one in result.errors[:_MOST_ERRORS]]
@@ -119,7 +121,7 @@ def endpoint(path: str, ground: Ground, throttle: Throttle, asking: Asking) -> R
             "statements": reader.statements,
             "request": id_,
         }
-        return _said(answer, 200 if begun else 400)
+        return _said(call.request, answer, 200 if begun else 400)
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     return Route(path, answer, methods=methods)
@@ -199,5 +201,8 @@ def _told(error: CrossdockError, path: list[Any]) -> dict[str, Any]:
     }
 
 
-def _said(value: Mapping[str, Any], status: int) -> Response:
-    return Response(json.dumps(value, default=str, ensure_ascii=False), status, media_type="application/json")
+def _said(request: Request, value: Mapping[str, Any], status: int) -> Response:
+    wanted = [part.partition(";") for part in request.headers.get("accept", "").lower().split(",")]
+    theirs = any(media.strip() == _MEDIA and not _NEVER.fullmatch(rest) for media, _, rest in wanted)
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return Response(text, status, media_type=_MEDIA if theirs else "application/json")
