@@ -55,6 +55,7 @@ from crossdock.expressions import Environment, ExpressionError
         ("order.number.matches('[A-Z')", None, "invalid regular expression: missing ]: [A-Z", None),
         ("int('x')", None, "cannot convert string to int", None),
         ("money('much', 'EUR')", None, "'much' is not a decimal", "write it as 12.50"),
+        ("order.total > money(1, 'EURO')", None, "'EURO' is not an ISO 4217 currency code", "write it as EUR"),
         ("+".join(["order.count"] * 80), None, "the expression nests too deeply", "split it into several steps"),
         ("(" * 300 + "1" + ")" * 300, None, "the expression nests too deeply", "split it into several steps"),
         ("'" + "a" * 4000 + "'", None, "the expression has 4002 characters, at most 4000 are read", None),

@@ -268,6 +268,15 @@ def test_a_form_that_is_not_complete_is_refused_with_the_fields(form: dict[str, 
     assert why in run.told("decision.refused")[0]["reason"]
 
 
+def test_money_in_a_form_is_of_a_currency():
+    text = "a: { task: { role: clerk, form: { price: money } }, within: 1h, late: { raise: slow } }"
+    run = Run(text).decide("a", "done", roles=("clerk",), form={"price": {"amount": "1", "currency": "EURO"}})
+    assert run.status("a") == "waiting"
+    assert "price.currency: 'EURO' is not an ISO 4217" in run.told("decision.refused")[0]["reason"]
+    run.decide("a", "done", roles=("clerk",), form={"price": {"amount": "1", "currency": "EUR"}})
+    assert run.status() == "completed"
+
+
 def test_a_task_is_not_refused():
     run = Run(TASK).decide("a", "refused", roles=("clerk",))
     assert "it is done" in run.told("decision.refused")[0]["reason"]

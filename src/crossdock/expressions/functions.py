@@ -30,6 +30,7 @@ from crossdock.expressions.types import (
     Scalar,
     Type,
 )
+from crossdock.model.codes import CURRENCIES
 
 ANY = Scalar("A")  # one type, whatever it is, the same at each place of a signature
 _EXACT = (MONEY, QUANTITY, DECIMAL)
@@ -141,8 +142,16 @@ def _seconds(each: int, count: int) -> str:
     return f"{each * amounts.whole(count)}s"
 
 
-def _built(number: str, unit: str, value: object, code: str) -> Any:
-    return {number: amounts.text(amounts.number(value)), unit: amounts.word(code)}
+def _money(value: object, code: str) -> Any:
+    if amounts.word(code) not in CURRENCIES:
+        raise EvaluationError(
+            f"{amounts.word(code)[:40]!r} is not an ISO 4217 currency code", mend="write it as EUR"
+        )
+    return {"amount": amounts.text(amounts.number(value)), "currency": code}
+
+
+def _quantity(value: object, code: str) -> Any:
+    return {"value": amounts.text(amounts.number(value)), "unit": amounts.word(code)}
 
 
 def _contained_instant(value: object, items: Sequence[object]) -> bool:
@@ -259,18 +268,12 @@ def _report(name: str, done: str) -> Function:
 FUNCTIONS: tuple[Function, ...] = (
     Function(
         "money",
-        tuple(
-            Overload((a, STRING), MONEY, functools.partial(_built, "amount", "currency"))
-            for a in (STRING, INT, DECIMAL)
-        ),
-        'Money of an amount and a currency: money("12.50", "EUR").',
+        tuple(Overload((a, STRING), MONEY, _money) for a in (STRING, INT, DECIMAL)),
+        'Money of an amount and a currency, by its ISO 4217 code: money("12.50", "EUR").',
     ),
     Function(
         "quantity",
-        tuple(
-            Overload((a, STRING), QUANTITY, functools.partial(_built, "value", "unit"))
-            for a in (STRING, INT, DECIMAL)
-        ),
+        tuple(Overload((a, STRING), QUANTITY, _quantity) for a in (STRING, INT, DECIMAL)),
         'A quantity of a value and a unit: quantity(10, "EA").',
     ),
     Function(

@@ -24,6 +24,7 @@ from crossdock.expressions.types import (
     Scalar,
     Type,
 )
+from crossdock.model.codes import CURRENCIES
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)")
@@ -52,6 +53,9 @@ def _problems(value: object, type_: Type, path: str) -> Iterator[tuple[str, str]
     if isinstance(type_, Scalar):
         if message := _scalar_problem(value, type_):
             yield path, message
+        elif type_ == MONEY and isinstance(value, Mapping) and not _has_currency(value):
+            inner = f"{path}.currency" if path else "currency"
+            yield inner, f"{value['currency'][:40]!r} is not an ISO 4217 currency code, such as EUR"
     elif isinstance(type_, ListOf):
         if not isinstance(value, list | tuple):
             yield path, f"a list is needed, not {_kind(value)}"
@@ -108,6 +112,11 @@ def _is_decimal(value: object) -> bool:
 def _is_measured(value: object, type_: Scalar) -> bool:
     number, unit = _PARTS[type_]
     return isinstance(value, Mapping) and _is_decimal(value.get(number)) and isinstance(value.get(unit), str)
+
+
+def _has_currency(money: Mapping[str, Any]) -> bool:
+    """Whether it is a currency; the sum of nothing has none."""
+    return money["currency"] in CURRENCIES or (money["currency"] == "" and not money["amount"].strip("+-0."))
 
 
 def _kind(value: object) -> str:
