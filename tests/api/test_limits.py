@@ -301,6 +301,23 @@ async def test_hosts_as_they_are_written_go_through(host):
         assert (await client.send(raw.encode()))[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "status"),
+    [
+        ("http://there.example:80/x?a=http://b/c", "/x", 200),
+        ("HTTP://there.example/x", "/x", 200),
+        ("http://there.example?a=1", "/", 200),
+        ("http://there.example", "/", 200),
+        ("http://ann@there.example/x", "", 400),
+    ],
+)
+async def test_a_target_with_its_host_is_the_rest_of_it(target, path, status):
+    async with site() as (client, behind):
+        raw = f"GET {target} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
+        assert (await client.send(raw.encode()))[0] == status
+        assert [one for one, _ in behind.got] == ([path] if path else [])
+
+
 async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent():
     async with site(body=1000) as (client, behind):
         raw = request("POST", "/x", content_length="1001", expect="100-continue")

@@ -5,6 +5,9 @@ another request, or we may (RFC 9112, section 6.1)
 chunks in HTTP/1.0               the same
 a host that is none              what is built of it would not be an address (RFC 9112, section 3.2)
 another major version            its frames are not ours to read
+
+A target that names the host as well, as proxies are sent it, is read as the rest of it: then that is the
+host, whatever the header says (RFC 9112, section 3.2.2).
 """
 
 from __future__ import annotations
@@ -24,8 +27,26 @@ class Strict(h11.Connection):
         """The next event. Raises `h11.RemoteProtocolError`."""
         event = super().next_event()
         if isinstance(event, h11.Request):
+            event = _relative(event)
             _refuse(event)
         return event
+
+
+def _relative(request: h11.Request) -> h11.Request:
+    scheme, _, rest = request.target.partition(b"://")
+    if scheme.lower() not in (b"http", b"https"):
+        return request
+    host, slash, path = rest.partition(b"/")
+    if not slash:
+        host, mark, query = rest.partition(b"?")
+        path = mark + query
+    headers = [(name, value) for name, value in request.headers if name != b"host"]
+    return h11.Request(
+        method=request.method,
+        target=b"/" + path,
+        headers=[(b"host", host), *headers],
+        http_version=request.http_version,
+    )
 
 
 def _refuse(request: h11.Request) -> None:
