@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -156,9 +157,21 @@ def test_the_doctor_sees_a_directory_that_cannot_be_written(crossdock: Command, 
 def test_schemas_are_named_and_printed(crossdock: Command, here: Path) -> None:
     names = crossdock("schema", "--json").json
     assert "Order/1" in names
-    order = crossdock("schema", "Order").json
+    order = crossdock("schema", "Order", "--json").json
     assert (order["$id"], order["type"]) == ("https://schemas.crossdock.dev/Order/1", "object")
-    assert crossdock("schema", "process").json["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert (
+        json.loads(crossdock("schema", "process").out)["$schema"]
+        == "https://json-schema.org/draft/2020-12/schema"
+    )
+
+
+def test_whoever_reads_no_further_ends_it_without_a_word(place: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-c", "from crossdock.cli import main; main()", "schema", "--json"]
+    with os.fdopen(writes, "w") as gone:
+        said = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert (said.returncode, said.stderr) == (1, "")
 
 
 def test_packaged_processes_may_be_published_as_they_are(crossdock: Command, place: Path) -> None:

@@ -92,5 +92,5 @@ def test_mistakes_are_told_by_check_and_the_schema_is_printed(crossdock: Command
         "did you mean `item`?",
     )
     assert crossdock("map", "try", "mappings/depot.yaml", "-", "--json").json["problems"] == [problem]
-    assert crossdock("schema", "mapping").json["$id"].endswith("/mapping/1")
-    assert crossdock("schema", "connector").json["$id"].endswith("/connector/1")
+    assert crossdock("schema", "mapping", "--json").json["$id"].endswith("/mapping/1")
+    assert crossdock("schema", "connector", "--json").json["$id"].endswith("/connector/1")

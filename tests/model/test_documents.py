@@ -141,7 +141,7 @@ def test_every_problem_is_told_at_once_with_its_place():
         "released",
         "ordered",
     }
-    assert problems["number"] == ("is missing", "")
+    assert problems["number"] == ("is missing", "add it: The seller's order number, unique at the source")
     assert problems["lines.1.colour"] == ("OrderLine has no such field", "put it under custom")
     assert problems["total.tax"] == (
         "Money has no such field",

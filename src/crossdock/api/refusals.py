@@ -55,7 +55,8 @@ class Refusal(Exception):
 
 def too_large(most: int) -> Refusal:
     """More than is taken, unpacked."""
-    return Refusal(413, "too-large", f"at most {most} bytes are taken here", where="body")
+    said = f"at most {most} bytes are taken here"
+    return Refusal(413, "too-large", said, where="body", mend="send it in parts")
 
 
 def too_slow() -> Refusal:

@@ -71,7 +71,9 @@ def doctor(directory: Directory = HERE, json: Json = False) -> None:
             mark = "[green]ok [/green]" if one["good"] else "[red]BAD[/red]"
             console.print(f"{mark} [bold]{one['what']}[/bold] {escape(one['detail'])}", highlight=False)
             if one["mend"]:
-                console.print(f"      [dim]mend:[/dim] {escape(one['mend'])}", highlight=False)
+                console.print(
+                    f"      [dim]mend:[/dim] {escape(one['mend'])}", highlight=False, soft_wrap=True
+                )
     if not all(one["good"] for one in findings):
         raise SystemExit(1)
 

@@ -58,10 +58,13 @@ def as_json(value: Any) -> str:
     return msgspec.json.encode(value, enc_hook=str).decode()
 
 
-def say_json(value: Any) -> None:
-    """Print one line of JSON."""
-    sys.stdout.write(as_json(value) + "\n")
-    sys.stdout.flush()
+def say_json(value: Any, *, indent: int = -1) -> None:
+    """Print JSON: one line, or indented for people."""
+    try:
+        sys.stdout.write(msgspec.json.format(as_json(value), indent=indent) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, as `head`, has enough
+        console.on_broken_pipe()
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
@@ -86,11 +89,11 @@ def status(word: str) -> Marked:
 
 def tell(error: CrossdockError) -> None:
     """Say what happened, where, and the mend."""
-    errors.print(f"[bold red]{escape(error.message)}[/bold red]")
+    errors.print(f"[bold red]{escape(error.message)}[/bold red]", soft_wrap=True)
     if error.where:
-        errors.print(f"  where: {escape(error.where)}")
-    if error.mend:
-        errors.print(f"  mend:  {escape(error.mend)}")
+        errors.print(f"  where: {escape(error.where)}", soft_wrap=True)
+    if error.mend:  # it may be a command to copy
+        errors.print(f"  mend:  {escape(error.mend)}", soft_wrap=True)
 
 
 def tell_problems(problems: Iterable[Problem]) -> None:

@@ -39,4 +39,4 @@ def schema(
             raise NotFound(
                 f"there is no schema {name}", mend=nearest(name, [n.rpartition("/")[0] for n in known])
             )
-        say_json(found)
+        say_json(found, indent=-1 if json else 2)

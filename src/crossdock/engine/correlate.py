@@ -302,7 +302,7 @@ class Routing:
             item.fate = "quarantined"
             item.reason = (
                 f"the run of {start.process.name} for {start.key} has ended, and the process does not say "
-                "`again: allow`"
+                "`again: allow`\n  mend: give the document another key, or write that into the process"
             )
             return True
         return False

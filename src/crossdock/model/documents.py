@@ -135,7 +135,10 @@ def _problem(model: type[BaseModel], found: dict[str, Any], under: str) -> Probl
     context: dict[str, Any] = found.get("ctx", {})
     match found["type"]:
         case "missing":
-            return Problem(path, "is missing")
+            owner = _model_at(model, location[:-1])
+            field = owner.model_fields.get(str(location[-1])) if owner else None
+            told = field.description if field else None
+            return Problem(path, "is missing", f"add it: {told}" if told else "add it")
         case "extra_forbidden":
             owner = _model_at(model, location[:-1])
             near = get_close_matches(str(location[-1]), owner.model_fields if owner else (), n=1, cutoff=0.75)
