@@ -129,12 +129,17 @@ def test_events_without_a_run_say_why(crossdock: Command, here: Path) -> None:
     assert crossdock("events", "--most", "1").status == 0
 
 
-def test_the_doctor_finds_it_in_order_and_changes_nothing(crossdock: Command, here: Path) -> None:
+def test_the_doctor_finds_it_in_order_and_changes_nothing(
+    crossdock: Command, here: Path, played: tuple[Path, Any]
+) -> None:
+    was_away = {
+        f"connection {one['system']}" for one in played[1]["outages"]
+    }  # calls failed: how many is chance
     before = crossdock("runs", "--json").out
     said = crossdock("doctor", "--json")
     found = {one["what"]: one for one in said.json["findings"]}
-    wrong = [name for name, one in found.items() if not one["good"] and name != "port"]
-    assert wrong == []
+    wrong = {name for name, one in found.items() if not one["good"]}
+    assert wrong - {"port"} <= was_away
     assert found["processes"]["detail"] == "8 may be published"
     assert found["connection erp"]["detail"].startswith("northway_erp, 0 calls wait, 0 out; last success ")
     assert crossdock("runs", "--json").out == before
