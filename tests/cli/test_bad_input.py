@@ -300,6 +300,16 @@ def test_a_neighbour_that_is_no_text_does_not_keep_a_process_from_being_checked(
     assert said.json["where"] == "broken.yaml"
 
 
+def test_a_process_that_stands_in_two_files_is_warned_of(crossdock: Command, place: Path) -> None:
+    (place / "one").mkdir()
+    for name in ("a.yaml", "b.yaml"):
+        (place / "one" / name).write_text(WAIT)
+    said = crossdock("check", "one", "--json")
+    (problem,) = said.json["problems"]
+    assert (said.status, problem["file"], problem["severity"]) == (0, "one/b.yaml", "warning")
+    assert problem["message"].endswith("stands in one/a.yaml as well")
+
+
 def test_a_document_that_is_nested_without_end(crossdock: Command, place: Path) -> None:
     (place / "wait.yaml").write_text(WAIT)
     (place / "deep.json").write_text("[" * 100_000 + "]" * 100_000)

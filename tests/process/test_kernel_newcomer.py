@@ -133,6 +133,9 @@ MISTAKES = [
     (("  b:\n", "  k: { choose: { hit: all, rules: [{ give: x }] } }\n  l: { needs: k, if: \"${ 'x' in steps.k.output }\", wait: 1h }\n  b:\n"), "'all' is not one of", "collect", 21),
     (("  b:\n", "  k: { run: parcels, with: { number: '1' } }\n  b:\n"), "parcels cannot take this: amount: missing", "give it", 21),
     (("  b:\n", "  k: { run: parcels, with: { number: '${ parcel.nr }' } }\n  b:\n"), "unknown field 'nr' of Parcel", "there is:", 21),
+    (("undo: erp.undo\n  b", "undo: { impossble: gone }\n  b"), "unknown field `impossble`", "did you mean `impossible`?", 20),
+    (("  b:\n", "  k: { each: '${ parcel.names }', run: child, fails: { raise: slow, message: '${ steps.k.count.open }' } }\n  b:\n"), "unknown field 'count'", "write counts", 21),
+    (("  b:\n", "  k: { choose: { rules: [{ when: '${ parcel.nr == 1 }', give: x }], otherwise: y } }\n  b:\n"), "unknown field 'nr'", "there is:", 21),
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from crossdock.cli.output import console, say_json, tell_problems, told
 from crossdock.errors import Refused
 from crossdock.installed import Installed, neighbours_in, pack, read_text
 from crossdock.process.problems import Problem
+from crossdock.process.publish import name_in as process_in
 from crossdock.translate import name_in as mapping_in
 
 
@@ -34,8 +35,10 @@ def check(
             installed.learn(neighbours_in(folder), also_wrong=True)
         found: list[Problem] = []
         good = mappings = 0
+        first: dict[str, Path] = {}  # by the name of a process: the file that gives it
         for path in paths:
             text = read_text(path)
+            found += _given_twice(text, path, first)
             good_one, problems = (
                 installed.mapping(text, str(path)) if mapping_in(text) else installed.check(text, str(path))
             )
@@ -55,6 +58,17 @@ def check(
         _print(found, _counted(len(paths), mappings), wrong)
     if wrong:
         raise SystemExit(1)
+
+
+def _given_twice(text: str, path: Path, first: dict[str, Path]) -> list[Problem]:
+    """A warning where another file gives a process of the same name: only one of them is published by it."""
+    name = process_in(text)
+    if not name or first.setdefault(name, path) == path:
+        return []
+    line = next((n for n, at in enumerate(text.splitlines(), 1) if at.startswith("process:")), 1)
+    mend = "name one of them otherwise, or keep one"
+    message = f"the process {name} stands in {first[name]} as well"
+    return [Problem(line=line, column=1, message=message, mend=mend, file=str(path), severity="warning")]
 
 
 def _processes(name: Path) -> list[Path]:

@@ -72,7 +72,7 @@ class Check:
             self._actions(name, step)
             match step.work:
                 case CallWork():
-                    self._call(name, step, step.work)
+                    self._call(name, step.work)
                 case PersonWork():
                     self._person(name, step, step.work)
                 case RunWork():
@@ -127,9 +127,10 @@ class Check:
                 path, f"`{named}` is a time zone, and a calendar is named here", mend, step=step, warning=True
             )
 
-    def _call(self, name: str, step: Step, work: CallWork) -> None:
+    def _call(self, name: str, work: CallWork) -> None:
         operation = self._catalogue.operations.get(f"{work.system}.{work.operation}")
-        if operation is None or not operation.changes or step.undo is not None or name in self._misspelt:
+        said = self._source.value["steps"][name].get("undo") is not None  # one that is none is told already
+        if operation is None or not operation.changes or said or name in self._misspelt:
             return
         if operation.undo:
             mend = f"write `undo: {operation.undo}`, or `undo: none` if nothing has to be taken back"

@@ -30,6 +30,7 @@ from crossdock.process.definition import (
 )
 from crossdock.process.names import OPERATION, Names
 from crossdock.process.outline import certain, learn
+from crossdock.process.problems import nearest
 from crossdock.process.schema import STEP_KINDS
 from crossdock.process.scope import Scope, kind_of, variable_of
 from crossdock.process.source import Path, Source
@@ -335,6 +336,10 @@ class Reader(Names):
         value = raw if isinstance(raw, dict) else {"call": raw}
         called = value.get("call")
         if not isinstance(called, str) or not OPERATION.match(called):
+            if isinstance(raw, dict) and len(raw) == 1 and called is None:
+                word = str(next(iter(raw)))
+                self.problem((*path, word), f"unknown field `{word}`", nearest(word, ("call", "impossible")))
+                return None
             self.problem(
                 path, f"{raw!r} is not an undo", "name an operation, or write `none` or `impossible`"
             )

@@ -215,7 +215,7 @@ class WorkReader:
                 continue
             give = self._in.template((*at, "rules", index, "give"), rule["give"], environment)
             when = self._in.condition((*at, "rules", index, "when"), rule.get("when"), environment)
-            if give is not None:
+            if give is not None and (when is not None or rule.get("when") is None):
                 rules.append(Rule(when=when, give=give))
         if not table.get("rules"):
             self._in.problem(at, "the table has no rules", "add `rules:` with at least one")

@@ -212,9 +212,9 @@ def _worded(raw: str, names: Names, text: str, offset: int) -> tuple[str, str]:
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
     known = [other for other in known if not other.startswith("@")]
-    if name in _ELSEWHERE:
-        return f"unknown {what}", f"write {_ELSEWHERE[name]}"
     close = difflib.get_close_matches(name, known, 1, 0.7)
+    if name in _ELSEWHERE and not (close and what.startswith("field")):
+        return f"unknown {what}", f"write {_ELSEWHERE[name]}"
     if close:
         return f"unknown {what}; did you mean {close[0]!r}?", f"write {close[0]}"
     listed = ", ".join(sorted(known)[:20])
