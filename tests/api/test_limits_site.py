@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hmac
 import json
 import time
@@ -194,3 +195,29 @@ async def raw_answer(address: str, sent: bytes) -> bytes:
         said = await reader.read()
     writer.close()
     return said
+
+
+async def test_what_comes_packed_is_read_as_if_it_had_come_as_it_is(site):
+    system, address, http = site
+    body = json.dumps(SCAN).encode()
+    headers = {**signed(body), "Content-Encoding": "gzip"}  # the signature is of what is in it
+    async with http.post(
+        f"{address}/hooks/default/parcels", data=gzip.compress(body), headers=headers
+    ) as reply:
+        assert (reply.status, (await reply.json())["outcome"]) == (200, "taken")
+    made = await system.identity.keys.create(
+        system.tenant, system.whoever("tests"), roles=["tenant-admin"], name="tests"
+    )
+    shown = {"Authorization": f"Bearer {made.text}", "Content-Encoding": "gzip"}
+    lines = "number,total.amount,total.currency\nSO-1,80.00,EUR\nSO-2,eighty,EUR\n"
+    packed = gzip.compress(lines.encode())
+    where = f"{address}/api/v1/imports?what=orders&check=true"
+    async with http.post(where, data=packed, headers={**shown, "Content-Type": "text/csv"}) as reply:
+        assert reply.status in (200, 201, 202), await reply.text()
+        told = await reply.json()
+    assert (told["lines"], told["bad"]) == (3, 1), told
+    async with http.post(
+        f"{address}/api/v1/events", data=packed, headers={**shown, "Content-Encoding": "br"}
+    ) as reply:
+        assert reply.status == 415
+        assert "gzip, deflate" in (await reply.json(content_type=None))["mend"]

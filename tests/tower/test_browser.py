@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import async_playwright, expect
 
+from crossdock.translate.codes import Code
 from played_orders import order
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -141,6 +142,13 @@ async def test_without_javascript_everything_works_by_reload(tower, browser):
         await page.get_by_role("button", name="Refuse").click()
         await expect(page.get_by_role("status").first).to_contain_text("refused by you: by hand")
         await expect(page.get_by_text("Nothing waits for a person.")).to_be_visible()
+    file = {"name": "codes.csv", "mimeType": "text/csv", "buffer": b"kind,ours,theirs\nitem,KIT-1,4711\n"}
+    await page.goto(tower.url + "/codes")
+    await page.get_by_text("Take in a file", exact=True).click()
+    await page.locator("#file").set_input_files(files=[file])
+    await page.locator("#file_scope").fill("erp")
+    await page.get_by_role("button", name="Take all lines in").click()
+    await expect(page.locator("#report")).to_contain_text("1 added")
     await context.close()
 
 
@@ -159,6 +167,8 @@ PAGES = [
     "/connections/new?connector=tests",
     "/connections/erp",
     "/processes/order",
+    "/codes",
+    "/mappings",
 ]
 
 
@@ -168,6 +178,8 @@ async def test_no_page_is_wider_than_a_phone(tower, page):
         await tower.put(order("SO-1", channel="desk"), order("SO-2", "5000.00"))
         await tower.steps("SO-1", pick="held")
         await tower.steps("SO-2", approve="waiting")
+    code = Code(kind="item", ours="KIT-" + "1" * 90, theirs="4" * 90)
+    await tower.acts.codes.put(tower.person.principal, "erp", [(1, code)])
     await page.set_viewport_size({"width": 360, "height": 780})
     wide = {}
     for path in PAGES:
