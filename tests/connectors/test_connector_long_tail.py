@@ -371,6 +371,23 @@ def test_a_parcel_on_its_way_back_is_delivered_to_its_sender() -> None:
     assert novel[:2] == ("unknown", "unknown")
 
 
+def test_a_summary_of_royal_mail_tells_the_last_event_of_each_item() -> None:
+    last = {
+        "lastEventCode": "EVKNA",
+        "lastEventName": "Delivery Attempted - No Answer",
+        "lastEventDateTime": "2026-03-05T11:04:00+00:00",
+    }
+    unknown = {"errorCode": "E1142", "errorDescription": "Barcode is not recognised"}
+    items = [
+        {"mailPieceId": "A", "summary": {"oneDBarcode": "N1"} | last},
+        {"mailPieceId": "B", "summary": {"oneDBarcode": "N2"}},
+        {"mailPieceId": "C", "error": unknown},
+    ]
+    assert told("royalmail", {"mailPieces": items}) == [
+        ("delivery_attempted", "recipient_unavailable", "2026-03-05T11:04:00Z")
+    ]
+
+
 def test_easyship_pushes_its_checkpoints_below_data() -> None:
     point = {
         "message": "Arrived at Post Office",
