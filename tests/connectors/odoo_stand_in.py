@@ -1,7 +1,8 @@
 """As much of Odoo as its connector meets, by both of its interfaces, written from what its makers publish.
 
 "External JSON-2 API" and "External RPC API" of Odoo's developer documentation; models, fields and methods of
-its sales, inventory and invoicing. A transfer that is validated in part asks, unless the context says that
+its sales, inventory and invoicing. A bin is counted in `inventory_mode` alone; the move of a count has the
+`inventory_name` of the context for its reference. A transfer that is validated in part asks, unless the context says that
 the rest becomes a back-order. What is archived is found only where the context asks for it. Totals have no
 tax here.
 """
@@ -102,6 +103,10 @@ class Odoo:
         match method:
             case "search_read":
                 return self._search(model, archived=context.get("active_test") is False, **given)
+            case "write" | "create" if model == "stock.quant":
+                return self._counted(records, context, **given)
+            case "action_apply_inventory" if model == "stock.quant":
+                return self._applied(records, context["inventory_name"])
             case "write":
                 return self._write(model, records, given["vals"])
             case "create":
@@ -134,6 +139,56 @@ class Odoo:
                     self.keep("stock.return.picking.line", quantity=quantity, **of)
         return record
 
+    def _counted(
+        self, quants: list[dict[str, Any]], context: dict[str, Any], vals: Any = None, vals_list: Any = ()
+    ) -> Any:
+        """How much lies in bins was put down; it counts when it is applied."""
+        if not context.get("inventory_mode"):
+            raise Refused("You are not allowed to set the counted quantity.", "odoo.exceptions.AccessError")
+        for values in vals_list:
+            place = self.records["stock.location"][values["location_id"]]
+            lot = self.records["stock.lot"][values["lot_id"]] if "lot_id" in values else None
+            quant = self.quant(self.records["product.product"][values["product_id"]], place, 0.0, lot)
+            quants, vals = [*quants, quant], {"inventory_quantity": values["inventory_quantity"]}
+        assert set(vals) == {"inventory_quantity"}
+        for quant in quants:
+            quant.update(vals)
+            quant["inventory_diff_quantity"] = vals["inventory_quantity"] - quant["quantity"]
+        return [quant["id"] for quant in quants] if vals_list else True
+
+    def _applied(self, quants: list[dict[str, Any]], name: str) -> Any:
+        for quant in quants:
+            if quant["inventory_quantity"] - quant["inventory_diff_quantity"] != quant["quantity"]:
+                return {"type": "ir.actions.act_window", "res_model": "stock.inventory.conflict"}
+        for quant in quants:
+            self.keep(
+                "stock.move",
+                is_inventory=True,
+                state="done",
+                reference=name,
+                product_id=quant["product_id"],
+                quantity=quant["inventory_quantity"] - quant["quantity"],
+                picking_id=[0, ""],
+            )
+            quant["quantity"] = quant["inventory_quantity"]
+            self.touch(quant)
+        return None
+
+    def quant(self, product: Any, place: Any, quantity: float, lot: Any = None) -> dict[str, Any]:
+        return self.keep(
+            "stock.quant",
+            product_id=[product["id"], product["default_code"]],
+            location_id=[place["id"], "WH/Stock"],
+            lot_id=[lot["id"], lot["name"]] if lot else False,
+            quantity=quantity,
+            product_uom_id=[1, "Units"],
+            **{
+                "location_id.usage": "internal",
+                "location_id.warehouse_id": place["warehouse_id"],
+                "product_id.default_code": product["default_code"],
+            },
+        )
+
     def _returned(self, wizard: dict[str, Any]) -> dict[str, Any]:
         transfer = self.records["stock.picking"][wizard["picking_id"]]
         rows = [one for one in self.all("stock.return.picking.line") if one["wizard_id"][0] == wizard["id"]]
@@ -160,7 +215,8 @@ class Odoo:
         there = [one for one in self.all(model) if one["active"] or archived]
         found = [one for one in there if _all_fit(one, domain)]
         for field in reversed([part.strip() for part in order.split(",")]):
-            found.sort(key=_by(field))
+            name, _, way = field.partition(" ")
+            found.sort(key=_by(name), reverse=way == "desc")
         return [{"id": one["id"], **{f: one.get(f, False) for f in fields}} for one in found[:limit]]
 
     def _write(self, model: str, records: list[dict[str, Any]], values: dict[str, Any]) -> bool:
@@ -321,8 +377,11 @@ class Northway:
             currency_id=[1, "USD"],
         )
         self.warehouse = keep("stock.warehouse", code="WH")
-        self.kit = keep("product.product", default_code="KIT-30", type="consu", weight=0.4)
-        self.box = keep("product.product", default_code="BOX-1", type="consu", weight=0.0)
+        self.stock = keep("stock.location", warehouse_id=[self.warehouse["id"], "Reno"])
+        self.warehouse["lot_stock_id"] = [self.stock["id"], "WH/Stock"]
+        kinds = {"type": "consu", "uom_id": [1, "Units"], "tracking": "none"}
+        self.kit = keep("product.product", default_code="KIT-30", weight=0.4, **kinds)
+        self.box = keep("product.product", default_code="BOX-1", weight=0.0, **kinds)
         keep("res.company", name="Northway")
 
     def states(self, model: str) -> list[str]:

@@ -289,3 +289,58 @@ async def test_stock_is_listed_by_bin_and_lot_and_promises_by_order_page_by_page
         ("S00001", "KIT-30", "RNO", "10"),
         ("S00001", "BOX-1", "RNO", "4"),
     ]
+
+
+async def test_a_count_becomes_an_inventory_move_however_often_it_is_called(bench):
+    odoo = bench.odoo
+    some, more = (odoo.quant(bench.kit, bench.stock, lies) for lies in (2.0, 4.0))
+    less = {"item": "KIT-30", "site": "RNO", "change": {"value": "-5", "unit": "EA"}, "adjustment": "CC-1"}
+    lost = iter([web.Response(status=500)])
+    odoo.trouble = lambda what: (
+        next(lost, None) if what == "after stock.quant.action_apply_inventory" else None
+    )
+    assert (await bench.call("adjust_stock", less)).outcome == "unknown"
+    odoo.trouble = lambda _: None
+    made = (await bench.call("adjust_stock", less, again=True)).output
+    assert made["adjustment"].startswith("CC-1 (")
+    assert (more["quantity"], some["quantity"]) == (0.0, 1.0)  # of the fullest bin first
+    assert (await bench.call("adjust_stock", less, again=True)).output == made
+    assert len([one for one in odoo.all("stock.move") if one.get("is_inventory")]) == 2  # of two bins
+    found = await bench.call("adjust_stock", {**less, "change": {"value": "3", "unit": "EA"}}, key="more")
+    assert (found.outcome, some["quantity"], more["quantity"]) == ("done", 4.0, 0.0)
+    boxes = {**less, "item": "BOX-1", "change": {"value": "7", "unit": "EA"}}
+    assert (await bench.call("adjust_stock", boxes, key="boxes")).outcome == "done"
+    assert [one["quantity"] for one in odoo.all("stock.quant")] == [4.0, 0.0, 7.0]
+
+
+async def test_a_count_that_cannot_be_taken_over_says_why_and_changes_nothing(bench):
+    odoo = bench.odoo
+    lot = odoo.keep("stock.lot", name="L-7", product_id=[bench.box["id"], "BOX-1"])
+    bench.box["tracking"] = "lot"
+    kits, boxes = odoo.quant(bench.kit, bench.stock, 2.0), odoo.quant(bench.box, bench.stock, 9.0, lot)
+    less = {"item": "KIT-30", "site": "RNO", "change": {"value": "-3", "unit": "EA"}, "adjustment": "CC-1"}
+    of_boxes = {**less, "item": "BOX-1"}
+    for key, data, code in (
+        ("a", less, "stock_short"),
+        ("b", {**less, "change": {"value": "1", "unit": "XCT"}}, "unit"),
+        ("c", {**less, "item": "NONE"}, "not_found"),
+        ("d", {**less, "site": "NOWHERE"}, "not_found"),
+        ("e", of_boxes, "no_lot"),
+        ("f", {**of_boxes, "lot": "L-8"}, "not_found"),
+    ):
+        refused = await bench.call("adjust_stock", data, key=key)
+        assert (refused.outcome, refused.code) == ("refused", code)
+    assert (kits["quantity"], boxes["quantity"]) == (2.0, 9.0)
+    assert not any("inventory_quantity" in one for one in (kits, boxes))
+    sold = iter([1.0])
+
+    def moves(what: str) -> None:
+        if what == "before stock.quant.action_apply_inventory":
+            boxes["quantity"] -= next(sold, 0.0)
+
+    odoo.trouble = moves  # somebody sells one between the count and its applying
+    assert (await bench.call("adjust_stock", {**of_boxes, "lot": "L-7"}, key="g")).outcome == "unknown"
+    assert (
+        await bench.call("adjust_stock", {**of_boxes, "lot": "L-7"}, key="g", again=True)
+    ).outcome == "done"
+    assert boxes["quantity"] == 5.0  # 9, one sold, three not found

@@ -83,6 +83,11 @@ def odoo_examples(play: Played) -> list[Example]:
         ),
         of(again, "create_credit", {"order": "S00001", "amount": usd("12.50"), "reason": "broken"}),
         of(kept, "authorise_return", {"order": "S00001", "lines": two}),
+        of(
+            stocked(),
+            "adjust_stock",
+            {"item": "KIT-30", "site": "RNO", "change": {"value": "-3", "unit": "EA"}, "adjustment": "CC-1"},
+        ),
         of(*odoo_returned(play)),
         of(*odoo_returned(play, "cancel_return")),
         *(of(OdooHouse(), f"list_{what}", {}) for what in ("parties", "items", "locations", "units")),
@@ -110,10 +115,8 @@ def carriers() -> OdooHouse:
 def stocked() -> OdooHouse:
     """Kits on a shelf, and transfers that have them to carry."""
     house = OdooHouse()
-    shelf = house.odoo.keep("stock.location", warehouse_id=[house.warehouse["id"], "Reno"])
-    lies = {"location_id": [shelf["id"], "WH/Stock/A1"], "product_id": [house.kit["id"], "KIT-30"]}
-    fits = {"location_id.usage": "internal", "product_id.default_code": "KIT-30"}
-    house.odoo.keep("stock.quant", lot_id=False, quantity=5.0, product_uom_id=[1, "Units"], **lies, **fits)
+    house.odoo.quant(house.kit, house.stock, 5.0)
+    lies = {"location_id": [house.stock["id"], "WH/Stock"], "product_id": [house.kit["id"], "KIT-30"]}
     for move in house.odoo.all("stock.move"):
         move |= {"product_uom": [1, "Units"], "picking_type_id.code": "outgoing", **lies}
     return house
@@ -167,6 +170,7 @@ class TestOdoo(Conformance):
         (lies,) = given(self.examples, "list_stock")["stock"]
         assert (lies["item"], lies["site"], lies["on_hand"]["value"]) == ("KIT-30", "RNO", "5")
         assert len(given(self.examples, "list_allocations")["allocations"]) == 2
+        assert given(self.examples, "adjust_stock")["adjustment"].startswith("CC-1 (")
 
 
 class TestOdooByJsonRpc(TestOdoo):

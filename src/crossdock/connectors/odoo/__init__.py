@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossdock.connect.contract import Connector, Limits, Operation, Poll, Webhook
 from crossdock.connect.signatures import Scheme
-from crossdock.connectors.odoo import credit, masters, replies, returns, stock, talks
+from crossdock.connectors.odoo import counts, credit, masters, replies, returns, stock, talks
 from crossdock.connectors.odoo.settings import SECRETS, SETTINGS
 
 connector = Connector(
@@ -53,6 +53,14 @@ connector = Connector(
             do=stock.list_allocations,
             timeout=55.0,
             doc="What outgoing transfers of orders have still to carry.",
+        ),
+        Operation(
+            name="adjust_stock",
+            do=counts.adjust_stock,
+            idempotency="find",
+            find=counts.find_adjustment,
+            timeout=55.0,
+            doc="An inventory move with our key. Its user needs Odoo's right of an inventory administrator.",
         ),
         Operation(
             name="authorise_return",
