@@ -388,6 +388,12 @@ def test_a_summary_of_royal_mail_tells_the_last_event_of_each_item() -> None:
     ]
 
 
+def test_gls_names_a_parcel_by_its_track_id_too() -> None:
+    seen = {"timestamp": "2026-03-05T12:04:00", "country": "GB", "location": "", "code": "3.0"}
+    parcel = {"timestamp": "2026-03-05T12:04:00", "trackid": "20287788695", "events": [seen]}
+    assert told("gls", {"parcels": [parcel]}) == [("delivered", None, "2026-03-05T12:04:00Z")]
+
+
 def test_easyship_pushes_its_checkpoints_below_data() -> None:
     point = {
         "message": "Arrived at Post Office",
