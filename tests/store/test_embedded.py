@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +105,24 @@ def test_a_server_that_was_killed_is_revived_and_one_that_runs_is_left_alone(tmp
     server.close()
     assert server.revive() is False  # a share that was given back starts nothing
     assert _postmaster(tmp_path) is None
+
+
+def test_a_killed_server_that_nobody_buries_is_revived(tmp_path):
+    """As in a container whose first process does not wait for orphans: here, this one adopts them."""
+    adopt, adopts = 36, ctypes.CDLL(None).prctl
+    assert adopts(adopt, 1, 0, 0, 0) == 0
+    try:
+        server = EmbeddedServer.open(tmp_path)
+        killed = _postmaster(tmp_path)
+        os.kill(killed, signal.SIGKILL)
+        assert server.revive() is True
+        assert psutil.Process(killed).status() == psutil.STATUS_ZOMBIE
+        revived = _postmaster(tmp_path)
+        server.close()
+        for pid in (killed, revived):
+            os.waitpid(pid, 0)
+    finally:
+        adopts(adopt, 0, 0, 0, 0)
 
 
 def test_a_pid_file_whose_number_belongs_to_another_program_does_not_stop_the_start(tmp_path):

@@ -286,7 +286,7 @@ def _start(data: Path, socket: Path, account: str | None) -> None:
     log = data / "server.log"
     deadline = time.monotonic() + START_SECONDS
     while True:
-        _forget_dead_postmaster(data)
+        _forget_dead_postmaster(data, socket)
         done = _run("pg_ctl", ["-D", str(data), "-l", str(log), "-w", "-t", "60", "start"], account)
         if done.returncode == 0 or _answers(socket):
             return
@@ -320,17 +320,21 @@ def _is_stuck(data: Path) -> bool:
     return True
 
 
-def _forget_dead_postmaster(data: Path) -> None:
-    """Remove a pid file whose number now belongs to something else (usual in containers)."""
-    file = data / "postmaster.pid"
-    with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
-        pid = int(file.read_text().split("\n", 1)[0])
-        try:
-            alive = "postgres" in psutil.Process(pid).name()
-        except psutil.Error:
-            alive = False
-        if not alive:
-            file.unlink()
+def _forget_dead_postmaster(data: Path, socket: Path) -> None:
+    """Remove files whose number now belongs to something else, or to a dead one that nobody has buried.
+
+    Both are usual in containers: there, numbers begin anew, and the first process may not wait for orphans.
+    """
+    for file in (data / "postmaster.pid", socket / ".s.PGSQL.5432.lock"):
+        with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
+            pid = int(file.read_text().split("\n", 1)[0])
+            try:
+                found = psutil.Process(pid)
+                alive = "postgres" in found.name() and found.status() != psutil.STATUS_ZOMBIE
+            except psutil.Error:
+                alive = False
+            if not alive:
+                file.unlink()
 
 
 def _run(program: str, arguments: Sequence[str], account: str | None) -> subprocess.CompletedProcess[str]:
