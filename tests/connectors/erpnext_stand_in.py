@@ -35,6 +35,7 @@ class ErpNext:
         self.numbers = itertools.count(1)
         self.now = datetime(2026, 3, 2, 9)  # noqa: DTZ001 - local, as it keeps times
         self.stock = 100.0
+        self.batches: dict[tuple[str, str], dict[str, float]] = {}  # by item and warehouse
         self.trouble: Callable[[str], web.Response | None] | None = None
         self.reading: Callable[[str], web.Response | None] = lambda _: None
         self.asked: list[str] = []
@@ -142,6 +143,10 @@ class ErpNext:
                 if one["docstatus"] == 1 and one["customer"] == request.query["party"]
             ]
             return web.json_response({"message": sum(owed)})
+        if method == "batch.get_batch_qty":
+            item, warehouse = request.query["item_code"], request.query["warehouse"]
+            lies = self.batches.get((item, warehouse), {})
+            return web.json_response({"message": [{"batch_no": n, "qty": q} for n, q in lies.items()]})
         body = await request.json()
         return web.json_response({"message": self._make(method, body)})
 

@@ -280,6 +280,27 @@ async def test_bins_are_listed_page_by_page_and_orders_by_what_is_open(bench):
     assert (await bench.done("list_allocations", {"items": ["BOX-1"]}))["allocations"] == []
 
 
+async def test_batches_are_told_as_lots_where_they_add_up_to_what_lies_there(bench):
+    bench.erp.keep("Warehouse", "Stores - N", company="Northway", is_group=0)
+    for item, batched in (("GEL-1", 1), ("GEL-2", 1), ("KIT-30", 0)):
+        bench.erp.keep("Item", item, stock_uom="Nos", has_batch_no=batched)
+        known = {"item_code": item, "warehouse": "Stores - N", "stock_uom": "Nos"}
+        bench.erp.keep("Bin", f"bin-{item}", **known, actual_qty=9.0, reserved_qty=0.0)
+    bench.erp.batches["GEL-1", "Stores - N"] = {"L-7": 6.5, "L-8": 2.5, "L-9": 0.0}
+    bench.erp.batches["GEL-2", "Stores - N"] = {"L-7": 6.0}  # three of it are reserved
+    stock = (await bench.done("list_stock", {}))["stock"]
+    assert [(one["item"], one.get("lot"), one["on_hand"]["value"]) for one in stock] == [
+        ("GEL-1", "L-7", "6.5"),
+        ("GEL-1", "L-8", "2.5"),
+        ("GEL-2", None, "9"),
+        ("KIT-30", None, "9"),
+    ]
+    one = {"item": "GEL-1", "site": "RNO", "lot": "L-7", "change": {"value": "2", "unit": "EA"}}
+    await bench.done("adjust_stock", one)
+    (entry,) = bench.erp.documents["Stock Entry"].values()
+    assert entry["items"][0]["batch_no"] == "L-7"
+
+
 async def test_a_count_becomes_one_stock_entry_however_often_it_is_called(bench):
     bench.erp.keep("Item", "KIT-30", stock_uom="Nos")
     less = {"item": "KIT-30", "site": "RNO", "change": {"value": "-3", "unit": "EA"}, "adjustment": "CC-1"}

@@ -378,6 +378,45 @@ def test_stock_and_what_is_promised_of_it_are_told_by_site() -> None:
     assert (one["order"], one["site"], one["quantity"]["value"]) == ("SO-00001", "RDC", "4")
 
 
+def test_stock_is_told_by_lot_where_tryton_has_them() -> None:
+    warehouses, goods = json.loads(example(TRYTON, "list_stock.json"))
+    lots = [{"id": 1, "number": "L-7", "product": 1, "quantity": 6.5}]
+    lots += [{"id": 2, "number": "L-8", "product": 1, "quantity": 2.0}]
+    lots += [{"id": 3, "number": "L-9", "product": 1, "quantity": 0.0}]
+    talk = operation("list_stock").do({}, context(TRYTON, **HERE, lots=True))
+    stock, asked = led(talk, said(warehouses), said(goods), said({"id": 0, "result": lots}))
+    assert [(one.get("lot"), one["on_hand"]["value"]) for one in stock["stock"]] == [
+        ("L-7", "6.5"),
+        ("L-8", "2"),
+        (None, "1.5"),  # in no lot
+    ]
+    assert asked[2].json["method"] == "model.stock.lot.search_read"
+    assert asked[2].json["params"][-1]["locations"] == asked[1].json["params"][-1]["locations"]
+
+
+def test_a_count_of_a_lot_moves_that_lot() -> None:
+    data = {"item": "KIT-30", "site": "RDC", "lot": "L-7", "change": {"value": "-2", "unit": "EA"}}
+    here = context(TRYTON, **HERE, lots=True)
+    place = {"id": 5, "code": "RDC", "storage_location": 3, "lost_found_location": 4}
+    kit = {"id": 1, "default_uom": 1, "default_uom.": {"symbol": "u", "id": 1}}
+    given: list[Any] = [[], [place], [kit]]
+    with pytest.raises(RefusedByPartner, match="L-8"):
+        led(operation("adjust_stock").do({**data, "lot": "L-8"}, here), *map(result, [*given, []]))
+    there = [{"id": 9, "number": "1", "state": state} for state in ("draft", "waiting", "assigned", "done")]
+    rest = [[9], [there[0]], None, [there[1]], True, [there[2]], None, [there[3]]]
+    done, asked = led(
+        operation("adjust_stock").do(data, here), *map(result, [*given, [{"id": 7, "number": "L-7"}], *rest])
+    )
+    assert done == {"adjustment": "1"}
+    (made,) = [one for one in asked if one.json["method"].endswith(".create")]
+    ((_, (move,)),) = made.json["params"][0][0]["moves"]
+    assert (move["lot"], move["quantity"]) == (7, 2.0)
+
+
+def result(value: Any) -> Response:
+    return said({"id": 0, "result": value})
+
+
 def test_master_data_is_read_from_its_beginning_also_where_news_is_told_from_a_day_on() -> None:
     (request, *_) = led(
         operation("list_items").do({}, context(TRYTON, **HERE, since="2026-03-02T00:00:00Z")),

@@ -72,6 +72,13 @@ def balance(customer: str, context: Context) -> Request:
     return Request("GET", "/api/method/erpnext.accounts.utils.get_balance_on", query=query, accept=FAILED)
 
 
+def batches(item: str, warehouse: str) -> Request:
+    """How much of each batch of an item a warehouse has, also of those that have expired."""
+    method = "erpnext.stock.doctype.batch.batch.get_batch_qty"
+    query = {"item_code": item, "warehouse": warehouse, "for_stock_levels": "1"}
+    return Request("GET", f"/api/method/{method}", query=query, accept=FAILED)
+
+
 def who() -> Request:
     """Whom it takes us for."""
     return Request("GET", "/api/method/frappe.auth.get_logged_user")

@@ -1,4 +1,4 @@
-"""What lies in ERPNext's warehouses by its bins of stock, and what its orders have still to deliver.
+"""What lies in ERPNext's warehouses, by its bins and batches, and what its orders have still to deliver.
 
 What a count found becomes a Stock Entry with our key in its remarks: goods received without a purchase, or
 issued without a sale.
@@ -36,16 +36,40 @@ def list_stock(data: Json, context: Context) -> Talking:
     if data.get("items"):
         filters.append(["item_code", "in", list(data["items"])])
     found = replies.listed((yield requests.documents("Bin", filters, _BIN, order="name asc", most=_PAGE)))
-    rows = [
-        {
+    batched = yield from _batched({one["item_code"] for one in found})
+    rows = []
+    for one in found:
+        of_it = {"": one["actual_qty"]}
+        if one["item_code"] in batched:
+            of_it = yield from _lots(one)
+        row = {
             "item": one["item_code"],
             "site": settings["sites"].get(one["warehouse"], one["warehouse"]),
-            "on_hand": replies.so_much(one["actual_qty"], one["stock_uom"]),
             "changed": instant_text(replies.at(one["modified"], settings)),
         }
-        for one in found
-    ]
+        rows += [
+            {**row, "on_hand": replies.so_much(lies, one["stock_uom"]), **({"lot": lot} if lot else {})}
+            for lot, lies in of_it.items()
+        ]
     return {"stock": rows, **({"next": found[-1]["name"]} if len(found) == _PAGE else {})}
+
+
+def _batched(items: set[str]) -> Talking:
+    """Those of the items that are kept in batches."""
+    if not items:
+        return set()
+    filters = [["name", "in", sorted(items)], ["has_batch_no", "=", 1]]
+    asked = requests.documents("Item", filters, ["name"], most=_PAGE)
+    return {one["name"] for one in replies.listed((yield asked))}
+
+
+def _lots(one: Json) -> Talking:
+    """How much of each batch a bin has; all in none where they do not add up, as when some is reserved."""
+    told = replies.answer((yield requests.batches(one["item_code"], one["warehouse"])), key="message")
+    lots = {str(batch["batch_no"]): Decimal(str(batch["qty"])) for batch in told or () if batch["batch_no"]}
+    whole = Decimal(str(one["actual_qty"]))
+    lots = {lot: lies for lot, lies in lots.items() if lies}
+    return lots if sum(lots.values()) == whole else {"": whole}
 
 
 def list_allocations(data: Json, context: Context) -> Talking:
@@ -102,6 +126,8 @@ def adjust_stock(data: Json, context: Context) -> Talking:
             )
         way = ("Material Receipt", "t_warehouse") if change > 0 else ("Material Issue", "s_warehouse")
         row = {"item_code": data["item"], "qty": abs(change), "uom": item["stock_uom"], way[1]: warehouse}
+        if data.get("lot"):
+            row |= {"batch_no": data["lot"], "use_serial_batch_fields": 1}
         told = " ".join(filter(None, (data.get("reason"), data.get("adjustment"), f"({context.key})")))
         values = {
             "stock_entry_type": way[0],

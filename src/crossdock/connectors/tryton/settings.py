@@ -21,6 +21,11 @@ SETTINGS = {
         doc="Whether goods have weights, which orders then tell: where the module product_measurements is",
         default=False,
     ),
+    "lots": Setting(
+        type="bool",
+        doc="Whether stock is told by lot: where the module stock_lot is",
+        default=False,
+    ),
     "answer_yes": Setting(
         type=["string"],
         doc="Warnings that are answered yes, by name. Any other is a refusal, and a person decides",

@@ -19,6 +19,7 @@ Json = Mapping[str, Any]
 
 _INTERNAL = "stock.shipment.internal"
 _PAGE = 200
+_LOTS = 1000
 _ZONES = ("input_location", "storage_location", "output_location")
 _MOVE = [
     *("product.code", "quantity", "unit.symbol", "sale.number", "sale.warehouse.code", "last_modified_at")
@@ -52,20 +53,52 @@ def list_stock(data: Json, context: Context) -> Talking:
         most=_PAGE,
         more={"locations": zones, "with_childs": True},
     )
+    there = [one for one in goods if one["quantity"]]
+    lots = (yield from _lots([one["id"] for one in there], zones, context)) if there else {}
     site = replies.site_of(warehouse.get("code"), context.settings)
     rows = [
         {
             "item": one["code"],
-            "on_hand": replies.so_much(one["quantity"], one["default_uom."]["symbol"]),
+            "on_hand": replies.so_much(lies, one["default_uom."]["symbol"]),
             **({"site": site} if site else {}),
+            **({"lot": lot} if lot else {}),
         }
-        for one in goods
-        if one["quantity"]
+        for one in there
+        for lot, lies in _by_lot(one, lots.get(one["id"], {})).items()
     ]
     if len(goods) == _PAGE:
         return {"stock": rows, "next": f"{place}/{goods[-1]['id']}"}
     following = int(place) + 1
     return {"stock": rows, **({"next": f"{following}/0"} if following < len(warehouses) else {})}
+
+
+def _lots(goods: list[int], zones: list[int], context: Context) -> Talking:
+    """How much of each lot of these goods lies in the zones; nothing where there are no lots."""
+    found: dict[int, dict[str, Decimal]] = {}
+    after = 0
+    while context.settings["lots"]:
+        lots = yield from searched(
+            context,
+            "stock.lot",
+            [["product", "in", goods], ["id", ">", after]],
+            ["number", "product", "quantity"],
+            order=[["id", "ASC"]],
+            most=_LOTS,
+            more={"locations": zones, "with_childs": True},
+        )
+        for one in lots:
+            if one["quantity"]:
+                found.setdefault(one["product"], {})[one["number"]] = Decimal(str(one["quantity"]))
+        if len(lots) < _LOTS:
+            break
+        after = lots[-1]["id"]
+    return found
+
+
+def _by_lot(one: Json, lots: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
+    """What lies there by lot, and what is in none."""
+    rest = Decimal(str(one["quantity"])) - sum(lots.values())
+    return {**lots, **({"": rest} if rest else {})}
 
 
 def list_allocations(data: Json, context: Context) -> Talking:
@@ -161,6 +194,12 @@ def _moved(data: Json, context: Context) -> Talking:
         "unit": goods[0]["default_uom"],
         "quantity": float(abs(change)),
     }
+    if data.get("lot") and context.settings["lots"]:
+        domain = [["number", "=", data["lot"]], ["product", "=", goods[0]["id"]]]
+        lots = yield from searched(context, "stock.lot", domain, ["number"])
+        if not lots:
+            raise replies.not_found("lot", data["lot"])
+        move["lot"] = lots[0]["id"]
     return (
         yield from made(context, _INTERNAL, {**ends, "reference": context.key, "moves": [["create", [move]]]})
     )
