@@ -183,6 +183,15 @@ async def test_a_second_claim_of_an_alias_is_told_to_the_run_that_may_not_have_i
     assert conflict.key == "SO-2"
     assert "waits/SO-1/1" in conflict.message
     await engine.assert_sound()
+    close = {"exception": "waits/SO-2/1/x1", "action": "retry"}
+    (second,) = await engine.history.find(engine.tenant, "SO-2")
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [event("shipment.delivered", {}, id="1", tracking="T-1")])
+        await engine.ended("SO-1")
+        await engine.inbox.put(engine.tenant, [event("shipment.delivered", {}, id="2", tracking="T-1")])
+        await engine.inbox.tell(engine.tenant, second.id, event("exception.close", close, id="close"))
+        await engine.ended("SO-2")  # what had waited for somebody to claim it is there as well
+    await engine.assert_sound()
 
 
 async def test_an_event_for_one_run_alone_reaches_it_and_no_other(engine):

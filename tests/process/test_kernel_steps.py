@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from driver import NINE, Run
 
-from crossdock.process.messages import Call, Emit, StartChild
+from crossdock.process.messages import Call, Claim, Emit, StartChild
 from crossdock.process.turn import DecisionError
 
 ONE = """
@@ -295,6 +295,17 @@ def test_an_alias_that_another_run_holds_is_a_conflict_that_is_shown():
     assert run.open == ["alias_conflict"]
     assert run.told("exception.raised")[0]["message"] == "owner ann belongs to p/C-0/1"
     assert run.state.alias == {"case": "C-1"}
+
+
+def test_an_alias_that_was_refused_is_claimed_again_when_the_conflict_is_closed_with_a_retry():
+    run = Run(ONE, top='alias: { owner: "${ case.by }", n: "x" }', document={"number": "C-1", "by": "ann"})
+    run.event("alias.refused", {"kind": "owner", "value": "ann", "holder": "p/C-0/1"})
+    run.event("alias.refused", {"kind": "n", "value": "x", "holder": "p/C-2/1"})
+    run.close("alias_conflict", "retry")
+    assert [(c.kind, c.value) for c in run.asked if isinstance(c, Claim)] == [("owner", "ann"), ("n", "x")]
+    run.event("alias.refused", {"kind": "owner", "value": "ann", "holder": "p/C-0/1"})
+    assert run.open == ["alias_conflict"]  # it is still the other's
+    assert [c for c in run.close("alias_conflict").asked if isinstance(c, Claim)] == []
 
 
 @pytest.mark.parametrize(("value", "why"), [("x" * 2001, "2,001 bytes"), ("x\0y", "a NUL character")])

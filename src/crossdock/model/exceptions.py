@@ -188,7 +188,7 @@ EXCEPTIONS: dict[str, ExceptionType] = {
          "Look in the partner's system; undo it by hand; say so and close"),
         ("alias_conflict", "integration", "medium", "4 business hours",
          "Two runs claim one number; news about it may reach the wrong one.",
-         "Find which document the number belongs to; correct the other; replay the events"),
+         "Find whose the number is; correct the other or await its end; a retry claims it again"),
         ("call_failed", "integration", "medium", "4 business hours",
          "The step waits; the others go on.",
          "Read the answers of all tries; mend the cause; try again, supply the result, or skip it"),

@@ -38,6 +38,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from crossdock.process import calls, children, deadlines, intake, people, repairs, unwind, work
 from crossdock.process.conclude import conclude
 from crossdock.process.definition import Process, Step
@@ -245,12 +247,14 @@ def _alias_refused(turn: Turn) -> None:
     kind, value = str(data.get("kind", "")), str(data.get("value", ""))
     if turn.state.alias.get(kind) == value:
         turn.state.alias = {k: v for k, v in turn.state.alias.items() if k != kind}
-    turn.open(
+    id_ = turn.open(
         "alias_conflict",
         message=f"{kind} {value} belongs to {data.get('holder', 'another run')}",
         kind=kind,
         value=value,
     )
+    wanted = {**turn.state.exceptions[id_].wanted, kind: value}
+    turn.state.exceptions[id_] = msgspec.structs.replace(turn.state.exceptions[id_], wanted=wanted)
 
 
 _HANDLERS: Mapping[str, Callable[[Turn], None]] = {

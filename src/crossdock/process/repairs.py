@@ -67,6 +67,10 @@ def close(turn: Turn) -> None:
         _skip(turn, name, {**data, "note": note or open_.type}, by)
     else:
         turn.close(id_, note, by)
+        if action == "retry" and not ended:
+            for kind, value in open_.wanted.items():
+                if kind not in turn.state.alias:
+                    turn.claim(kind, value)
         if name and not ended and turn.look(name).status == "held":
             if not turn.blocked(name):
                 if action == "retry":

@@ -112,6 +112,7 @@ class OpenException(msgspec.Struct, kw_only=True, omit_defaults=True):
     raised: datetime
     holds: bool = False  # the step does not go on before it is closed
     late: bool = False  # opened by a deadline: closed by itself when the step ends
+    wanted: dict[str, str] = {}  # aliases that another run held, by kind: claimed again by a retry
 
 
 class KeptEvent(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -109,6 +109,7 @@ class Play:
         self._talks: dict[str, _Talk] = {}
         self._used: set[str] = set()  # calls of the history that are taken
         self._opened: Counter[str] = Counter()  # tasks, by step
+        self._claims: Counter[tuple[str, str]] = Counter()  # how often an alias was claimed that was refused
         self._exceptions: dict[tuple[str, str], str] = {}
         self._reference = first.reference
         self._now = first.event.now
@@ -232,7 +233,9 @@ class Play:
                 case Tell(to="child"):
                     self._stop_children(command)
                 case Claim(kind=kind, value=value) if (kind, value) in self._then.refused:
-                    for answer in self._then.refused[kind, value].answers[:1]:
+                    nth = self._claims[kind, value]
+                    self._claims[kind, value] += 1
+                    for answer in self._then.refused[kind, value].answers[nth : nth + 1]:
                         self._plan(answer, self._now + answer.after)
                 case _:
                     pass
