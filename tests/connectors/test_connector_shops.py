@@ -77,6 +77,12 @@ def test_what_is_not_paid_is_not_released(name: str, change: dict[str, Any]) -> 
     assert "order.released" not in [event.type for event in read(name, "order.json", change)]
 
 
+def test_a_payment_that_failed_cancels_nothing_since_it_may_be_made_again() -> None:
+    events = read("woocommerce", "order.json", {"status": "failed"})
+    assert not {"order.released", "order.cancelled"} & {event.type for event in events}
+    assert {event.data["state"] for event in events} == {"held"}
+
+
 @pytest.mark.parametrize("name", SHOPS)
 def test_a_cancelled_order_is_cancelled_and_nothing_else(name: str) -> None:
     (event,) = read(name, "cancelled.json")

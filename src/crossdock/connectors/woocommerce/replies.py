@@ -18,7 +18,7 @@ from crossdock.errors import Refused
 from crossdock.model.codes import instant_text
 
 Json = Mapping[str, Any]
-_OVER = frozenset(("cancelled", "failed", "trash"))
+_OVER = frozenset(("cancelled", "trash"))
 _STATES = {
     "pending": "draft",
     "checkout-draft": "draft",
@@ -27,7 +27,7 @@ _STATES = {
     "completed": "closed",
     "refunded": "closed",
     "cancelled": "cancelled",
-    "failed": "cancelled",
+    "failed": "held",  # the payment did; it may be paid yet
     "trash": "cancelled",
 }
 
