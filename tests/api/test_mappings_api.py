@@ -44,6 +44,11 @@ async def test_a_mapping_is_checked_tried_with_the_codes_of_a_connection_and_pub
         "message": "there is no event `order.craeted`",
         "mend": "did you mean `order.created`?",
     }
+    # What does not publish tells each place in what was sent, as of a process.
+    for path, source, place in (("/mappings", wrong, "4:5"), ("/processes", "x: [", "2:1")):
+        refused = await world.post(path, {"sources": [source]}, status=422)
+        assert refused["problems"][0]["where"] == f"body.sources.0:{place}"
+        assert refused["problems"][0]["mend"]
     asked = {"source": MAPPING, "input": json.dumps(ORDER), "connection": "erp"}
     tried = await world.post("/mappings/try", asked)
     (reject,) = tried["rejects"]

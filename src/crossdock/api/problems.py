@@ -41,6 +41,7 @@ from crossdock.errors import (
 )
 from crossdock.model.documents import Invalid
 from crossdock.process.problems import NotAProcess
+from crossdock.translate import NotAMapping
 
 log = structlog.get_logger(__name__)
 
@@ -173,7 +174,8 @@ def _several(error: CrossdockError) -> Iterator[Mapping[str, str]]:
     elif isinstance(error, Invalid):
         for found in error.problems:
             yield {"detail": found.message, "where": found.path, "mend": found.mend}
-    elif isinstance(error, NotAProcess):
+    elif isinstance(error, NotAProcess | NotAMapping):
         for wrong in error.problems:
             place = f"{wrong.line}:{wrong.column}" + (f" step {wrong.step}" if wrong.step else "")
+            place = f"{wrong.file}:{place}" if wrong.file else place
             yield {"detail": wrong.message, "where": place, "mend": wrong.mend}

@@ -220,7 +220,7 @@ class Library:
         `after` is the version that was looked at, 0 for none. Raises `Conflict` where somebody was quicker.
         """
         for name, data in calendars.items():
-            Calendar.parse(data, where=name)
+            Calendar.parse(data, where=f"calendars.{name}")
         async with self._database.engine() as transaction:
             version: int | None = await transaction.value(
                 "insert into crossdock.reference (tenant, version, by, data) "
