@@ -14,7 +14,6 @@ While something waits for a person an exception says so; the process `settle-dif
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,7 +28,8 @@ from crossdock.connect.fit import misfit, plain
 from crossdock.connect.lines import Line, Ready
 from crossdock.connect.references import References
 from crossdock.engine import Arrival, Inbox
-from crossdock.errors import Conflict, CrossdockError, Refused, Unreachable
+from crossdock.errors import Conflict, CrossdockError, Refused
+from crossdock.gateway.turns import turns
 from crossdock.model.codes import instant_text
 from crossdock.process.durations import Duration
 from crossdock.process.problems import nearest
@@ -187,14 +187,7 @@ class MasterReader:
 
     async def run(self, *, look: float = 15.0) -> None:
         """Read what is due until cancelled, looking every `look` seconds."""
-        while True:
-            try:
-                await self.turn()
-            except Unreachable as error:
-                log.warning("masters.database_away", error=error.message)
-            except Exception:  # a fault of ours with one connection must not end the reading for all
-                log.exception("masters.turn_failed")
-            await asyncio.sleep(look)
+        await turns("masters", self.turn, look=look)
 
     async def turn(self, most: int = 2) -> int:
         """Read up to `most` connections that are due; gives how many there were."""

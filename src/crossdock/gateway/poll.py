@@ -17,7 +17,6 @@ from decimal import Decimal
 from typing import Any, LiteralString
 
 import msgspec
-import structlog
 
 from crossdock.access.redaction import hidden
 from crossdock.connect import Calls, Lines, Registry
@@ -29,9 +28,8 @@ from crossdock.errors import CrossdockError, NotFound, Refused, Unreachable
 from crossdock.gateway.mapped import Through
 from crossdock.gateway.outages import Outages
 from crossdock.gateway.receive import AS_IT_IS, Receipt, keep, outcome_of
+from crossdock.gateway.turns import turns
 from crossdock.store import Database, Tenant
-
-log = structlog.get_logger(__name__)
 
 exact = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -91,6 +89,7 @@ class Poller:
         self._lines = lines
         self._calls = calls
         self._outages = Outages("poll")
+        self._tidied = -HOUR
         self._feeds = [
             (connector.name, poll.name)
             for connector in registry.connectors.values()
@@ -99,23 +98,17 @@ class Poller:
 
     async def run(self, *, look: float = 1.0) -> None:
         """Read what is due until cancelled, looking every `look` seconds."""
-        tidied = -HOUR
-        while True:
-            pause = look
-            try:
-                if time.monotonic() - tidied > HOUR:
-                    async with self._database.engine() as transaction:
-                        await transaction.value("select crossdock.make_partitions('delivery')")
-                    if self._inbox.personal is not None:
-                        await self._inbox.personal.subjects.shred()
-                    tidied = time.monotonic()
-                if await self.turn():
-                    pause = 0.0
-            except Unreachable as error:
-                log.warning("poll.database_away", error=error.message)
-            except Exception:  # a fault of ours in one turn must not end the reading of all feeds
-                log.exception("poll.turn_failed")
-            await asyncio.sleep(pause)
+        await turns("poll", self._turn, look=look)
+
+    async def _turn(self) -> bool:
+        """Tidy up each hour, and read; gives whether more may be due."""
+        if time.monotonic() - self._tidied > HOUR:
+            async with self._database.engine() as transaction:
+                await transaction.value("select crossdock.make_partitions('delivery')")
+            if self._inbox.personal is not None:
+                await self._inbox.personal.subjects.shred()
+            self._tidied = time.monotonic()
+        return await self.turn() > 0
 
     async def turn(self, most: int = 8) -> int:
         """Read up to `most` feeds that are due; gives how many there were."""

@@ -15,7 +15,6 @@ With a calendar it is compared only when that is open; `every: never` ends it.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
 from collections.abc import Mapping, Sequence
@@ -30,19 +29,19 @@ from crossdock.access.redaction import hidden
 from crossdock.connect import Calls, Lines, Registry
 from crossdock.connect.contract import Poll
 from crossdock.engine import Inbox
-from crossdock.engine.payloads import put_back
-from crossdock.errors import Conflict, CrossdockError, NotFound, Unreachable
+from crossdock.errors import Conflict, CrossdockError, NotFound
 from crossdock.gateway.bookings import Bookings
-from crossdock.gateway.compare import FED, LISTED, WHATS, Bill, Difference, Here, Run, What, bills, compare
+from crossdock.gateway.compare import FED, LISTED, WHATS, Difference, What, compare
 from crossdock.gateway.differences import Differences
 from crossdock.gateway.facts import Facts, read
 from crossdock.gateway.listing import Listed, Listing
+from crossdock.gateway.standing import standing, versions_about
+from crossdock.gateway.turns import turns
 from crossdock.model.codes import instant_text
-from crossdock.process import decode_state
 from crossdock.process.durations import Duration
 from crossdock.process.messages import Record
 from crossdock.process.turn import Reference
-from crossdock.store import Database, EngineTransaction, Tenant
+from crossdock.store import Database, Tenant
 
 _records = msgspec.json.Decoder(list[Record]).decode
 log = structlog.get_logger(__name__)
@@ -50,7 +49,6 @@ log = structlog.get_logger(__name__)
 LEASE_SECONDS = 900.0
 REST_SECONDS = 60.0  # of real time between two comparisons, also where the engine's clock runs fast
 MOST = 1_000  # differences of one comparison that are kept
-_RUNS = 5_000  # of a window, that are looked at besides those which facts name
 _READ_SECONDS = 300.0
 _TELLS = {
     "order": "orders",
@@ -93,10 +91,6 @@ _FREE: LiteralString = "update crossdock.reconciliation set leased_until = null,
 _CONNECTIONS: LiteralString = """
 select name, connector from crossdock.connection where tenant = $1 and stopped is null order by name
 """
-_ABOUT: LiteralString = """
-select id from crossdock.process_version where tenant = $1
-  and substring(source from '(?n)^document:[ \\t]*["'']?([A-Za-z0-9_]+)') = $2
-"""
 # Of each connection the feed that is furthest behind; those alone that its connector still has.
 _HEARD: LiteralString = """
 select c.name, case when bool_and(f.read_at is not null) then min(f.read_at) end as at
@@ -107,33 +101,6 @@ group by c.name
 """
 _STANDING: LiteralString = """
 select count(*)::int from crossdock.difference where tenant = $1 and gone is null and told <> 'waiting'
-"""
-_BY_ALIAS: LiteralString = """
-select distinct on (a.value) a.value as number, r.id, r.process, r.key, r.status, r.created, r.state
-from crossdock.alias a join crossdock.run r on r.tenant = a.tenant and r.id = a.run
-where a.tenant = $1 and a.kind = any($2::text[]) and a.value = any($3::text[])
-  and ($4::bigint[] is null or r.version = any($4))
-order by a.value, r.id desc
-"""
-_LATELY: LiteralString = """
-select r.key as number, r.id, r.process, r.key, r.status, r.created, r.state
-from crossdock.run r where r.tenant = $1 and r.version = any($2::bigint[]) and r.changed >= $3
-order by r.id desc limit $4
-"""
-_DELIVERED: LiteralString = """
-select distinct h.run from crossdock.history h
-where h.tenant = $1 and h.run = any($2::bigint[]) and h.type = 'shipment.delivered'
-"""
-_BILLED: LiteralString = """
-select h.run, h.at, h.records from crossdock.history h
-where h.tenant = $1 and h.run = any($2::bigint[])
-  and (position('"invoice"'::bytea in h.records) > 0 or position('"step.started"'::bytea in h.records) > 0)
-order by h.run, h.seq
-"""
-_FOLLOWED: LiteralString = """
-select t.connection, t.number, t.booked from crossdock.tracking t
-where t.tenant = $1 and t.what = 'tracking' and t.booked >= $2
-order by t.booked desc limit $3
 """
 
 
@@ -199,14 +166,7 @@ class Reconciler:
 
     async def run(self, *, look: float = 5.0) -> None:
         """Compare what is due until cancelled, looking every `look` seconds."""
-        while True:
-            try:
-                await self.turn()
-            except Unreachable as error:
-                log.warning("reconcile.database_away", error=error.message)
-            except Exception:  # a fault of ours with one tenant must not end the comparing for all
-                log.exception("reconcile.turn_failed")
-            await asyncio.sleep(look)
+        await turns("reconcile", self.turn, look=look)
 
     async def turn(self, most: int = 2) -> int:
         """Compare for up to `most` tenants that are due; gives how many there were."""
@@ -341,7 +301,7 @@ class Reconciler:
             return Listed()
         async with self._database.engine() as transaction:
             rows = await transaction.fetch(_CONNECTIONS, tenant.id)
-            versions = [row["id"] for row in await transaction.fetch(_ABOUT, tenant.id, "Order")]
+            versions = await versions_about(transaction, tenant, "Order")
         names = [row["name"] for row in rows]
         return await self._listing.compare(tenant, whats, names, versions)
 
@@ -401,76 +361,9 @@ class Reconciler:
     ) -> list[Difference]:
         how = How.of(reference.tenant.get("settings") or {})
         known: What = next(one for one in WHATS if one == what)
-        here = await self._here(tenant, known, reading)
+        here = await standing(self._database, tenant, known, reading.facts, reading.since)
         found = compare(known, reading.facts, here, since=reading.since, now=reading.began, grace=how.grace)
         return [one for one in found if one.connection not in reading.facts.failed]
-
-    async def _here(self, tenant: Tenant, what: What, reading: _Read) -> Here:
-        """What stands here of the numbers that were told."""
-        facts = reading.facts
-        async with self._database.engine() as transaction:
-            if what == "shipments":
-                by_number = await transaction.fetch(
-                    _BY_ALIAS, tenant.id, ["tracking", "booking"], list(facts.carried), None
-                )
-                versions = [row["id"] for row in await transaction.fetch(_ABOUT, tenant.id, "Shipment")]
-                by_shipment = await transaction.fetch(
-                    _BY_ALIAS, tenant.id, ["shipment"], list(facts.packed), versions
-                )
-                ids = [row["id"] for row in by_number]
-                told = {row["run"] for row in await transaction.fetch(_DELIVERED, tenant.id, ids)}
-                followed = await transaction.fetch(_FOLLOWED, tenant.id, reading.since, _RUNS)
-                return Here(
-                    shipments={row["number"]: _run(row) for row in by_shipment},
-                    numbers={row["number"]: _run(row, delivered=row["id"] in told) for row in by_number},
-                    followed=[(row["connection"], row["number"], row["booked"]) for row in followed],
-                )
-            versions = [row["id"] for row in await transaction.fetch(_ABOUT, tenant.id, "Order")]
-            numbers = {*facts.orders, *(one.order for one in facts.invoices.values())}
-            rows = await transaction.fetch(_BY_ALIAS, tenant.id, ["order"], sorted(numbers), versions)
-            if what == "invoices":
-                rows = [*await transaction.fetch(_LATELY, tenant.id, versions, reading.since, _RUNS), *rows]
-                states = [row["state"] or b"{}" for row in rows]
-                whole = await put_back(transaction, tenant.id, *states)
-                billed = await self._billed(transaction, tenant, [row["id"] for row in rows])
-                return Here(
-                    orders={
-                        row["number"]: _run(
-                            row, whole=text if row["state"] else None, billed=billed.get(row["id"], {})
-                        )
-                        for row, text in zip(rows, whole, strict=True)
-                    }
-                )
-            return Here(orders={row["number"]: _run(row) for row in rows})
-
-    async def _billed(
-        self, transaction: EngineTransaction, tenant: Tenant, runs: list[int]
-    ) -> dict[int, dict[str, Bill]]:
-        """What each run has billed, as its history tells it: a state keeps only what it still needs."""
-        rows = await transaction.fetch(_BILLED, tenant.id, runs)
-        whole = await put_back(transaction, tenant.id, *(row["records"] for row in rows))
-        told: dict[int, list[tuple[datetime, list[Record]]]] = {}
-        for row, text in zip(rows, whole, strict=True):
-            told.setdefault(row["run"], []).append((row["at"], _records(text)))
-        return {run: bills(decisions) for run, decisions in told.items()}
-
-
-def _run(
-    row: Any,
-    *,
-    whole: bytes | None = None,
-    billed: Mapping[str, Bill] | None = None,
-    delivered: bool = False,
-) -> Run:
-    return Run(
-        number=row["key"],
-        process=row["process"],
-        status=row["status"],
-        created=row["created"],
-        state=decode_state(whole) if whole is not None else None,
-        bills=billed or {},
-        delivered=delivered,
-    )
 
 
 def _next(how: How, reference: Reference, now: datetime) -> datetime:

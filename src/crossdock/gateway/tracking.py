@@ -27,11 +27,12 @@ from crossdock.connect.arrivals import arrivals, source_of
 from crossdock.connect.contract import Connector, Happening, Operation, RefusedByPartner
 from crossdock.engine import Arrival, Inbox
 from crossdock.engine.payloads import put_back
-from crossdock.errors import CrossdockError, Unreachable
+from crossdock.errors import CrossdockError
 from crossdock.gateway import silence
 from crossdock.gateway.outages import Outages
 from crossdock.gateway.silence import Number
 from crossdock.gateway.tenders import Tenders
+from crossdock.gateway.turns import turns
 from crossdock.process import State, decode_state
 from crossdock.process.messages import EXCEPTION_CLOSE, Actor
 from crossdock.store import Database, EngineTransaction, Tenant
@@ -161,14 +162,7 @@ class Tracker:
 
     async def run(self, *, look: float = 1.0) -> None:
         """Ask for what is due until cancelled, looking every `look` seconds."""
-        while True:
-            try:
-                await self.turn()
-            except Unreachable as error:
-                log.warning("tracking.database_away", error=error.message)
-            except Exception:  # a fault of ours in one turn must not end the following of all numbers
-                log.exception("tracking.turn_failed")
-            await asyncio.sleep(look)
+        await turns("tracking", self.turn, look=look)
 
     async def turn(self, most: int = 16) -> int:
         """Ask for up to `most` numbers that are due, few of one connection; gives how many there were."""

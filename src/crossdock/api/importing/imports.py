@@ -12,7 +12,6 @@ known to the inbox and change nothing.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -31,6 +30,7 @@ from crossdock.api.problems import AtWork, KeyReused, TooLarge
 from crossdock.desk import Acts
 from crossdock.engine import Arrival
 from crossdock.errors import Conflict, CrossdockError, Refused, Unreachable
+from crossdock.gateway.turns import turns
 from crossdock.store import Database, Tenant
 
 log = structlog.get_logger(__name__)
@@ -283,16 +283,7 @@ class Imports:
 
     async def run(self, *, look: float = 0.5) -> None:
         """Send what is to be sent, of any tenant, until cancelled."""
-        while True:
-            more = False
-            try:
-                more = await self.turn()
-            except Unreachable as error:
-                log.warning("imports.database_away", error=error.message)
-            except Exception:  # a fault in one turn must not end all others
-                log.exception("imports.turn_failed")
-            if not more:
-                await asyncio.sleep(look)
+        await turns("imports", self.turn, look=look)
 
     async def turn(self) -> bool:
         """Send one import on, as far as it goes; whether there was one. What never came is forgotten."""
