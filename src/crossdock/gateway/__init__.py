@@ -1,8 +1,9 @@
 """The doors in: webhooks, feeds that are read, events of programs; what cannot be read is set aside."""
 
 from crossdock.gateway.compare import WHATS
+from crossdock.gateway.imported import Imported
 from crossdock.gateway.mapped import Through
-from crossdock.gateway.masters import LISTS, Imported, MasterReader
+from crossdock.gateway.masters import LISTS, MasterReader
 from crossdock.gateway.poll import Poller
 from crossdock.gateway.programs import Taken, arrival_of, take_events
 from crossdock.gateway.quarantine import Quarantine, SetAside

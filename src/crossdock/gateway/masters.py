@@ -29,13 +29,13 @@ from crossdock.connect.lines import Line, Ready
 from crossdock.connect.references import References
 from crossdock.engine import Arrival, Inbox
 from crossdock.errors import Conflict, CrossdockError, Refused
+from crossdock.gateway.imported import Count, Imported
 from crossdock.gateway.turns import turns
 from crossdock.model.codes import instant_text
 from crossdock.process.durations import Duration
 from crossdock.process.problems import nearest
 from crossdock.store import Database, EngineTransaction, Last, Tenant
-from crossdock.translate.codes import Code
-from crossdock.translate.masters import Finding, Master, Settled, Waiting, settle
+from crossdock.translate.masters import Master, Settled, Waiting, settle
 from crossdock.translate.work import Kind
 
 log = structlog.get_logger(__name__)
@@ -49,8 +49,6 @@ LISTS: Mapping[Kind, str] = {
 }
 _NAMED = "service"  # is read where it is named: it lives in a module that many systems do not have
 MOST = 100_000  # records of a kind, in one reading; the rest is read by the next
-MOST_TOLD = 1_000  # of what was added, and of what waits, that an outcome names
-_AUDITED = 50  # of what was added, that the audit names
 WHOLE = timedelta(days=7)
 _PAGE_SECONDS = 60.0
 _AGAIN_SECONDS = 900.0  # until another worker may take up a reading that this one has begun
@@ -111,45 +109,6 @@ returning r.tenant, d.name, r.connection, r.whole is null or r.whole < crossdock
 _FAILED: LiteralString = """
 update crossdock.master_reading set failures = failures + 1, failed = $3 where tenant = $1 and connection = $2
 """
-
-
-class MasterLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one record: `added`, or what a person has to decide."""
-
-    kind: Kind
-    id: str
-    theirs: str
-    ours: str
-    name: str
-    finding: Finding | None = None
-    here: str = ""
-    there: str = ""
-    mend: str = ""
-
-
-class Count(msgspec.Struct, kw_only=True):
-    """How many records of a kind were read, and what became of them."""
-
-    read: int = 0
-    added: int = 0
-    same: int = 0
-    inactive: int = 0
-    waiting: int = 0
-
-
-@dataclass(slots=True, kw_only=True)
-class Imported:
-    """What a reading came to. `more`: a part is left for the next one."""
-
-    counts: dict[Kind, Count] = field(default_factory=dict)
-    added: list[MasterLine] = field(default_factory=list)
-    waiting: list[MasterLine] = field(default_factory=list)
-    more: bool = False
-
-    def told(self) -> dict[str, Any]:
-        """As the audit keeps it: how many were added, and the first."""
-        said = [f"{one.kind} {one.ours} = {one.theirs}" for one in self.added[:_AUDITED]]
-        return {"count": sum(one.added for one in self.counts.values()), "codes": said}
 
 
 @dataclass(slots=True)
@@ -345,7 +304,7 @@ class MasterReader:
                 inactive=one.inactive,
                 waiting=len(one.waiting),
             )
-            _name(imported, kind, one, reading.names)
+            imported.name(kind, one, reading.names)
         return imported, settled
 
     async def _keep(
@@ -422,32 +381,6 @@ def _event(connection: str, findings: Sequence[Any], since: str, now: datetime) 
             "since": since,
         },
         about={"difference": number},
-    )
-
-
-def _name(imported: Imported, kind: Kind, one: Settled, names: Mapping[str, str]) -> None:
-    """Name what was added, and what waits."""
-    by_code = {record.code: record for record in one.records.values() if record.active}
-    for code in one.added[: MOST_TOLD - len(imported.added)]:
-        record = by_code[code.theirs]
-        imported.added.append(_told(kind, record, names, code))
-    for name, waiting in list(one.waiting.items())[: MOST_TOLD - len(imported.waiting)]:
-        imported.waiting.append(_told(kind, one.records[name], names, None, waiting))
-
-
-def _told(
-    kind: Kind, record: Master, names: Mapping[str, str], code: Code | None, waiting: Waiting | None = None
-) -> MasterLine:
-    return MasterLine(
-        kind=kind,
-        id=record.id,
-        theirs=record.code,
-        ours=code.ours if code is not None else record.ours,
-        name=names.get(record.id, ""),
-        finding=waiting.finding if waiting else None,
-        here=waiting.here if waiting else "",
-        there=waiting.there if waiting else "",
-        mend=waiting.mend if waiting else "",
     )
 
 
