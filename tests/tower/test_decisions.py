@@ -204,6 +204,30 @@ async def test_an_exception_says_what_is_wrong_and_its_step_is_tried_again(held)
     assert "It has been closed meanwhile." in await held.post("/desk/exception", **exception(page, "retry"))
 
 
+TRIPS = """
+process: trip
+owner: linehaul
+document: Order
+key: ${ order.number }
+start: { on: order.released }
+alias: { truck: T-1 }
+steps: { away: { wait: 30 days } }
+"""
+
+
+async def test_a_number_that_another_run_had_is_claimed_again_at_the_desk(tower):
+    await tower.library.publish(tower.tenant, TRIPS, by="tests")
+    async with tower.working():
+        for number in ("SO-1", "SO-2"):
+            await tower.put(order(number))
+            await tower.steps(number, away="waiting")
+        await tower.until(lambda: tower.history.exceptions(tower.tenant))
+        page = await tower.get("/desk")
+        assert "Claim it again" in page
+        told = await tower.post("/desk/exception", **exception(page, "retry"))
+        assert "Exception alias conflict closed by you" in told
+
+
 async def test_skipping_needs_a_reason_which_stays_with_the_run(held):
     page = await held.get("/desk")
     assert "Give a reason" in await held.post("/desk/exception", **exception(page, "skip"))
