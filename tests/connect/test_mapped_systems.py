@@ -270,8 +270,12 @@ async def test_cargoson_gives_prices_of_which_one_is_booked_and_withdrawn(bench)
     assert (ended.outcome, ended.output["state"], ended.output["booking"]) == ("done", "accepted", "RO1000")
     ended = await call(bench, "cargoson", "booking", {"tender": "RO1000"}, system)
     assert ended.output == {"state": "created", "tracking_number": "T-1"}
+    ended = await call(bench, "cargoson", "tender_state", {"tender": "RO1000"}, system)
+    assert ended.output == {"state": "accepted"}
     for tender in ("RO1000", "RO1000", "RO9999"):
         assert (await call(bench, "cargoson", "withdraw", {"tender": tender}, system)).outcome == "done"
+    ended = await call(bench, "cargoson", "tender_state", {"tender": "RO1000"}, system)
+    assert ended.output == {"state": "withdrawn"}
     assert system.bookings == {"RO1000": "withdrawn"}
 
 
@@ -470,11 +474,14 @@ class TestCargoson(Conformance):
             output={"tender": "RO1", "state": "accepted", "booking": "RO1"},
         ),
         Example(operation="withdraw", data={"tender": "RO1"}, answers=[reply({"status": 200})], output={}),
-        Example(
-            operation="booking",
-            data={"tender": "RO1"},
-            answers=[reply({"latest_status": "rejected", "carrier_response_message": "full"})],
-            output={"state": "rejected", "reason": "full"},
+        *(
+            Example(
+                operation=operation,
+                data={"tender": "RO1"},
+                answers=[reply({"latest_status": "rejected", "carrier_response_message": "full"})],
+                output={"state": state, "reason": "full"},
+            )
+            for operation, state in (("booking", "rejected"), ("tender_state", "declined"))
         ),
     ]
 
