@@ -97,7 +97,9 @@ class Running:
     def first_object(self) -> Any:
         """The first line that it says, once it is there."""
         line = wait_for(lambda: "\n" in self.said() and self.said().splitlines()[0], "its first line")
-        return json.loads(line)
+        told = json.loads(line)
+        assert "error" not in told, told
+        return told
 
     def said(self) -> str:
         """Standard output so far."""
