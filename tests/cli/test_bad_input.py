@@ -245,7 +245,8 @@ def test_a_process_with_mistakes_is_not_published_and_neither_is_another(
     assert at_once(published) == 0
     (place / "processes" / "bake.yaml").write_bytes(b"\xff\xfe\x00")
     said = crossdock("check", "processes", "--json")
-    assert (said.status, said.json["message"]) == (1, "this is not a text in UTF-8")
+    messages = {one["file"]: one["message"] for one in said.json["problems"]}
+    assert (said.status, messages["processes/bake.yaml"]) == (1, "this is not a text in UTF-8")
 
 
 def test_a_run_that_cannot_be_started(crossdock: Command, installed: str, place: Path) -> None:
@@ -296,8 +297,9 @@ def test_a_neighbour_that_is_no_text_does_not_keep_a_process_from_being_checked(
     assert crossdock("check", "wait.yaml").status == 0
     assert crossdock("try", "wait.yaml").status == 0
     said = crossdock("check", ".", "--json")
-    assert (said.status, said.json["message"]) == (1, "this is not a text in UTF-8")
-    assert said.json["where"] == "broken.yaml"
+    (problem,) = said.json["problems"]
+    assert (said.status, said.json["good"], problem["file"]) == (1, 1, "broken.yaml")
+    assert problem["message"] == "this is not a text in UTF-8"
 
 
 def test_a_process_that_stands_in_two_files_is_warned_of(crossdock: Command, place: Path) -> None:

@@ -37,7 +37,13 @@ def check(
         good = mappings = 0
         first: dict[str, Path] = {}  # by the name of a process: the file that gives it
         for path in paths:
-            text = read_text(path)
+            try:
+                text = read_text(path)
+            except Refused as error:  # the others are told of all the same
+                found.append(
+                    Problem(line=1, column=1, message=error.message, mend=error.mend, file=str(path))
+                )
+                continue
             found += _given_twice(text, path, first)
             good_one, problems = (
                 installed.mapping(text, str(path)) if mapping_in(text) else installed.check(text, str(path))
