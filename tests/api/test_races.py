@@ -155,6 +155,43 @@ async def test_what_is_asked_of_a_tenant_that_is_suspended_meanwhile_is_decided_
     assert (await told(world, "SO-1"))[0] == ("task.decided", "bea")
 
 
+async def test_of_many_who_start_a_run_of_one_key_at_once_one_does(world):
+    """The others are told so: what they sent is not taken for the run's, nor dropped without a word."""
+
+    def start(name: str) -> Awaitable[Any]:
+        document = {**order("SO-1", "5000.00").data, "customer_po": name}
+        return world.ask("POST", "/runs", json={"process": "order", "document": document})
+
+    answers = await asyncio.gather(*(start(f"P-{n}") for n in range(8)))
+    assert sorted(one.status for one in answers) == [201] + [409] * 7
+    (made,) = [one.json["id"] for one in answers if one.status == 201]
+    async with world.working():
+        await world.steps("SO-1", approve="waiting")
+    (run,) = (await world.get("/runs?q=SO-1"))["items"]
+    assert run["id"] == made
+    lines = (await world.get(f"/runs/{made}/history"))["items"]
+    assert [one for line in lines for one in line["records"] if one["what"] == "event.unused"] == []
+    by = [one for one in (await world.audit.entries(world.tenant)).items if one.action == "run.start"]
+    assert [one.outcome for one in by] == ["done"]
+
+
+async def test_of_many_who_make_a_provider_at_once_one_does(world):
+    answers = await asyncio.gather(
+        *(
+            world.ask(
+                "PUT",
+                "/providers/corp",
+                json={"issuer": "https://login.example", "client_id": f"c{n}"},
+                headers={"if-none-match": "*"},
+            )
+            for n in range(8)
+        )
+    )
+    done = sorted(one.status for one in answers)
+    assert done[0] == 201
+    assert set(done[1:]) <= {409, 412}, done
+
+
 # -- what is taken away during a long answer ------------------------------------------------------------------
 
 

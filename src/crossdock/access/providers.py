@@ -21,7 +21,7 @@ from crossdock.access.people import name_of
 from crossdock.access.resource import Resource
 from crossdock.access.sealing import Sealing
 from crossdock.access.who import Principal
-from crossdock.errors import NotFound, Refused
+from crossdock.errors import Conflict, NotFound, Refused
 from crossdock.store import Database, Tenant
 
 SCOPES = ("openid", "email", "profile")
@@ -42,6 +42,8 @@ on conflict (tenant, name) do update set
   title = excluded.title, issuer = excluded.issuer, client_id = excluded.client_id,
   client_secret = coalesce(excluded.client_secret, identity_provider.client_secret),
   scopes = excluded.scopes, claim = excluded.claim, groups = excluded.groups
+  where not $10
+returning name
 """
 
 
@@ -94,9 +96,19 @@ class Providers:
         return (await self._sealing.open(tenant.id, ("provider", name), sealed)).decode()
 
     async def put(
-        self, tenant: Tenant, by: Principal, provider: Provider, *, secret: str | None = None, why: str = ""
+        self,
+        tenant: Tenant,
+        by: Principal,
+        provider: Provider,
+        *,
+        secret: str | None = None,
+        why: str = "",
+        new: bool = False,
     ) -> None:
-        """Set one. Without a secret the one that is kept stays. Raises `Refused`, `Forbidden`."""
+        """Set one; a `new` one only where there is none. Without a secret the one that is kept stays.
+
+        Raises `Refused`, `Forbidden`, `Conflict`.
+        """
         _refuse(provider)
         for roles in provider.groups.values():
             refuse_roles(roles)
@@ -106,7 +118,7 @@ class Providers:
             sealed = await self._sealing.seal(tenant.id, ("provider", provider.name), secret.encode())
         groups = {group: sorted(roles) for group, roles in provider.groups.items()}
         async with self._database.engine() as transaction:
-            await transaction.execute(
+            done = await transaction.value(
                 _PUT,
                 tenant.id,
                 provider.name,
@@ -117,7 +129,12 @@ class Providers:
                 list(provider.scopes),
                 provider.claim,
                 json.dumps(groups),
+                new,
             )
+            if done is None:
+                raise Conflict(
+                    f"there is a provider {provider.name} already", mend="change it, or name another"
+                )
             said = {"issuer": provider.issuer, "client": provider.client_id, "groups": groups}
             resource = Resource(kind="setting", id=f"provider/{provider.name}")
             await self._audit.record(

@@ -78,12 +78,18 @@ class Providers:
         self._providers = providers
 
     async def put(
-        self, by: Principal, provider: Provider, *, secret: str | None = None, note: str = ""
+        self,
+        by: Principal,
+        provider: Provider,
+        *,
+        secret: str | None = None,
+        note: str = "",
+        new: bool = False,
     ) -> None:
-        """Set one. Without a secret the one that is kept stays."""
+        """Set one; a `new` one only where there is none. Without a secret the one that is kept stays."""
         await self._may(by, provider.name)
         tenant = await self._ground.tenant(by)
-        await self._providers.put(tenant, by, provider, secret=secret, why=note)
+        await self._providers.put(tenant, by, provider, secret=secret, why=note, new=new)
 
     async def drop(self, by: Principal, name: str, *, note: str = "") -> None:
         """Believe one no more; sessions that it began end."""

@@ -22,7 +22,7 @@ import msgspec
 
 from crossdock.engine.aliases import Wanted, claim, columns, unpark
 from crossdock.engine.library import Library, Published, Shelf
-from crossdock.errors import CrossdockError
+from crossdock.errors import Conflict, CrossdockError
 from crossdock.process import Process, starts
 from crossdock.process.messages import ALIAS_REFUSED, RUN_START, Event, apart
 from crossdock.process.state import ENDED_RUN
@@ -289,9 +289,15 @@ class Routing:
                 self.touched.add(RunRef(item.tenant, run))
 
     def _meets_live(self, start: _Start, live: tuple[int, bool] | None) -> bool:
-        """Whether the start is settled without a new run."""
+        """Whether the start is settled without a new run. Raises `Conflict` for one by hand."""
         item = start.item
         if live is not None:
+            if start.parent is None and item.event.type == RUN_START:
+                # By hand: the live run would have no use for it, and who asked would take it for theirs.
+                raise Conflict(
+                    f"a run of {start.process.name} for {start.key} is live already",
+                    mend=f"look at it: crossdock runs {start.key}",
+                )
             if start.parent is None:
                 self._give(item, live[0], stopped=live[1])
             else:

@@ -125,7 +125,9 @@ async def put_provider(call: Asked, provider: str, given: GivenProvider) -> Resp
         claim=given.claim,
         groups={group: tuple(roles) for group, roles in given.groups.items()},
     )
-    await call.ground.acts.providers.put(call.principal, one, secret=given.secret, note=given.note)
+    await call.ground.acts.providers.put(
+        call.principal, one, secret=given.secret, note=given.note, new=before is None
+    )
     one = await call.ground.identity.providers.find(call.tenant, provider)
     return call.answer(pick(_shown(one), ()), 201 if before is None else 200, tag=_tag(one))
 
