@@ -96,6 +96,7 @@ async def test_a_warehouse_that_has_less_than_tryton_shows_until_the_count_is_ta
         reconciler = Reconciler(world.database, inbox, lines, calls, world.registry)
         states = []
         for _ in range(2):
+            await heard(world)
             outcome = await reconciler.once(world.tenant, ["stock"])
             assert outcome.failed == {}
             states.append((await open_of(world, order.codes[0])).get("told"))
@@ -108,6 +109,20 @@ async def test_a_warehouse_that_has_less_than_tryton_shows_until_the_count_is_ta
         await reconciler.once(world.tenant, ["stock"])
         assert await open_of(world, order.codes[0]) == {}
     await clock.follow_real()  # the other tests are on this database too
+
+
+async def heard(world: World) -> None:
+    """All feeds of both are read, and had nothing."""
+    sql = """
+        insert into crossdock.feed (tenant, connection, name, read_at)
+        select c.tenant, c.name, $3, crossdock.now() from crossdock.connection c
+        where c.tenant = $1 and c.connector = $2
+        on conflict (tenant, connection, name) do update set read_at = excluded.read_at
+    """
+    async with world.database.engine() as transaction:
+        for connector in ("tryton", "stackyard_wms"):
+            for poll in world.registry.connectors[connector].polls:
+                await transaction.execute(sql, world.tenant.id, connector, poll.name)
 
 
 async def open_of(world: World, item: str) -> dict[str, Any]:
