@@ -68,6 +68,10 @@ def moves(run: Run) -> list[tuple[Any, ...]]:
             ]
             if step.children.undoing:
                 found += [("undone", name)] * 3
+            elif run.state.unwind is not None and name in run.state.unwind.steps:
+                # one that has burnt something does not cancel; one that had completed has taken itself back
+                found += [("child", name, item, "refused") for item in step.children.open]
+                found += [("undone", name)] * (step.children.succeeded > 0)
         if step.status == "held":
             found += [("repair", what, name) for what in ("retry", "skip", "supply")]
             again = step.children.again if step.children is not None else {}
