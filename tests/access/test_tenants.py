@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -9,7 +10,8 @@ import json
 import asyncpg
 import pytest
 
-from crossdock.access import Principal
+from acting import someone
+from crossdock.access import Principal, Resource
 from crossdock.access.audit import Audit, Filter
 from crossdock.access.audit_signer import Signer, is_signed
 from crossdock.access.tenants import Proof, Tenants
@@ -233,6 +235,31 @@ async def test_a_deletion_takes_all_and_nothing_else_and_proves_what_went(
     assert (await audit.verify(operator)).good
     again = await tenants.create("acme", root)
     assert again.id != acme.id
+
+
+async def test_deletions_at_once_and_acts_of_others_do_not_stand_in_each_others_way(
+    tenants, root, audit, database
+):
+    for name in ("acme", "beta", "zeta"):
+        await tenants.create(name, root)
+    for name in ("acme", "beta"):
+        await tenants.suspend(name, root, why="x")
+    zeta = await database.tenant("zeta")
+    somebody = someone(zeta, "tenant-admin")
+
+    async def acts() -> None:
+        for _ in range(40):
+            async with database.engine() as transaction:
+                await audit.record(transaction, somebody, "run.read", Resource(kind="run"))
+
+    proofs = await asyncio.gather(
+        *(tenants.delete(name, root, why="x") for name in ("acme", "beta", "acme", "beta")),
+        *(acts() for _ in range(4)),
+    )
+    assert all(proof.rows for proof in proofs[:4])
+    assert (await audit.verify(zeta)).good
+    with pytest.raises(NotFound):
+        await tenants.find("acme")
 
 
 async def test_a_tenant_is_not_deleted_by_one_of_its_own(tenants, root, database):

@@ -17,6 +17,7 @@ counts and digests in the same way, so it can be held against the export that wa
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -37,6 +38,8 @@ OPERATOR = "operator"  # the tenant of those who run the installation
 FORM = "crossdock.tenant.1"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _PAGE = 500
+_IN_THE_WAY = "55P03"  # PostgreSQL's code for a lock that was not given in time
+_TRIES = 100
 _CHUNK = 5000  # rows that are deleted in one transaction
 
 # Every table that holds rows of tenants, with the columns of its key; `tenant` itself is the last.
@@ -285,9 +288,7 @@ class Tenants:
                 gone += number
                 if number < _CHUNK:
                     break
-        async with self._database.owner() as transaction:
-            rows = await transaction.fetch("select name, rows from crossdock.erase_kept($1)", tenant)
-            gone += sum(int(row["rows"]) for row in rows)
+        gone += await self._erase_kept(tenant)
         async with self._database.engine() as transaction:
             gone += await transaction.execute("delete from crossdock.tenant where tenant = $1", tenant)
         async with self._database.engine() as transaction:
@@ -297,6 +298,24 @@ class Tenants:
                 f"rows came meanwhile in {', '.join(left)}", mend="stop what writes them, and delete again"
             )
         return gone
+
+    async def _erase_kept(self, tenant: int) -> int:
+        """What only the owner may, which locks whole tables, one after the other.
+
+        Who is at work in them locks them in another order. So it gives way before PostgreSQL finds that two
+        wait for each other, and ends one of them; and tries again.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                async with self._database.owner() as transaction:
+                    await transaction.execute("set local lock_timeout = '300ms'")
+                    rows = await transaction.fetch("select name, rows from crossdock.erase_kept($1)", tenant)
+                    return sum(int(row["rows"]) for row in rows)
+            except Exception as error:
+                if getattr(error, "sqlstate", "") != _IN_THE_WAY or not left:
+                    raise
+                await asyncio.sleep(0.1)
+        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
