@@ -230,6 +230,29 @@ def test_a_cancel_cancels_open_children_then_undoes_those_that_ended_well():
     assert (run.status(), run.status("a")) == ("cancelled", "undone")
 
 
+@pytest.mark.parametrize("way", ["cancel", "redo"])
+def test_a_child_that_had_failed_is_not_started_again_while_its_step_is_taken_back(way: str):
+    run = Run(LIST, items("x", "y")).child("a", "x", "failed")
+    run.cancel() if way == "cancel" else run.repair("step.redo", "a")
+    assert (run.status("a"), run.open) == ("running", [])
+    run.repair("step.retry", "a", item="x").repair("step.retry", "a")
+    assert (started(run), run.last[-1].what) == (["x", "y"], "step.retry_refused")
+    run.child("a", "y", "cancelled")
+    if way == "cancel":
+        assert run.status() == "cancelled"
+    else:
+        assert [(c.item, c.redo) for c in run.asked] == [("x", 1), ("y", 1)]
+
+
+def test_a_child_that_had_failed_holds_its_step_again_where_the_cancel_is_refused():
+    run = Run(LIST, items("x", "y")).child("a", "x", "failed").cancel()
+    run.child("a", "y", "refused", reason="delivered")
+    assert (run.status(), run.status("a")) == ("held", "held")
+    assert run.open == ["child_failed", "cancel_refused"]
+    run.child("a", "y").repair("step.retry", "a", item="x").child("a", "x")
+    assert run.status("a") == "succeeded"
+
+
 def test_a_child_that_completes_while_it_is_being_cancelled_is_undone_too():
     run = Run(LIST, items("x")).cancel().child("a", "x")
     assert run.news[-1].item == ""

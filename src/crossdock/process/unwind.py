@@ -181,6 +181,12 @@ def _take_down(turn: Turn, name: str) -> None:
     reason = turn.state.unwind.reason if turn.state.unwind else ""
     if not undoing.cancel_children(turn, name, reason):
         turn.cancel_step(name, reason)
+    elif status == "held":
+        # A child had failed: nobody is asked about it any more, and nobody starts it again meanwhile.
+        for id_, open_ in list(turn.state.exceptions.items()):
+            if open_.step == name and open_.holds:
+                turn.close(id_, reason)
+        step.status = "running"
 
 
 def _outstanding(step: StepState) -> bool:
