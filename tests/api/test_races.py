@@ -192,6 +192,20 @@ async def test_of_many_who_make_a_provider_at_once_one_does(world):
     assert set(done[1:]) <= {409, 412}, done
 
 
+async def test_of_many_who_make_or_change_a_connection_at_once_one_does(world):
+    def putting(n: int, **headers: str) -> Awaitable[Any]:
+        body = {"connector": "tests", "system": "tms", "rate": n + 1}
+        return world.ask("PUT", "/connections/second", json=body, headers=headers)
+
+    made = await asyncio.gather(*(putting(n, **{"if-none-match": "*"}) for n in range(8)))
+    assert [one.status for one in made].count(201) == 1
+    tag = (await world.ask("GET", "/connections/second", status=200)).headers["etag"]
+    changed = await asyncio.gather(*(putting(n, **{"if-match": tag}) for n in range(100, 108)))
+    for done in (made, changed):
+        assert {one.status for one in done} <= {200, 201, 409, 412}
+    assert [one.status for one in changed].count(200) == 1
+
+
 # -- what is taken away during a long answer ------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 import msgspec
 
@@ -21,6 +21,7 @@ from crossdock.desk.connection_form import wanted
 from crossdock.desk.ground import Ground
 from crossdock.desk.health import Health, health
 from crossdock.engine import Connections
+from crossdock.engine.connections import Connection
 from crossdock.errors import NotFound, Refused
 from crossdock.process.problems import nearest
 from crossdock.store import Tenant
@@ -114,10 +115,18 @@ class Lines:
         await self._may(by, name, "connection.read")
         return await self._secrets.known(await self._ground.tenant(by), name)
 
-    async def put(self, by: Principal, connections: Mapping[str, Any], *, where: str = "") -> list[str]:
+    async def put(
+        self,
+        by: Principal,
+        connections: Mapping[str, Any],
+        *,
+        was: Connection | Literal["any"] | None = "any",
+        where: str = "",
+    ) -> list[str]:
         """Set connections as `connections.yaml` describes them, all or none; gives those that have changed.
 
-        Raises `Refused` for what will not do, with its place.
+        `was` is how a single one was seen, None where it was not there. Raises `Refused` for what will not
+        do, with its place, and `Conflict` where somebody changed it meanwhile.
         """
         for name in connections:
             await self._ground.policies.require(by, "connection.change", _resource(str(name)))
@@ -137,7 +146,7 @@ class Lines:
                     before=before,
                     after=after,
                 )
-                await self._connections.put(tenant, **values, last=last)
+                await self._connections.put(tenant, **values, was=was, last=last)
                 changed.append(name)
             if secrets and await self._secrets.put(tenant.id, name, secrets, by=by) and name not in changed:
                 changed.append(name)

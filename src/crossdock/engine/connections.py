@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 import msgspec
 
@@ -52,6 +52,11 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (tenant, name) do update set system = excluded.system, connector = excluded.connector,
   settings = excluded.settings, concurrency = excluded.concurrency, rate = excluded.rate,
   environment = excluded.environment, mapping = excluded.mapping
+where not $10::bool
+"""
+_AS_IT_IS: LiteralString = """
+select system, connector, settings, concurrency, rate, environment, mapping from crossdock.connection
+where tenant = $1 and name = $2 for update
 """
 
 _LOCK: LiteralString = "select 1 from crossdock.connection where tenant = $1 and name = $2 for update"
@@ -154,11 +159,20 @@ class Connections:
         rate: float | None = None,
         environment: str = "production",
         mapping: str | None = None,
+        was: Connection | Literal["any"] | None = "any",
         last: Last | None = None,
     ) -> None:
-        """Set a connection, new or not. Settings hold no secrets."""
+        """Set a connection, new or not. Settings hold no secrets.
+
+        `was` is how whoever asks has seen it, None for one that was not there: raises `Conflict` where
+        somebody else was quicker.
+        """
         async with self._database.engine() as transaction:
-            await transaction.execute(
+            if isinstance(was, Connection):
+                row = await transaction.row(_AS_IT_IS, tenant.id, name)
+                if row is None or not _is(row, was):
+                    raise _quicker(name)
+            put = await transaction.execute(
                 _PUT,
                 tenant.id,
                 name,
@@ -169,7 +183,10 @@ class Connections:
                 rate,
                 environment,
                 mapping,
+                was is None,
             )
+            if not put:
+                raise _quicker(name)
             if last is not None:
                 await last(transaction)
 
@@ -270,6 +287,16 @@ async def all_connections(transaction: TenantTransaction) -> list[Connection]:
     """All connections of the tenant, by name, with their calls counted."""
     rows = await transaction.fetch(_LIST)
     return [Connection(**{**dict(row), "settings": msgspec.json.decode(row["settings"])}) for row in rows]
+
+
+def _is(row: Any, seen: Connection) -> bool:
+    """Whether what `put` sets is still as it was seen."""
+    now = {**dict(row), "settings": msgspec.json.decode(row["settings"])}
+    return all(getattr(seen, name) == value for name, value in now.items())
+
+
+def _quicker(name: str) -> Conflict:
+    return Conflict(f"somebody else has just set the connection {name}", mend="look at it again")
 
 
 def _stood(row: Any) -> Event:

@@ -181,7 +181,7 @@ async def put_connection(call: Asked, connection: str, given: Line) -> Response:
     if not connection.replace("-", "").replace("_", "").isalnum() or not connection.isascii():
         raise missing("connection", connection)
     said = given.model_dump(exclude_none=True)
-    await call.ground.acts.connections.put(call.principal, {connection: said}, where="body")
+    await call.ground.acts.connections.put(call.principal, {connection: said}, was=before, where="body")
     return await _told(call, connection, 201 if before is None else 200)
 
 
