@@ -253,6 +253,15 @@ def test_a_child_that_had_failed_holds_its_step_again_where_the_cancel_is_refuse
     assert run.status("a") == "succeeded"
 
 
+def test_a_step_that_fails_by_doing_another_one_again_cancels_its_other_children():
+    run = Run(
+        'a: { each: "${ case.items }", run: child, fails: { redo: b, most: 1 } }\nb: { set: { n: 1 } }',
+        items("x", "y"),
+    )
+    run.child("a", "x", "failed")
+    assert (run.status("a"), [(t.type, t.item) for t in run.news]) == ("failed", [("run.cancel", "y")])
+
+
 def test_a_child_that_completes_while_it_is_being_cancelled_is_undone_too():
     run = Run(LIST, items("x")).cancel().child("a", "x")
     assert run.news[-1].item == ""

@@ -19,7 +19,7 @@ from made_up import process_text
 
 from crossdock.process import advance, decode_state, encode_state
 from crossdock.process.definition import AwaitWork, RunWork
-from crossdock.process.messages import Call, Event, StartChild
+from crossdock.process.messages import Call, Event, StartChild, Tell
 from crossdock.process.state import ENDED_RUN, ENDED_STEP, State
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "80"))
@@ -150,6 +150,7 @@ def somebody_knows(run: Run) -> None:
         assert all(step.status in ENDED_STEP for step in state.steps.values())
         assert not [s for s in state.steps.values() if s.task or s.call or s.next]
         assert state.wake is None and state.unwind is None  # noqa: PT018
+        assert not children_left(run), "a child runs on for a run that has ended"
         left = [x for x in state.exceptions.values() if x.holds or x.late]
         assert not left, f"an ended run is held, or late: {left}"
         if not run.process.on:
@@ -178,6 +179,14 @@ def somebody_knows(run: Run) -> None:
             assert name in waiting or isinstance(run.process.steps[name].work, RunWork), (
                 f"{name} waits for nothing"
             )
+
+
+def children_left(run: Run) -> set[tuple[str, str, int]]:
+    """The child runs that have neither ended nor been told to cancel."""
+    left = {(c.step, c.item, c.redo) for c in run.sent(StartChild)}
+    left -= {(e.data["step"], e.data["item"], e.data["redo"]) for e in run.events if e.type == "child.ended"}
+    told = {(t.step, t.item, t.redo) for t in run.sent(Tell)}
+    return {child for child in left if child not in told and (child[0], "", child[2]) not in told}
 
 
 seeds = st.integers(0, 10**6)

@@ -145,6 +145,7 @@ def _do(
             if not unwind.redo(turn, action.word, why, by=person, most=action.most, asked=step):
                 return False
             if ends_badly and not unwind.unwinding(turn, step):
+                undoing.cancel_children(turn, step, message)
                 turn.fail(step, message)
             return True
         case "step":
