@@ -319,6 +319,10 @@ def test_a_long_reading_goes_on_page_by_page_from_the_last_record() -> None:
     rest, asked = read("orders", page.cursor, said_exactly([{**record, "id": 51}]))
     assert (rest.more, [one["id"] for one in rest.records]) == (False, [51])
     assert asked[0].json["params"][0][-1][2][1] == ["id", ">", 50]
+    # A page that was the last one and full: the next reading does not begin anew.
+    rest, _ = read("orders", page.cursor, said_exactly([]))
+    again, asked = read("orders", rest.cursor, said_exactly(many))
+    assert (again.records, asked[0].json["params"][0][-1][:2]) == ([], ["last_modified_at", ">="])
 
 
 def test_shipments_that_were_all_cancelled_are_an_order_cancelled() -> None:

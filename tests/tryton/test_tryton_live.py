@@ -124,6 +124,9 @@ async def test_a_return_is_authorised_taken_back_authorised_again_and_credited(w
     second = await world.done("authorise_return", asked, key="B")
     assert second != first
     credit = {"order": order.number, "return": second["return"], "reason": "broken"}
+    more = [{**back[0], "quantity": {"value": "3", "unit": "EA"}}]  # of 4, when 2 are to come back
+    ended = await world.call("authorise_return", {**asked, "lines": more})
+    assert (ended.outcome, ended.code) == ("refused", "nothing_left")
     ended = await world.call("create_credit", {**credit, "amount": dollars("5.00")}, key="C")
     assert (ended.outcome, ended.code) == ("refused", "amount_differs")
     given = await world.done("create_credit", credit, key="C")
@@ -149,6 +152,7 @@ async def test_a_claim_is_credited_to_the_cent_and_the_rest_when_it_is_taken_bac
     # Another about the same invoice, which Tryton finds alike and asks about.
     more = await world.done("credit_invoice", {"invoice": invoice["invoice"]}, key="D")
     assert more["credit"] != given["credit"]
+    assert more["amount"] == dollars("35.53")  # of 43.30
     complaints = await world.admin.find(
         "sale.complaint",
         [["origin", "=", f"account.invoice,{await _invoice(world, invoice)}"]],

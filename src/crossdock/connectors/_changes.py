@@ -56,7 +56,7 @@ class Place(msgspec.Struct):
         """A page of what was found, by time, name and record in this order; `most` would have been whole."""
         back = timedelta(seconds=float(settings["look_back"]))
         fresh = []
-        latest = self.at
+        latest = max(self.at, self.after[0] if self.after else "")  # also where the last page is empty
         for time, name, record in found:
             text = stamp(time)
             if self.seen.get(str(name)) != text:

@@ -72,6 +72,7 @@ def _carried(lines: Sequence[Json], line: Callable[[str], L | None], erp: str) -
                 mend="give `line` as the order has it, and `quantity`",
             )
         carried[number] = carried.get(number, Decimal(0)) + Decimal(quantity["value"])
+    carried = {number: quantity for number, quantity in carried.items() if quantity}
     if not carried:
         raise _silent(erp)
     return carried

@@ -27,7 +27,11 @@ _BILLED = [
     *("lines.type", "lines.quantity", "lines.unit_price", "lines.account"),
 ]
 _COMPLAINT = ["state", "actions.result"]
+_UNREFUSED = ["state", "not in", ["cancelled", "rejected"]]
+_FINE = 100  # of more than so many, a price of four places is off by cents
 _RETURNED = ["shipment_returns.reference", "shipment_returns.state", "invoices.state", "invoices.number"]
+_LEFT = ["lines.moves.quantity", "lines.moves.state"]
+_BACK = ["lines.product", "lines.unit", "lines.quantity"]
 _HEADER = [
     *("party", "invoice_party", "invoice_address", "shipment_party", "shipment_address", "currency"),
     *("company", "warehouse", "payment_term", "invoice_method", "shipment_method"),
@@ -79,23 +83,32 @@ def _credited(context: Context, invoices: list[Any], data: Json) -> Talking:
             raise replies.wrong_state(f"invoice {invoice['number']}", invoice["state"])
     if amount is not None and len(invoices) > 1:
         raise Refused("an amount is credited on one invoice", where="invoice", mend="name one of them")
-    wanted = None
-    if amount is not None:
-        (invoice,) = invoices
-        what = f"invoice {invoice['number']}"
-        wanted = replies.in_currency(amount, invoice["currency."]["code"], what)
-        if not 0 < wanted <= invoice["total_amount"]:
-            raise RefusedByPartner(f"{what} is for {invoice['total_amount']}", code="too_much")
-    standing = yield from searched(context, "sale.complaint", _ours(context), ["origin"])
-    known = {complaint["origin"] for complaint in standing}
-    for invoice in invoices:
-        if f"account.invoice,{invoice['id']}" not in known:
-            yield from _complain(context, invoice, wanted, str(data.get("reason") or "credited"))
+    about = [f"account.invoice,{invoice['id']}" for invoice in invoices]
+    domain = [["origin", "in", about], _UNREFUSED]
+    standing = yield from searched(
+        context, "sale.complaint", domain, ["reference", "origin", "actions.result"]
+    )
+    wanted: list[Decimal] = []
+    for invoice, origin in zip(invoices, about, strict=True):
+        what, total = f"invoice {invoice['number']}", invoice["total_amount"]
+        complaints = [one for one in standing if one["origin"] == origin]
+        credited = yield from _credited_by(
+            context, [one for one in complaints if one["reference"] != context.key]
+        )
+        wanted.append(total - credited)
+        if amount is not None:
+            wanted[-1] = replies.in_currency(amount, invoice["currency."]["code"], what)
+        if all(one["reference"] != context.key for one in complaints):
+            if not 0 < wanted[-1] <= total - credited:
+                already = f", of which {credited} is credited already" if credited else ""
+                raise RefusedByPartner(f"{what} is for {total}{already}", code="too_much")
+            part = None if wanted[-1] == total and amount is None else wanted[-1]
+            yield from _complain(context, invoice, part, str(data.get("reason") or "credited"))
     yield from _approved(context)
     drafts, posted = yield from _notes(context)
     if drafts:
-        if wanted is not None:
-            yield from _exactly(context, drafts[0], wanted)
+        if sum(wanted) != sum(invoice["total_amount"] for invoice in invoices):
+            yield from _exactly(context, [*drafts, *posted], sum(wanted, Decimal(0)))
         yield from pressed(context, "account.invoice", drafts, "post")
         drafts, posted = yield from _notes(context)
     if drafts or not posted:
@@ -104,7 +117,17 @@ def _credited(context: Context, invoices: list[Any], data: Json) -> Talking:
 
 
 def _ours(context: Context) -> list[Any]:
-    return [["reference", "=", context.key], ["state", "not in", ["cancelled", "rejected"]]]
+    return [["reference", "=", context.key], _UNREFUSED]
+
+
+def _credited_by(context: Context, complaints: list[Any]) -> Talking:
+    """How much the credit notes of complaints give, posted or about to be."""
+    ids = _results(complaints)
+    if not ids:
+        return Decimal(0)
+    domain = [["id", "in", ids], ["state", "!=", "cancelled"]]
+    notes = yield from searched(context, "account.invoice", domain, ["total_amount"])
+    return -sum((note["total_amount"] for note in notes), Decimal(0))
 
 
 def _complain(context: Context, invoice: Json, wanted: Decimal | None, reason: str) -> Talking:
@@ -118,20 +141,8 @@ def _complain(context: Context, invoice: Json, wanted: Decimal | None, reason: s
     action: dict[str, Any] = {"action": "credit_note"}
     if wanted is not None:
         share = wanted / invoice["total_amount"]
-        action["invoice_lines"] = [
-            [
-                "create",
-                [
-                    {
-                        "line": line["id"],
-                        "quantity": float(line["quantity"]),
-                        "unit_price": (line["unit_price"] * share).quantize(Decimal("0.0001"), ROUND_HALF_UP),
-                    }
-                    for line in invoice["lines."]
-                    if line["type"] == "line"
-                ],
-            ]
-        ]
+        rows = [_share_of(line, share) for line in invoice["lines."] if line["type"] == "line"]
+        action["invoice_lines"] = [["create", rows]]
     values = {
         "reference": context.key,
         "customer": invoice["party"],
@@ -141,6 +152,16 @@ def _complain(context: Context, invoice: Json, wanted: Decimal | None, reason: s
         "actions": [["create", [action]]],
     }
     yield from made(context, "sale.complaint", values)
+
+
+def _share_of(line: Json, share: Decimal) -> Json:
+    """How much less each of a line is to have cost; of many, it is taken off a single one."""
+    quantity = Decimal(str(line["quantity"]))
+    less = line["unit_price"] * share
+    if abs(quantity) > _FINE:
+        quantity, less = Decimal(1), less * quantity
+    price = less.quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    return {"line": line["id"], "quantity": float(quantity), "unit_price": price}
 
 
 def _approved(context: Context) -> Talking:
@@ -154,10 +175,7 @@ def _approved(context: Context) -> Talking:
 def _notes(context: Context) -> Talking:
     """The credit notes of our complaints: drafts, and those that are posted."""
     found = yield from searched(context, "sale.complaint", _ours(context), _COMPLAINT)
-    results = [
-        action["result"] for complaint in found for action in complaint["actions."] if action["result"]
-    ]
-    ids = [int(result.partition(",")[2]) for result in results if result.startswith("account.invoice,")]
+    ids = _results(found)
     if not ids:
         return [], []
     notes = yield from searched(context, "account.invoice", [["id", "in", ids]], ["state"])
@@ -165,19 +183,30 @@ def _notes(context: Context) -> Talking:
     return drafts, [note["id"] for note in notes if note["state"] in replies.POSTED]
 
 
-def _exactly(context: Context, note: int, wanted: Decimal) -> Talking:
-    """Take away what rounding by line left over, so that the credit is the amount to the cent."""
-    (draft,) = yield from searched(context, "account.invoice", [["id", "=", note]], _BILLED)
-    over = wanted + draft["total_amount"]  # a credit is negative
+def _results(complaints: list[Any]) -> list[int]:
+    """The ids of the credit notes that complaints have led to."""
+    actions = [action["result"] or "" for complaint in complaints for action in complaint["actions."]]
+    return [int(result.partition(",")[2]) for result in actions if result.startswith("account.invoice,")]
+
+
+def _exactly(context: Context, notes: list[int], wanted: Decimal) -> Talking:
+    """Take away what rounding by line left over, so that the credit is the amount to the cent.
+
+    The first of the notes is a draft.
+    """
+    found = yield from searched(context, "account.invoice", [["id", "in", notes]], _BILLED)
+    (draft,) = [one for one in found if one["id"] == notes[0]]
+    given = -sum((one["total_amount"] for one in found), Decimal(0))
+    over = wanted - given
     if not over:
         return
     if abs(over) > _CENTS:
         raise RefusedByPartner(
-            f"the credit note is for {-draft['total_amount']}, not for {wanted}: look at it in Tryton",
+            f"the credit note is for {given}, not for {wanted}: look at it in Tryton",
             code="amount_differs",
         )
     line = {
-        "invoice": note,
+        "invoice": notes[0],
         "type": "line",
         "description": "Rounding",
         "quantity": -1.0,
@@ -204,9 +233,11 @@ def authorise_return(data: Json, context: Context) -> Talking:
     """A sale of returns under our reference is quoted: the leave to send the goods back."""
     standing = yield from _returns(context)
     if not standing:
-        fields = [*_HEADER, "lines.taxes", "lines.product", "lines.unit", *_of_lines()]
+        fields = [*_HEADER, "lines.taxes", "lines.product", "lines.unit", *_of_lines(), *_LEFT]
         sale = yield from sale_of(context, data["order"], fields)
-        yield from made(context, "sale.sale", _reversed(sale, data, context))
+        replies.in_its_unit(sale, data.get("lines") or (), "order_line")
+        back = yield from _coming_back(context, sale, data)
+        yield from made(context, "sale.sale", _reversed(sale, back, data, context))
         standing = yield from _returns(context)
     if standing[0]["state"] == "draft":
         yield from pressed(context, "sale.sale", [standing[0]["id"]], "quote")
@@ -231,11 +262,52 @@ def _returns(context: Context) -> Talking:
     return (yield from searched(context, "sale.sale", domain, ["number", "state"]))
 
 
-def _reversed(sale: Json, data: Json, context: Context) -> Json:
-    """The sale of what comes back: these lines of the order, or all of its goods, at its prices."""
+def _coming_back(context: Context, sale: Json, data: Json) -> Talking:
+    """How much of which line comes back: what is asked for, or all that was delivered and is not back yet.
+
+    A return does not say of which line it is, so what came back before counts by product and unit. Raises
+    `RefusedByPartner` for more than was delivered.
+    """
+    left = {
+        str(line["id"]): sum(
+            (Decimal(str(move["quantity"])) for move in line["moves."] if move["state"] == "done"), Decimal(0)
+        )
+        for line in replies.goods(sale)
+    }
+    kinds = {str(line["id"]): (line["product"], line["unit"]) for line in replies.goods(sale)}
+    wanted = coming_back(data, lambda number: number if number in left else None)
+    for number, quantity in (wanted or {}).items():
+        if quantity > left[number]:
+            raise _not_delivered(sale, number)
+    domain = [["origin", "=", f"sale.sale,{sale['id']}"], ["state", "!=", "cancelled"]]
+    before = yield from searched(context, "sale.sale", domain, _BACK)
+    for line in (line for one in before for line in one["lines."]):
+        back = -Decimal(str(line["quantity"] or 0))
+        for number in [number for number, kind in kinds.items() if kind == (line["product"], line["unit"])]:
+            off = min(back, left[number])
+            left[number] -= off
+            back -= off
+    if wanted is None:
+        if not any(left.values()):
+            raise RefusedByPartner(f"{sale['number']} has nothing that could come back", code="nothing_left")
+        return {number: quantity for number, quantity in left.items() if quantity}
+    for kind in set(kinds.values()):
+        same = [number for number in kinds if kinds[number] == kind]
+        if sum(wanted.get(number, 0) for number in same) > sum(left[number] for number in same):
+            raise _not_delivered(sale, next(number for number in same if number in wanted))
+    return wanted
+
+
+def _not_delivered(sale: Json, number: str) -> RefusedByPartner:
+    return RefusedByPartner(
+        f"Tryton has not delivered so much of line {number} of {sale['number']}, or it is back already",
+        code="nothing_left",
+    )
+
+
+def _reversed(sale: Json, wanted: Mapping[str, Decimal], data: Json, context: Context) -> Json:
+    """The sale of what comes back, at the prices of the order."""
     goods = {str(line["id"]): line for line in replies.goods(sale)}
-    wanted = {number: Decimal(str(line["quantity"])) for number, line in goods.items()}
-    wanted = coming_back(data, lambda number: number if number in goods else None) or wanted
     lines = [
         {
             "type": "line",

@@ -41,9 +41,10 @@ _SHIPMENTS = [
     *(f"outgoing_moves.{field}" for field in _MOVES),
 ]
 _SALE = [*(f"shipments.{field}" for field in _SHIPMENTS), *(f"lines.{field}" for field in replies.LINES)]
-_INVOICES = [
-    f"invoice_lines.invoice.{field}" for field in ("number", "state", "total_amount", "currency.code")
-]
+_BILL = ("number", "state", "total_amount", "currency.code")
+_INVOICES = [f"invoice_lines.invoice.{field}" for field in _BILL]
+_AT_ONCE = ["shipments.state", "invoices.lines.origin", *(f"invoices.{field}" for field in _BILL)]
+_DRAFT = ("draft", "validated")
 
 
 def release_invoice(data: Json, context: Context) -> Talking:
@@ -52,6 +53,8 @@ def release_invoice(data: Json, context: Context) -> Talking:
     sale = yield from sale_of(context, data["order"], _SALE)
     if sale["state"] not in ("processing", "done"):
         raise replies.wrong_state(f"sale {sale['number']}", sale["state"])
+    for told in data.get("lines") or ():
+        replies.in_its_unit(sale, told, "line")
     shipments: list[int] = []
     for reference, lines in wanted.items():
         shipments.append((yield from _shipment(context, sale, reference, lines)))
@@ -65,11 +68,12 @@ def release_invoice(data: Json, context: Context) -> Talking:
             " another than on fulfilment",
             code="no_invoice",
         )
-    if drafts := [
-        number for number, invoice in invoices.items() if invoice["state"] in ("draft", "validated")
-    ]:
+    services = yield from _services(context, sale, shipments)
+    invoices |= services
+    if drafts := [number for number, invoice in invoices.items() if invoice["state"] in _DRAFT]:
         yield from pressed(context, "account.invoice", drafts, "post")
         invoices = yield from _invoices(context, shipments)
+        invoices |= yield from _services(context, sale, shipments, known=services)
     for invoice in invoices.values():
         if invoice["state"] not in replies.POSTED:
             raise replies.wrong_state(f"the invoice of {data['order']}", invoice["state"])
@@ -86,7 +90,10 @@ def find_invoice(data: Json, context: Context) -> Talking:
             return None
         shipments.append(mine["id"])
     invoices = yield from _invoices(context, shipments)
-    if not invoices or any(invoice["state"] not in replies.POSTED for invoice in invoices.values()):
+    if not invoices:
+        return None
+    invoices |= yield from _services(context, sale, shipments)
+    if any(invoice["state"] not in replies.POSTED for invoice in invoices.values()):
         return None
     return _released(invoices)
 
@@ -94,7 +101,7 @@ def find_invoice(data: Json, context: Context) -> Talking:
 def _released(invoices: Mapping[int, Json]) -> Json:
     currency = next(iter(invoices.values()))["currency."]["code"]
     total = sum((invoice["total_amount"] for invoice in invoices.values()), Decimal(0))
-    # One, but where an earlier try was cut off between two shipments.
+    # One, but for services, and where an earlier try was cut off between two shipments.
     numbers = ", ".join(invoice["number"] for _, invoice in sorted(invoices.items()))
     return {"invoice": numbers, "total": money(total, currency)}
 
@@ -115,7 +122,7 @@ def _shipment(context: Context, sale: Json, reference: str, lines: Mapping[int, 
         sale = yield from sale_of(context, sale["number"], _SALE)
         found = _free(sale, lines)
     if found is None:
-        raise RefusedByPartner(f"Tryton has nothing left to deliver of {sale['number']}", code="nothing_left")
+        raise _none_left(sale)
     if lines is not None:
         known = {line["id"] for line in replies.goods(sale)}
         if strange := sorted(set(lines) - known):
@@ -132,6 +139,19 @@ def _shipment(context: Context, sale: Json, reference: str, lines: Mapping[int, 
     seen = {"_timestamp": {f"{SHIPMENT},{found['id']}": found["_timestamp"]}}
     yield from tolerant(context, f"model.{SHIPMENT}.write", [found["id"]], values, more=seen)
     return found["id"]
+
+
+def _none_left(sale: Json) -> RefusedByPartner:
+    """Nothing is left to deliver; but a shipment with another reference may be what was meant."""
+    named = [one for one in sale["shipments."] if one["state"] in _OPEN and one["reference"]]
+    hint = "".join(
+        f"; its shipment {one['number']} is open under the reference {one['reference']}: if it is this one,"
+        " take the reference away in Tryton, then try again"
+        for one in named[:1]
+    )
+    return RefusedByPartner(
+        f"Tryton has nothing left to deliver of {sale['number']}{hint}", code="nothing_left"
+    )
 
 
 def _free(sale: Json, lines: Mapping[int, Decimal] | None) -> Any:
@@ -162,17 +182,20 @@ def _cut(shipment: Json, lines: Mapping[int, Decimal]) -> list[Any]:
     """How its moves become what left: less of some, none of others."""
     less, none = [], []
     left = dict(lines)
+    carries = _carries(shipment)
+    for number, wanted in lines.items():
+        if wanted > carries.get(number, Decimal(0)):
+            raise RefusedByPartner(
+                f"Tryton's shipment {shipment['number']} has {float(carries.get(number, 0)):g} left of line"
+                f" {number}, not {wanted}: correct the order or the delivery, then try again",
+                code="nothing_left",
+            )
     for move in shipment["outgoing_moves."]:
         wanted = left.pop(_line(move), Decimal(0))
         if not wanted:
             none.append(move["id"])
         elif wanted != Decimal(str(move["quantity"])):
             less.append(["write", [move["id"]], {"quantity": float(wanted)}])
-    if any(left.values()):
-        number = next(number for number, wanted in left.items() if wanted)
-        raise RefusedByPartner(
-            f"Tryton's shipment {shipment['number']} has nothing left of line {number}", code="nothing_left"
-        )
     return [*less, *([["delete", none]] if none else [])]
 
 
@@ -225,3 +248,27 @@ def _invoices(context: Context, shipments: list[int]) -> Talking:
     lines = [line for move in moves for line in move.get("invoice_lines.") or ()]
     found = [line["invoice."] for line in lines if line.get("invoice.")]
     return {invoice["id"]: invoice for invoice in found if invoice["state"] != "cancelled"}
+
+
+def _services(
+    context: Context, sale: Json, shipments: list[int], known: Mapping[int, Json] | None = None
+) -> Talking:
+    """The invoices of what is no goods, by id: Tryton makes them as soon as the sale is processed.
+
+    They go with the first delivery, and with a later one where they are drafts, or `known`.
+    """
+    goods = {line["id"] for line in replies.goods(sale)}
+    others = {line["id"] for line in sale["lines."] if line["type"] == "line"} - goods
+    if not others:
+        return {}
+    standing = yield from sale_of(context, sale["number"], _AT_ONCE)
+    done = [one["id"] for one in standing["shipments."] if one["state"] == "done"]
+    first = min(done, default=0) in shipments
+    origins = {f"sale.line,{number}" for number in others}
+    return {
+        one["id"]: one
+        for one in standing["invoices."]
+        if one["state"] != "cancelled"
+        and {line["origin"] for line in one["lines."]} <= origins
+        and (first or one["state"] in _DRAFT or one["id"] in (known or {}))
+    }

@@ -14,8 +14,11 @@ _ORDER = [["last_modified_at", "ASC"], ["id", "ASC"]]
 
 
 def orders(cursor: str, context: Context) -> Generator[Request, Response, Page]:
-    """Sales that were processed, and returns that were quoted."""
-    domain = [["state", "in", ["quotation", "confirmed", "processing"]], ["number", "!=", None]]
+    """Sales that were processed, and returns that were quoted.
+
+    Done is also a sale whose shipments were cancelled and not made anew.
+    """
+    domain = [["state", "in", ["quotation", "confirmed", "processing", "done"]], ["number", "!=", None]]
     return (yield from page("sale.sale", domain, replies.order_fields(context.settings), cursor, context))
 
 

@@ -9,10 +9,10 @@ from crossdock.connect.contract import Context, Talk
 from crossdock.connectors._masters import of_all, pages, record
 from crossdock.connectors._words import words
 from crossdock.connectors.tryton import feeds, replies
+from crossdock.connectors.tryton.requests import EVERY
 from crossdock.connectors.tryton.talks import Talking
 
 Json = Mapping[str, Any]
-_EVERY = ["active", "in", [True, False]]
 _NUMBERS = ["identifiers.type", "identifiers.code"]
 _OURS = {"ean": "gtin", "eu_vat": "tax"}  # names of numbers that the model has
 
@@ -20,12 +20,12 @@ _OURS = {"ean": "gtin", "eu_vat": "tax"}  # names of numbers that the model has
 def parties(data: Json, context: Context) -> Talking:
     """All parties: customers, suppliers, carriers."""
     fields = ["code", "name", "active", *_NUMBERS]
-    return (yield from _listed("party.party", [_EVERY], fields, data, context, _party))
+    return (yield from _listed("party.party", [EVERY], fields, data, context, _party))
 
 
 def items(data: Json, context: Context) -> Talking:
     """Products, but for services; a product is in use while its template is."""
-    domain = [_EVERY, ["template.type", "!=", replies.SERVICE]]
+    domain = [EVERY, ["template.type", "!=", replies.SERVICE]]
     fields = ["code", "template.name", "template.active", "active", *_NUMBERS]
     return (yield from _listed("product.product", domain, fields, data, context, _item))
 
@@ -38,14 +38,14 @@ def locations(data: Json, context: Context) -> Talking:
         ours = sites.get(one.get("code"))
         return record(one["id"], one.get("code"), active=one["active"], name=one.get("name"), ours=ours)
 
-    domain = [_EVERY, ["type", "=", "warehouse"]]
+    domain = [EVERY, ["type", "=", "warehouse"]]
     return (yield from _listed("stock.location", domain, ["code", "name", "active"], data, context, location))
 
 
 def units(data: Json, context: Context) -> Talking:
     """Units by their symbols, in the words of UN/ECE where they are known."""
     fields = ["symbol", "name", "active"]
-    return (yield from _listed("product.uom", [_EVERY], fields, data, context, _unit))
+    return (yield from _listed("product.uom", [EVERY], fields, data, context, _unit))
 
 
 LISTS: Mapping[str, Talk] = {

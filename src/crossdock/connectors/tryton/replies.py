@@ -8,7 +8,7 @@ anything else         it failed at what it was asked, and rolled it back
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -60,6 +60,7 @@ ORDER = [
     "shipments.state",
 ]
 WEIGHTS = ["lines.product.weight", "lines.product.weight_uom.symbol"]  # of the module product_measurements
+_PIECES = frozenset({"EA", "C62", "H87", "PCE"})  # what partners call one piece
 _KILOGRAMS = {"kg": Decimal(1), "g": Decimal("0.001"), "lb": Decimal("0.45359237")}
 INVOICE = [
     "number",
@@ -152,9 +153,27 @@ def goods(sale: Json) -> list[Any]:
     return [line for line in lines if line["product."].get("type") != SERVICE]
 
 
+def in_its_unit(sale: Json, told: Iterable[Json], line: str) -> None:
+    """Check that quantities are told in the units of their lines. Raises `RefusedByPartner` for another.
+
+    `line` is the field that names the line.
+    """
+    units = {str(one["id"]): unit_of(one) for one in goods(sale)}
+    for one in told:
+        number, given = str(one.get(line) or ""), (one.get("quantity") or {}).get("unit")
+        known = units.get(number)
+        same = {_unit(given), known} if given and known else set()
+        if len(same) > 1 and not same <= _PIECES:
+            raise RefusedByPartner(
+                f"line {number} of sale {sale['number']} is in {known} in Tryton, and its quantity is told in"
+                f" {given}: have it told in {known}, then try again",
+                code="unit",
+            )
+
+
 def is_return(sale: Json) -> bool:
-    """Whether goods come back with it."""
-    return any((line.get("quantity") or 0) < 0 for line in sale["lines."])
+    """Whether goods come back with it; a negative service, such as a discount, brings none back."""
+    return any((line.get("quantity") or 0) < 0 for line in goods(sale))
 
 
 # -- what happened ------------------------------------------------------------------------------------------
@@ -171,11 +190,11 @@ def sale_happened(record: Json, settings: Json) -> Iterator[Happening]:
                 about = {"authorisation": data["number"]}
                 id_ = f"{name}/authorised"
                 yield Happening(type="return.authorised", time=at, data=data, id=id_, about=about)
-        elif sale["state"] == "processing":
+        elif sale["state"] in ("processing", "done"):
             if _all_cancelled(sale):
                 news = told(order=sale["number"], reason="its shipments were cancelled in Tryton")
                 yield Happening(type="order.cancelled", time=at, data=news, id=f"{name}/cancelled")
-            else:
+            elif sale["state"] == "processing" and goods(sale):  # services alone need no delivery
                 data = _order(sale, settings)
                 yield Happening(type="order.released", time=at, data=data, id=f"{name}/released")
 
@@ -259,6 +278,9 @@ def _order(sale: Json, settings: Json) -> dict[str, Any]:
 
 def _order_line(line: Json, currency: str) -> dict[str, Any]:
     product = line["product."]
+    if not product.get("code"):
+        name = product.get("name") or line.get("description")
+        raise Refused(f"the product {name} has no code", where="lines", mend="give it one in Tryton")
     return told(
         number=str(line["id"]),
         item=product.get("code"),

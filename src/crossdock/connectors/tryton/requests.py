@@ -17,6 +17,9 @@ from crossdock.connect.contract import Context, Request, path
 Json = Mapping[str, Any]
 
 
+EVERY = ["active", "in", [True, False]]  # also what is no longer in use
+
+
 def encoded(value: Any) -> Any:
     """A value in the form that Tryton's JSON has for it; amounts as `Decimal`, instants in UTC."""
     if isinstance(value, Decimal):

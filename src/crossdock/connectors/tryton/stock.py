@@ -13,6 +13,7 @@ from typing import Any
 
 from crossdock.connect.contract import Context, RefusedByPartner
 from crossdock.connectors.tryton import replies
+from crossdock.connectors.tryton.requests import EVERY
 from crossdock.connectors.tryton.talks import Talking, made, pressed, searched
 
 Json = Mapping[str, Any]
@@ -40,7 +41,7 @@ def list_stock(data: Json, context: Context) -> Talking:
     if int(place) >= len(warehouses):
         return {"stock": []}
     warehouse = warehouses[int(place)]
-    domain: list[Any] = [["type", "=", "goods"], ["code", "!=", None], ["id", ">", int(after)]]
+    domain: list[Any] = [["type", "=", "goods"], ["code", "!=", None], ["id", ">", int(after)], EVERY]
     if data.get("items"):
         domain.append(["code", "in", list(data["items"])])
     zones = sorted({warehouse[zone] for zone in _ZONES if warehouse.get(zone)})
@@ -168,7 +169,7 @@ def _moved(data: Json, context: Context) -> Talking:
     goods = yield from searched(
         context,
         "product.product",
-        [["code", "=", data["item"]]],
+        [["code", "=", data["item"]], EVERY],
         ["default_uom", "default_uom.symbol"],
     )
     if not goods:

@@ -88,25 +88,46 @@ def get_order(data: Json, context: Context) -> Talking:
 
 
 _CREDIT = ["credit_amount", "credit_limit_amount", "currency.code"]
-_OPEN = ["untaxed_amount", "invoices.state", "invoices.untaxed_amount"]
+_OPEN = ["currency.code", "untaxed_amount", "invoices.state", "invoices.untaxed_amount"]
 
 
 def check_credit(data: Json, context: Context) -> Talking:
     """Whether the customer may buy for that much: what is open, without this order, against the limit."""
-    parties = yield from searched(context, "party.party", [["code", "=", data["customer"]]], _CREDIT)
+    domain = [["code", "=", data["customer"]], requests.EVERY]
+    parties = yield from searched(context, "party.party", domain, _CREDIT)
     if not parties:
         raise replies.not_found("party", data["customer"])
     (party,) = parties
     currency = party["currency."]["code"]
-    asked = replies.in_currency(data["amount"], currency, f"the credit of {data['customer']}")
     mine = [["number", "=", data["order"]], ["state", "in", ["confirmed", "processing"]]]
     exposure = Decimal(party["credit_amount"] or 0)
-    for sale in (yield from searched(context, "sale.sale", mine, _OPEN)):
+    sales = yield from searched(context, "sale.sale", mine, _OPEN)
+    others = {data["amount"]["currency"], *(sale["currency."]["code"] for sale in sales)} - {currency}
+    worth = yield from _worth(context, others, currency)
+    asked = worth(Decimal(data["amount"]["amount"]), data["amount"]["currency"])
+    for sale in sales:
         billed = sum(i["untaxed_amount"] for i in sale["invoices."] if i["state"] in replies.POSTED)
-        exposure -= max(sale["untaxed_amount"] - billed, Decimal(0))
+        exposure -= worth(max(sale["untaxed_amount"] - billed, Decimal(0)), sale["currency."]["code"])
     limit = party["credit_limit_amount"]
     ok = limit is None or exposure + asked <= limit
     return told(
         limit=None if limit is None else money(limit, currency),
         reason=None if ok else "over_limit",
     ) | {"ok": ok, "exposure": money(exposure, currency)}
+
+
+def _worth(context: Context, others: set[str], currency: str) -> Talking:
+    """What turns an amount into the currency, at the rates that Tryton has today."""
+    if not others:
+        return lambda amount, _: amount
+    domain = [["code", "in", sorted({*others, currency})]]
+    found = yield from searched(context, "currency.currency", domain, ["code", "rate", "digits"])
+    rates = {one["code"]: one["rate"] for one in found if one["rate"]}
+    if missing := sorted({*others, currency} - set(rates)):
+        raise replies.not_found("rate today for the currency", missing[0])
+    cent = Decimal(1).scaleb(-next(one["digits"] for one in found if one["code"] == currency))
+
+    def worth(amount: Decimal, of: str) -> Decimal:
+        return amount if of == currency else (amount / rates[of] * rates[currency]).quantize(cent)
+
+    return worth
