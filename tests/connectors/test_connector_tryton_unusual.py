@@ -71,6 +71,49 @@ def test_what_cannot_have_left_is_refused_before_anything_is_pressed(
     assert all(request.changes is False for request in asked)
 
 
+def sale_with(**shipment: Any) -> Response:
+    """The sale of the examples, its shipment changed."""
+    body = bodies("release_invoice")[0]
+    body["result"][0]["shipments."][0] |= shipment
+    return said(body)
+
+
+def left(*quantities: str) -> dict[str, Any]:
+    """That so much of the first line left, in as many shipments, and nothing of the second."""
+    numbers = [f"S-{n}" for n in range(1, len(quantities) + 1)]
+    return {
+        "order": "SO-00001",
+        "shipments": numbers,
+        "lines": [[line("1", "KIT-30", quantity)] for quantity in quantities],
+    }
+
+
+def test_a_delivery_that_is_corrected_after_a_try_is_cut_again_and_not_billed_as_it_was() -> None:
+    sale = sale_with(reference="S-1")
+    again = {"id": 0, "result": json.loads(sale.body)["result"][0]["shipments."]}
+    again["result"][0]["state"] = "draft"
+    talking = operation("release_invoice").do(left("2"), context("tryton", **HERE))
+    next(talking)
+    asked = [talking.send(answer) for answer in (sale, said({"id": 0, "result": None}), said(again))]
+    talking.close()
+    write = json.loads(json.dumps(asked[-1].json))
+    assert write["method"] == "model.stock.shipment.out.write"
+    assert write["params"][1]["moves"] == [["write", [3], {"quantity": 2.0}], ["delete", [4]]]
+
+
+def test_what_has_left_in_tryton_is_not_billed_in_the_place_of_another_quantity() -> None:
+    no, asked = refused("release_invoice", left("2"), sale_with(reference="S-1", state="done"))
+    assert (no.code, "is done with 10 of line 1, not 2" in str(no)) == ("wrong_state", True)
+    assert all(request.changes is False for request in asked)
+
+
+def test_of_several_shipments_none_is_cut_where_they_carry_more_than_there_is() -> None:
+    sale = sale_with()
+    no, asked = refused("release_invoice", left("6", "6"), sale, said({"id": 0, "result": None}), sale)
+    assert (no.code, "has 10 left of line 1, not 12" in str(no)) == ("nothing_left", True)
+    assert not any("write" in str(request.json) for request in asked)
+
+
 def test_a_piece_has_several_codes_and_none_left_of_anything_is_not_billed() -> None:
     (sale,) = replies.decoded(bodies("release_invoice")[0]["result"])
     for unit in ("EA", "H87", "C62", "PCE", "u", None):

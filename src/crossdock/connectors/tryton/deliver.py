@@ -55,6 +55,7 @@ def release_invoice(data: Json, context: Context) -> Talking:
         raise replies.wrong_state(f"sale {sale['number']}", sale["state"])
     for told in data.get("lines") or ():
         replies.in_its_unit(sale, told, "line")
+    sale = yield from _with_enough(context, sale, wanted)
     shipments: list[int] = []
     for reference, lines in wanted.items():
         shipments.append((yield from _shipment(context, sale, reference, lines)))
@@ -113,10 +114,13 @@ def _mine(sale: Json, reference: str) -> Any:
 
 def _shipment(context: Context, sale: Json, reference: str, lines: Mapping[int, Decimal] | None) -> Talking:
     """Tryton's shipment for one of ours: the one with our reference, else the open one, cut to what left."""
-    mine = _mine(sale, reference)
-    if mine is not None:
-        return mine["id"]
-    found = _free(sale, lines)
+    found = _mine(sale, reference)
+    if found is not None and (lines is None or _carries(found) == lines):
+        return found["id"]
+    if found is not None and found["state"] not in _OPEN:
+        raise _otherwise(found, lines or {})
+    if found is None:
+        found = _free(sale, lines)
     if found is None:  # the rest of what an earlier one was cut to
         yield from pressed(context, "sale.sale", [sale["id"]], "process")
         sale = yield from sale_of(context, sale["number"], _SALE)
@@ -139,6 +143,52 @@ def _shipment(context: Context, sale: Json, reference: str, lines: Mapping[int, 
     seen = {"_timestamp": {f"{SHIPMENT},{found['id']}": found["_timestamp"]}}
     yield from tolerant(context, f"model.{SHIPMENT}.write", [found["id"]], values, more=seen)
     return found["id"]
+
+
+def _with_enough(context: Context, sale: Json, wanted: Mapping[str, Mapping[int, Decimal] | None]) -> Talking:
+    """The sale, once it holds what is wanted of each line. Else refused before a first shipment is cut."""
+    needed: dict[int, Decimal] = {}
+    for reference, lines in wanted.items():
+        if _mine(sale, reference) is None:
+            for number, quantity in (lines or {}).items():
+                needed[number] = needed.get(number, Decimal(0)) + quantity
+
+    def short() -> dict[int, Decimal]:
+        free: dict[int, Decimal] = {}
+        for one in sale["shipments."]:
+            if one["state"] != "cancelled" and not one["reference"]:
+                for number, quantity in _carries(one).items():
+                    free[number] = free.get(number, Decimal(0)) + quantity
+        return {
+            number: free.get(number, Decimal(0)) for number in needed if needed[number] > free.get(number, 0)
+        }
+
+    if len(wanted) > 1 and short():
+        yield from pressed(context, "sale.sale", [sale["id"]], "process")
+        sale = yield from sale_of(context, sale["number"], _SALE)
+        for number, free in short().items():
+            raise _too_much(f"sale {sale['number']}", number, free, needed[number])
+    return sale
+
+
+def _too_much(where: str, line: int, left: Decimal, wanted: Decimal) -> RefusedByPartner:
+    return RefusedByPartner(
+        f"Tryton's {where} has {float(left):g} left of line {line}, not {wanted}: correct the order or the"
+        " delivery, then try again",
+        code="nothing_left",
+    )
+
+
+def _otherwise(shipment: Json, lines: Mapping[int, Decimal]) -> RefusedByPartner:
+    """What has left Tryton's warehouse under our reference is not what is told now."""
+    carried = _carries(shipment)
+    line = min(n for n in {*carried, *lines} if carried.get(n, 0) != lines.get(n, 0))
+    there, told = (float(one.get(line, 0)) for one in (carried, lines))
+    return RefusedByPartner(
+        f"Tryton's shipment {shipment['number']} is {shipment['state']} with {there:g} of line {line}, not"
+        f" {told:g}: correct the delivery, or take it back in Tryton, then try again",
+        code="wrong_state",
+    )
 
 
 def _none_left(sale: Json) -> RefusedByPartner:
@@ -166,8 +216,8 @@ def _carries(shipment: Json) -> dict[int, Decimal]:
     """How much of which line of the sale is in a shipment."""
     carried: dict[int, Decimal] = {}
     for move in shipment["outgoing_moves."]:
-        if move["state"] != "cancelled":
-            number = _line(move)
+        number = _line(move)
+        if number and move["state"] != "cancelled":
             carried[number] = carried.get(number, Decimal(0)) + Decimal(str(move["quantity"]))
     return carried
 
@@ -185,12 +235,10 @@ def _cut(shipment: Json, lines: Mapping[int, Decimal]) -> list[Any]:
     carries = _carries(shipment)
     for number, wanted in lines.items():
         if wanted > carries.get(number, Decimal(0)):
-            raise RefusedByPartner(
-                f"Tryton's shipment {shipment['number']} has {float(carries.get(number, 0)):g} left of line"
-                f" {number}, not {wanted}: correct the order or the delivery, then try again",
-                code="nothing_left",
-            )
+            raise _too_much(f"shipment {shipment['number']}", number, carries.get(number, Decimal(0)), wanted)
     for move in shipment["outgoing_moves."]:
+        if move["state"] == "cancelled":
+            continue
         wanted = left.pop(_line(move), Decimal(0))
         if not wanted:
             none.append(move["id"])
