@@ -180,6 +180,16 @@ def test_a_negative_service_is_a_discount_and_no_return() -> None:
     assert {"kind": "FREIGHT", "amount": usd("-5.00")} in order["charges"]
 
 
+def test_an_exchange_is_an_order_of_what_goes_and_a_return_of_what_comes_back() -> None:
+    (sale,) = bodies("feed_orders")[0]["result"]
+    first, second = (line for line in sale["lines."] if line["type"] == "line")
+    told = news(**{"lines.": [first, {**second, "quantity": -1.0}]})
+    assert [kind for kind, _ in told] == ["return.authorised", "order.released"]
+    (back, order) = (data for _, data in told)
+    assert [one["item"] for one in back["lines"]] == [second["product."]["code"]]
+    assert [one["number"] for one in order["lines"]] == [str(first["id"])]
+
+
 def test_what_needs_no_delivery_is_not_released() -> None:
     assert news(**{"lines.": [SERVICE]}) == []
     assert news(state="done") == []

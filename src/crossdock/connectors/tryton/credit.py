@@ -81,29 +81,32 @@ def _credited(context: Context, invoices: list[Any], data: Json) -> Talking:
     for invoice in invoices:
         if invoice["state"] not in replies.POSTED:
             raise replies.wrong_state(f"invoice {invoice['number']}", invoice["state"])
-    if amount is not None and len(invoices) > 1:
-        raise Refused("an amount is credited on one invoice", where="invoice", mend="name one of them")
+    if amount is not None:  # on one of them
+        invoices = [max(invoices, key=lambda one: (one["total_amount"], one["id"]))]
     about = [f"account.invoice,{invoice['id']}" for invoice in invoices]
     domain = [["origin", "in", about], _UNREFUSED]
     standing = yield from searched(
         context, "sale.complaint", domain, ["reference", "origin", "actions.result"]
     )
     wanted: list[Decimal] = []
+    missing: list[tuple[Any, Decimal | None]] = []  # with how much of it, None for all
     for invoice, origin in zip(invoices, about, strict=True):
         what, total = f"invoice {invoice['number']}", invoice["total_amount"]
-        complaints = [one for one in standing if one["origin"] == origin]
-        credited = yield from _credited_by(
-            context, [one for one in complaints if one["reference"] != context.key]
-        )
-        wanted.append(total - credited)
+        ours = [one for one in standing if one["origin"] == origin and one["reference"] == context.key]
+        others = [one for one in standing if one["origin"] == origin and one["reference"] != context.key]
+        credited = yield from _credited_by(context, others)
+        left = total - credited
+        wanted.append(left)
         if amount is not None:
             wanted[-1] = replies.in_currency(amount, invoice["currency."]["code"], what)
-        if all(one["reference"] != context.key for one in complaints):
-            if not 0 < wanted[-1] <= total - credited:
-                already = f", of which {credited} is credited already" if credited else ""
-                raise RefusedByPartner(f"{what} is for {total}{already}", code="too_much")
-            part = None if wanted[-1] == total and amount is None else wanted[-1]
-            yield from _complain(context, invoice, part, str(data.get("reason") or "credited"))
+        if not ours and amount is not None and not 0 < wanted[-1] <= left:
+            raise _too_much(what, total, credited)
+        if not ours and wanted[-1]:
+            missing.append((invoice, None if amount is None and left == total else wanted[-1]))
+    if not any(wanted):
+        raise _too_much(what, total, credited)
+    for invoice, part in missing:
+        yield from _complain(context, invoice, part, str(data.get("reason") or "credited"))
     yield from _approved(context)
     drafts, posted = yield from _notes(context)
     if drafts:
@@ -114,6 +117,11 @@ def _credited(context: Context, invoices: list[Any], data: Json) -> Talking:
     if drafts or not posted:
         raise RefusedByPartner("the complaint has led to no posted credit note", code="wrong_state")
     return (yield from _given(context, posted))
+
+
+def _too_much(what: str, total: Decimal, credited: Decimal) -> RefusedByPartner:
+    already = f", of which {credited} is credited already" if credited else ""
+    return RefusedByPartner(f"{what} is for {total}{already}", code="too_much")
 
 
 def _ours(context: Context) -> list[Any]:
@@ -272,9 +280,9 @@ def _coming_back(context: Context, sale: Json, data: Json) -> Talking:
         str(line["id"]): sum(
             (Decimal(str(move["quantity"])) for move in line["moves."] if move["state"] == "done"), Decimal(0)
         )
-        for line in replies.goods(sale)
+        for line in replies.going(sale)
     }
-    kinds = {str(line["id"]): (line["product"], line["unit"]) for line in replies.goods(sale)}
+    kinds = {str(line["id"]): (line["product"], line["unit"]) for line in replies.going(sale)}
     wanted = coming_back(data, lambda number: number if number in left else None)
     for number, quantity in (wanted or {}).items():
         if quantity > left[number]:

@@ -171,9 +171,14 @@ def in_its_unit(sale: Json, told: Iterable[Json], line: str) -> None:
             )
 
 
-def is_return(sale: Json) -> bool:
-    """Whether goods come back with it; a negative service, such as a discount, brings none back."""
-    return any((line.get("quantity") or 0) < 0 for line in goods(sale))
+def going(sale: Json) -> list[Any]:
+    """The lines of goods that go to the customer."""
+    return [line for line in goods(sale) if (line.get("quantity") or 0) > 0]
+
+
+def coming(sale: Json) -> list[Any]:
+    """The lines of goods that come back; a negative service, such as a discount, brings none back."""
+    return [line for line in goods(sale) if (line.get("quantity") or 0) < 0]
 
 
 # -- what happened ------------------------------------------------------------------------------------------
@@ -184,17 +189,16 @@ def sale_happened(record: Json, settings: Json) -> Iterator[Happening]:
     with reading("the sale"):
         sale = decoded(record)
         at, name = sale["last_modified_at"], f"sale/{sale['id']}"
-        if is_return(sale):
-            if sale["state"] in ("quotation", "confirmed", "processing"):
-                data = _return(sale)
-                about = {"authorisation": data["number"]}
-                id_ = f"{name}/authorised"
-                yield Happening(type="return.authorised", time=at, data=data, id=id_, about=about)
-        elif sale["state"] in ("processing", "done"):
+        if coming(sale) and sale["state"] in ("quotation", "confirmed", "processing"):
+            data = _return(sale)
+            about = {"authorisation": data["number"]}
+            id_ = f"{name}/authorised"
+            yield Happening(type="return.authorised", time=at, data=data, id=id_, about=about)
+        if sale["state"] in ("processing", "done"):  # an exchange is both
             if _all_cancelled(sale):
                 news = told(order=sale["number"], reason="its shipments were cancelled in Tryton")
                 yield Happening(type="order.cancelled", time=at, data=news, id=f"{name}/cancelled")
-            elif sale["state"] == "processing" and goods(sale):  # services alone need no delivery
+            elif sale["state"] == "processing" and going(sale):  # services alone need no delivery
                 data = _order(sale, settings)
                 yield Happening(type="order.released", time=at, data=data, id=f"{name}/released")
 
@@ -255,7 +259,7 @@ def _order(sale: Json, settings: Json) -> dict[str, Any]:
             roles=["customer"],
             contact=told(email=party.get("email"), language=_linked(party, "lang").get("code")),
         ),
-        lines=[_order_line(line, currency) for line in goods(sale)],
+        lines=[_order_line(line, currency) for line in going(sale)],
         charges=[
             {"kind": line["product."]["code"], "amount": money(line["amount"], currency)}
             for line in sale["lines."]
@@ -350,7 +354,7 @@ def _return(sale: Json) -> dict[str, Any]:
                 item=line["product."].get("code"),
                 quantity={"value": decimal_text(abs(_exact(line["quantity"]))), "unit": unit_of(line)},
             )
-            for line in goods(sale)
+            for line in coming(sale)
         ],
         text=sale.get("description"),
         state=_state("return", sale),
