@@ -23,6 +23,18 @@ def test_an_event_that_came_before_its_await_satisfies_it():
     assert run.state.kept == []
 
 
+def test_a_step_done_again_does_not_take_what_is_kept_for_another_step():
+    run = Run("""
+    a: { await: case.scanned, until: "${ size(steps.a.events) >= 2 }", within: 1h, late: { redo: a, most: 1 } }
+    b: { needs: a, await: case.scanned, within: 1h, late: { raise: slow } }
+    """)
+    run.event("case.scanned", {"n": 1}).wait("1h")
+    run.event("case.scanned", {"n": 2})
+    assert run.statuses == {"a": "waiting", "b": "pending"}
+    run.event("case.scanned", {"n": 3})
+    assert run.status() == "completed"
+
+
 def test_an_event_kept_twice_is_kept_once():
     run = Run(TWO).event("case.scanned", {"n": 1}, id="x").event("case.scanned", {"n": 1}, id="x")
     assert len(run.state.kept) == 1

@@ -52,7 +52,9 @@ def forget(turn: Turn) -> None:
         return
     awaited = turn.process.awaited
     state.kept = [
-        kept for kept in state.kept if any(_keeps(turn, name) for name in awaited.get(kept.type, ()))
+        kept
+        for kept in state.kept
+        if any(name not in kept.past and _keeps(turn, name) for name in awaited.get(kept.type, ()))
     ]
 
 

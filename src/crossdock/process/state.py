@@ -122,6 +122,7 @@ class KeptEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     view: Any
     time: datetime
     received: datetime
+    past: list[str] = []  # steps that were told to be done again after it came: it is not for them
 
 
 class Unwind(msgspec.Struct, kw_only=True, omit_defaults=True):

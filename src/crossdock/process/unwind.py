@@ -161,9 +161,19 @@ def _begin(
     already = set(before.steps) if before else set()
     for name in state.unwind.steps:
         if name not in already:
+            if not end and turn.look(name).status not in {"pending", "held"}:
+                _leave_behind(turn, name)
             _take_down(turn, name)
         if end and turn.look(name).status == "pending":
             turn.cancel_step(name, reason)
+
+
+def _leave_behind(turn: Turn, name: str) -> None:
+    """What is kept for other steps came before this one's redo: it waits for what comes after."""
+    turn.state.kept = [
+        msgspec.structs.replace(kept, past=[*kept.past, name]) if name not in kept.past else kept
+        for kept in turn.state.kept
+    ]
 
 
 def _take_down(turn: Turn, name: str) -> None:

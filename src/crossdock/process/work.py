@@ -96,7 +96,7 @@ def take_kept(turn: Turn, name: str) -> None:
     for kept in turn.state.kept:
         if turn.look(name).status != "waiting":
             return
-        if kept.type in work.types:
+        if kept.type in work.types and name not in kept.past:
             offer(turn, name, work, kept.view)
 
 
