@@ -199,6 +199,62 @@ def test_a_case_that_stood_held_and_was_mended_by_hand_would_not_have_been():
     assert told(case) == ["time -: it ends earlier", "exception check: refused_by_partner is not opened"]
 
 
+TWICE = """
+pick: { call: wms.do, undo: wms.undo, retry: { attempts: 3, backoff: fixed, first: 10m } }
+check: { call: erp.read, fails: cancel }
+"""
+
+
+def test_a_call_that_is_taken_back_while_it_waits_for_its_next_try_is_answered_as_it_was():
+    for tries in (["unreachable"], ["unknown"], ["unknown", "unreachable"], ["unreachable", "unknown"]):
+        run = Run(TWICE)
+        for outcome in tries:
+            run.wait("11m").answer("pick", outcome)
+        run.wait("1m").refused("check")
+        assert run.withdrawn == {"pick"}
+        run.wait("20m").done("pick")
+        run.wait("1m").done("pick!undo")
+        assert (run.status(), run.status("pick")) == ("cancelled", "undone")
+        assert proved(run, TWICE) == Case(verdict="same"), tries
+
+
+def test_a_call_in_doubt_that_only_the_new_version_takes_back_is_not_said_to_be_undone():
+    kept = TWICE.replace("fails: cancel", "fails: skip")
+    run = Run(kept)
+    run.wait("1m").unknown("pick")
+    run.wait("1m").refused("check")
+    run.wait("20m").done("pick")
+    assert run.status() == "completed"
+    case = proved(run, TWICE)
+    assert question(case) == "pick: calls wms.undo, which was not called", "it was done, and is to be undone"
+    run = Run(kept)
+    run.wait("1m").unreachable("pick")
+    run.wait("1m").refused("check")
+    run.wait("20m").done("pick")
+    assert "step pick: it is cancelled, was succeeded" in told(proved(run, TWICE)), "it was not done by then"
+
+
+def test_a_call_that_somebody_has_tried_at_once_is_the_same_try():
+    for wait in ("1m", "30m"):  # while it waits for its next try, and while that is under way
+        run = Run(TWICE)
+        run.wait("1m").done("check")
+        run.wait("1m").unreachable("pick")
+        run.wait(wait).repair("step.retry", "pick")
+        assert run.told("call.hurried", "pick")
+        run.wait("5m").unreachable("pick")
+        run.wait("15m").done("pick")
+        assert run.status() == "completed"
+        assert proved(run, TWICE) == Case(verdict="same"), wait
+
+
+def test_a_case_that_ended_with_a_deadline_is_played_to_it():
+    steps = "look: { await: case.scanned, within: 2h, late: cancel }\npause: { await: case.noted, within: 1 day, late: { raise: slow } }\n"
+    run = Run(steps)
+    run.wait("3h")
+    assert run.status() == "cancelled"
+    assert proved(run, steps) == Case(verdict="same")
+
+
 def test_an_end_that_is_another_and_a_start_that_is_none():
     run = Run("check: { call: erp.read, fails: skip }\npick: { needs: check, call: wms.do, undo: none }\n")
     run.refused("check").wait("1m").done("pick")

@@ -67,7 +67,7 @@ class _Talk:
     taken: int = 0  # answers
     asked: int = 0  # tries
     at: datetime | None = None  # of the last try
-    doubt: bool = False  # a try may have done it
+    doubt: bool = False  # a try that was answered may have done it
     taken_back: bool = False
     planned: int = 0  # the place in the agenda of the answer that is on its way
 
@@ -143,7 +143,8 @@ class Play:
         while len(self.decisions) < MOST_DECISIONS and self.unknown is None and not self.broken:
             item = self._agenda[0] if self._agenda else None
             timer = self._timer(item)
-            if item is None and closed and not self._alone():
+            passed = timer is not None and timer[1] >= 0  # in the history too, so that it has not ended yet
+            if item is None and closed and not passed and not self._alone():
                 return
             if timer is not None and (item is None or timer[:2] < item[:2]):
                 wake = self.state.wake
@@ -224,8 +225,11 @@ class Play:
             match command:
                 case Call():
                     self._call(command)
-                case Retry(id=id_, at=at):
+                case Retry(id=id_, at=at, doubt=doubt) if event.type == CALL_ENDED:
+                    self._talks[id_].doubt = doubt
                     self._try(self._talks[id_], max(at, self._now))
+                case Retry(id=id_):
+                    self._hurry(self._talks[id_])
                 case Withdraw(id=id_):
                     self._withdraw(self._talks[id_])
                 case StartChild():
@@ -270,7 +274,7 @@ class Play:
         talk = self._talks.get(call.id)
         if talk is None or not same_call(talk.call, call):
             talk = self._talks[call.id] = _Talk(call, self._same(call))
-        talk.call, talk.taken_back = call, False
+        talk.call, talk.taken_back, talk.doubt = call, False, call.doubt
         self._try(talk, self._now)
 
     def _same(self, call: Call) -> Asked | None:
@@ -310,7 +314,6 @@ class Play:
         assert talk.at is not None  # noqa: S101 - it was asked
         talk.taken += 1
         data = {**answer.event.data, "command": talk.call.id}
-        talk.doubt = data.get("outcome") == "unknown" or (talk.doubt and data.get("outcome") == "unreachable")
         self._plan(answer, max(self._now, talk.at + answer.after), data=data)
         talk.planned = self._planned
 
@@ -328,14 +331,36 @@ class Play:
             self._bare.add(name)
             self._made_up(CALL_ENDED, {"command": call.id, "outcome": "done"})
 
+    def _coming(self, talk: _Talk) -> bool:
+        """Whether an answer is on its way."""
+        return any(item[2] == talk.planned for item in self._agenda)
+
+    def _stop(self, talk: _Talk) -> None:
+        """Let the answer that is on its way not come."""
+        self._agenda = [item for item in self._agenda if item[2] != talk.planned]
+        heapq.heapify(self._agenda)
+
+    def _hurry(self, talk: _Talk) -> None:
+        """What waits for its next try is tried at once; what is under way is not tried once more."""
+        if talk.at is None or talk.at <= self._now:
+            return
+        talk.at = self._now
+        if talk.then is not None and self._coming(talk):
+            self._stop(talk)
+            talk.taken -= 1
+            self._reply(talk, talk.then.answers[talk.taken])
+
     def _withdraw(self, talk: _Talk) -> None:
-        """An answer on its way comes; what waits for its next try, and is not in doubt, was not done."""
+        """Taken back before the same answer as then, it is answered as then.
+
+        Else an answer on its way comes; what waits for its next try, and is not in doubt, was not done.
+        """
         talk.taken_back = True
+        coming = self._coming(talk)
         left = talk.then.answers[talk.taken :] if talk.then is not None else []
-        coming = [item for item in self._agenda if item[2] == talk.planned]
-        if coming and talk.at is not None and talk.at > self._now and not talk.doubt:
-            self._agenda.remove(coming[0])
-            heapq.heapify(self._agenda)
+        as_then = talk.then is not None and talk.taken - coming in talk.then.taken_back
+        if coming and not as_then and talk.at is not None and talk.at > self._now and not talk.doubt:
+            self._stop(talk)
             self._made_up(CALL_ENDED, {"command": talk.call.id, "outcome": "withdrawn"})
         elif left and not coming and left[0].event.data.get("outcome") == "withdrawn":
             self._reply(talk, left[0])

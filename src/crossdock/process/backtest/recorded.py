@@ -51,7 +51,7 @@ class Asked:
     what: Any
     asked: datetime
     times: int = 1
-    taken_back: bool = False
+    taken_back: set[int] = field(default_factory=set)  # before which answers, by their place among them
     answers: list[Answer] = field(default_factory=list)
 
 
@@ -106,10 +106,12 @@ class Recorded:
             match command:
                 case Call(id=id_):
                     again(self.calls, id_, command, now)
-                case Retry(id=id_, at=at) if id_ in self.calls:
+                case Retry(id=id_, at=at) if id_ in self.calls and past.event.type == CALL_ENDED:
                     again(self.calls, id_, self.calls[id_].what, max(at, now))
+                case Retry(id=id_) if id_ in self.calls:  # to be tried at once: no other try
+                    self.calls[id_].asked = min(self.calls[id_].asked, now)
                 case Withdraw(id=id_) if id_ in self.calls:
-                    self.calls[id_].taken_back = True
+                    self.calls[id_].taken_back.add(len(self.calls[id_].answers))
                 case StartChild():
                     again(self.children, (command.step, command.item, command.redo), command, now)
                 case Tell(to="child"):
