@@ -203,7 +203,7 @@ async def test_a_stopped_system_keeps_its_calls_in_order_and_drains_at_a_rate(en
         assert engine.world.calls == []
         erp = next(c for c in await connections.of(engine.tenant) if c.name == "erp")
         assert (erp.waiting, erp.out, erp.stopped_by) == (8, 0, "ada")
-        decided = await engine.sql("select key from crossdock.outbox order by id")
+        decided = await engine.sql("select key from crossdock.outbox order by due, id")
         await connections.start(engine.tenant, "erp", drain_rate=50.0)
         await engine.ended("SO-7")
 

@@ -154,7 +154,7 @@ from (
 ) w
 where o.tenant = any(array[w.tenant]) and o.run = any(array[w.run]) and o.command = any(array[w.command])
 returning o.tenant, o.run, o.command, o.connection, o.key, o.attempt, o.doubt, o.withdrawn, o.token,
-  o.call, o.id
+  o.call, o.due, o.id
 """
 
 _TOKENS: LiteralString = """
@@ -294,7 +294,7 @@ class Outbox:
             if trying:
                 names = ([row["tenant"] for row in trying], [row["connection"] for row in trying])
                 await transaction.execute(_TRYING, *names, self._lease.total_seconds())
-        leased.sort(key=lambda row: row["id"])
+        leased.sort(key=lambda row: (row["due"], row["id"]))
         for row in leased:
             room.take(row["tenant"], row["connection"])
         return [self._leased(row) for row in leased]
