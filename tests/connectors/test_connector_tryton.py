@@ -192,7 +192,9 @@ def test_what_is_not_said_of_a_delivery_is_not_guessed() -> None:
         (["UserError", ["Over the limit.", "By 5.00", None]], RefusedByPartner, "Over the limit.: By 5.00"),
         (["UserWarning", ["a1.no_such", "Sure?", ""]], RefusedByPartner, "Sure?"),
         (["ConcurrencyException", "moved on"], Unreachable, "nothing was done"),
-        (["'nope'", ""], RefusedByPartner, "failed at it: 'nope'"),
+        (["'nope'", ""], RefusedByPartner, "does not know nope"),
+        (["'sale.complaint'", ""], RefusedByPartner, "activate its module sale_complaint"),
+        (["division by zero", ""], RefusedByPartner, "failed at it: division by zero"),
         (["LoginException", ["password", "Password?"]], RefusedByPartner, "Password?"),
     ],
 )

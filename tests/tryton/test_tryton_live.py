@@ -167,6 +167,32 @@ async def test_a_claim_is_credited_to_the_cent_and_the_rest_when_it_is_taken_bac
     assert (ended.outcome, ended.code) == ("refused", "too_much")
 
 
+async def test_what_somebody_credited_by_hand_is_not_credited_again(world: World) -> None:
+    order = await world.order(3)
+    data = {"order": order.number, "shipments": ["S-1"], "lines": [order.part(3)]}
+    invoice = await world.done("release_invoice", data)
+    number = await _invoice(world, invoice)
+    wizard, shown = "wizard.account.invoice.credit", {"with_refund": False, "invoice_date": None}
+    session, *_ = await world.admin.call(f"{wizard}.create")
+    here = {"active_model": "account.invoice", "active_id": number, "active_ids": [number]}
+    await world.admin.call(f"{wizard}.execute", session, {"start": shown}, "credit", **here)
+    claimed = {"order": order.number, "amount": dollars("0.01")}
+    for operation, wanted in (
+        ("create_credit", claimed),
+        ("credit_invoice", {"invoice": invoice["invoice"]}),
+    ):
+        ended = await world.call(operation, wanted)
+        assert (ended.outcome, ended.code) == ("refused", "too_much"), operation
+        assert "32.48 is credited already" in ended.reason.replace("of which ", "")
+    # The note was a draft. Cancelled, it stands in no claim's way.
+    note = await world.admin.one("account.invoice", [["state", "=", "draft"], ["total_amount", "<", 0]])
+    await world.admin.press("account.invoice", [note["id"]], "cancel")
+    given = await world.done("credit_invoice", {"invoice": invoice["invoice"], "amount": dollars("30.00")})
+    assert given["amount"] == dollars("30.00")
+    ended = await world.call("credit_invoice", {"invoice": invoice["invoice"], "amount": dollars("3.00")})
+    assert (ended.outcome, ended.code) == ("refused", "too_much")
+
+
 async def _invoice(world: World, invoice: Any) -> int:
     return int((await world.admin.one("account.invoice", [["number", "=", invoice["invoice"]]]))["id"])
 

@@ -94,7 +94,7 @@ def _credited(context: Context, invoices: list[Any], data: Json) -> Talking:
         what, total = f"invoice {invoice['number']}", invoice["total_amount"]
         ours = [one for one in standing if one["origin"] == origin and one["reference"] == context.key]
         others = [one for one in standing if one["origin"] == origin and one["reference"] != context.key]
-        credited = yield from _credited_by(context, others)
+        credited = yield from _credited_by_others(context, invoice, _results(others), _results(ours))
         left = total - credited
         wanted.append(left)
         if amount is not None:
@@ -128,14 +128,19 @@ def _ours(context: Context) -> list[Any]:
     return [["reference", "=", context.key], _UNREFUSED]
 
 
-def _credited_by(context: Context, complaints: list[Any]) -> Talking:
-    """How much the credit notes of complaints give, posted or about to be."""
-    ids = _results(complaints)
-    if not ids:
-        return Decimal(0)
-    domain = [["id", "in", ids], ["state", "!=", "cancelled"]]
-    notes = yield from searched(context, "account.invoice", domain, ["total_amount"])
-    return -sum((note["total_amount"] for note in notes), Decimal(0))
+def _credited_by_others(context: Context, invoice: Json, notes: list[int], ours: list[int]) -> Talking:
+    """How much of an invoice these credit notes give, and those of its lines that somebody made by hand.
+
+    They are posted, or about to be.
+    """
+    lines = [f"account.invoice.line,{line['id']}" for line in invoice["lines."]]
+    domain = [
+        ["OR", ["id", "in", notes], ["lines.origin", "in", lines]],
+        ["id", "not in", ours],
+        ["state", "!=", "cancelled"],
+    ]
+    found = yield from searched(context, "account.invoice", domain, ["total_amount"])
+    return -sum((note["total_amount"] for note in found), Decimal(0))
 
 
 def _complain(context: Context, invoice: Json, wanted: Decimal | None, reason: str) -> Talking:

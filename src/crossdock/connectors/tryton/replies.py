@@ -8,6 +8,7 @@ anything else         it failed at what it was asked, and rolled it back
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -62,6 +63,20 @@ ORDER = [
 WEIGHTS = ["lines.product.weight", "lines.product.weight_uom.symbol"]  # of the module product_measurements
 _PIECES = frozenset({"EA", "C62", "H87", "PCE"})  # what partners call one piece
 _KILOGRAMS = {"kg": Decimal(1), "g": Decimal("0.001"), "lb": Decimal("0.45359237")}
+# Asked for a model or a field that it has not, it says no more than the name in quotes.
+_UNKNOWN = re.compile(r"'([a-z_]+(?:\.[a-z_]+)*)'")
+_MODULES = {
+    "credit_amount": "account_credit_limit",
+    "credit_limit_amount": "account_credit_limit",
+    "sale.complaint": "sale_complaint",
+    "sale.complaint.type": "sale_complaint",
+    "sale.sale": "sale",
+    "shipments": "sale",
+    "stock.lot": "stock_lot",
+    "stock.shipment.out": "stock",
+    "weight": "product_measurements",
+    "weight_uom": "product_measurements",
+}
 INVOICE = [
     "number",
     "state",
@@ -126,6 +141,10 @@ def result(response: Response) -> Any:
         raise Question(parts[0] if parts else "", ": ".join(parts[1:]) or "Tryton asks whether to go on")
     if kind in ("UserError", "LoginException"):
         raise RefusedByPartner(": ".join(parts) or "Tryton gives no reason", code=kind)
+    if name := _UNKNOWN.fullmatch(str(kind)):
+        module = _MODULES.get(name[1])
+        mend = f"activate its module {module}, then try again" if module else "see which modules it needs"
+        raise RefusedByPartner(f"Tryton does not know {name[1]}: {mend}", code="no_module")
     raise RefusedByPartner(f"Tryton failed at it: {': '.join([str(kind), *parts])}", code="failed")
 
 
