@@ -196,6 +196,16 @@ def test_by_falls_back_to_within_while_it_is_not_known():
     assert run.state.wake == datetime(2026, 3, 2, 14, tzinfo=UTC)
 
 
+def test_by_falls_back_to_within_where_it_cannot_be_worked_out():
+    run = Run("""
+    a: { call: erp.read }
+    b: { await: case.scanned, by: "${ timestamp(steps.a.output.at) }", within: 1h, late: { raise: slow } }
+    """)
+    assert (run.open, run.state.wake) == (["decision_failed"], NINE + timedelta(hours=1))
+    run.done("a", {"at": "2026-03-02T15:00:00Z"})
+    assert run.state.wake == datetime(2026, 3, 2, 15, tzinfo=UTC)
+
+
 def test_a_time_that_is_not_known_is_told():
     run = Run(BY)
     assert run.state.wake is None
@@ -406,6 +416,19 @@ def test_measures_use_the_time_at_which_things_happened_where_the_source_is_trus
     run = Run("a: { await: case.scanned, within: 1 day, late: { raise: slow } }", top=top)
     run.wait("3h").event("case.scanned", {}, time=NINE + timedelta(hours=1), trusted=False)
     assert run.told("measure") == [{"name": "scan", "seconds": 10800.0, "met": False}]
+
+
+@pytest.mark.parametrize("until", ["", 'until: "${ size(steps.b.events) >= 1 }", '])
+def test_a_measure_counts_to_when_an_event_happened_that_came_before_its_wait(until: str):
+    run = Run(
+        f"""
+    a: {{ call: erp.read }}
+    b: {{ needs: a, await: case.scanned, {until}within: 1 day, late: {{ raise: slow }} }}
+    """,
+        top="measures: { scan: { from: start, to: b, target: 2h } }",
+    )
+    run.wait("1h").event("case.scanned", {}).wait("5h").done("a")
+    assert run.told("measure") == [{"name": "scan", "seconds": 3600.0, "met": True}]
 
 
 def test_a_measure_from_the_start_counts_from_when_the_start_happened():

@@ -301,6 +301,31 @@ def test_a_child_that_cannot_be_undone_is_for_a_person(way: str):
     assert (run.status(), run.open) == ("cancelled", [])
 
 
+@pytest.mark.parametrize("fails", ["skip", "other"])
+def test_what_came_of_a_step_that_did_not_succeed_is_undone_before_its_children(fails: str):
+    run = Run(
+        f"""
+    a: {{ each: "${{ case.items }}", run: child, fails: {fails} }}
+    other: {{ call: wms.do, undo: wms.undo }}
+    b: {{ needs_any: [a, other], call: erp.do, undo: erp.undo }}
+    c: {{ needs: b, call: erp.more, undo: erp.undo_more }}
+    z: {{ needs: c, wait: 9 days }}
+    """,
+        {"number": "C-1", "items": [{"id": "i"}, {"id": "j"}]},
+        top="on: { case.noted: { do: step, step: other } }" if fails == "skip" else "",
+    )
+    run.child("a", "i").child("a", "j", "failed")
+    if fails == "other":
+        run.done("other")
+    run.done("b").done("c").cancel().done("c!undo").done("b!undo")
+    if fails == "other":
+        run.done("other!undo")
+    assert [told.step for told in run.news if told.step] == ["a"]
+    assert run.event(
+        "child.ended", {"step": "a", "item": "i", "redo": 0, "status": "cancelled"}
+    ).status() == ("cancelled")
+
+
 def test_what_children_of_a_skipped_or_failed_step_did_is_undone_too():
     run = Run(
         'a: { each: "${ case.items }", run: child, fails: skip }\ny: { wait: 30 days }', items("x", "y")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from driver import CATALOGUE, Run, process_of, text_of
+from driver import CATALOGUE, NINE, Run, process_of, text_of
 
 from crossdock.process import advance, check, new_state
 from crossdock.process.messages import Call, Claim, Emit, Event, Withdraw
@@ -115,6 +115,56 @@ def test_what_cannot_be_undone_is_refused_with_that_reason_and_raised_instead(un
 def test_before_it_succeeded_it_can_be_cancelled():
     run = Run(IMPOSSIBLE.format(undo="impossible")).cancel().gone("a")
     assert run.status() == "cancelled"
+
+
+TWO_SCANS = """
+    a: { call: erp.do, undo: impossible }
+    b:
+      needs_any: [a, x]
+      await: case.scanned
+      until: "${ size(steps.b.events) >= 2 }"
+      within: 1h
+      late: [{ raise: slow }, { escalate: chief }, { after: 9h, emit: case.noted }]
+    w: { needs_any: [a, x], wait: 5h }
+    x: { set: { n: 1 } }
+    z: { needs: [b, w], call: erp.read }
+    """
+
+
+@pytest.mark.parametrize("asked", ["cancel", "redo"])
+def test_a_wait_that_is_given_back_waits_on_from_where_it_stood(asked: str):
+    run = Run(TWO_SCANS).event("case.scanned", {"n": 1}).wait("2h")
+    assert (run.open, len(run.told("escalated", "b"))) == (["slow"], 1)
+    if asked == "cancel":
+        run.cancel()
+    else:
+        run.repair("step.redo", "a")
+    assert (run.status("b"), run.status("w"), run.open) == ("cancelled", "cancelled", [])
+    run.wait("1h").done("a")  # it cannot be undone
+    assert (run.status("b"), run.status("w")) == ("waiting", "waiting")
+    assert sorted(run.open) == [f"{asked}_refused", "slow"]
+    assert run.state.steps["w"].due == NINE + timedelta(hours=5)
+    run.wait("2h")
+    assert (run.status("w"), len(run.told("escalated", "b"))) == ("succeeded", 1)
+    run.event("case.scanned", {"n": 2})
+    assert (run.status("b"), run.status("z"), run.open) == ("succeeded", "running", [f"{asked}_refused"])
+
+
+def test_what_comes_while_a_cancel_is_found_out_counts_where_the_run_goes_on():
+    run = Run(
+        """
+    a: { call: erp.do, undo: impossible }
+    b: { await: case.scanned, within: 1h, late: { raise: slow } }
+    z: { wait: 9 days }
+    """,
+        top="on: { case.noted: { do: raise, type: trouble } }",
+    ).cancel()
+    run.event("case.scanned", {"n": 1}).event("case.changed", {"number": "C-1", "version": 2})
+    run.event("case.noted", {})
+    assert (run.status("b"), run.open) == ("cancelled", [])
+    run.done("a")
+    assert (run.status(), run.status("b"), run.open) == ("active", "succeeded", ["cancel_refused"])
+    assert run.state.document["version"] == 2
 
 
 def test_a_call_found_to_be_done_that_cannot_be_undone_gives_the_run_back():

@@ -351,9 +351,11 @@ def _look_again(turn: Turn, name: str) -> None:
 
 
 def _go_on_with(turn: Turn, name: str) -> None:
-    """A step that was taken down is given back: its deadline counts from its start, as before."""
+    """A step that was taken down is given back: its time counts from its start, as before."""
     try:
         deadlines.set_deadline(turn, name)
+        deadlines.set_wait(turn, name)
+        work.take_kept(turn, name)
     except FAILURES as error:
         deadlines.unknown_due(turn, name, error)
     _look_again(turn, name)

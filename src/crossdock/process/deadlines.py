@@ -24,7 +24,7 @@ from crossdock.process.calendar import Calendar
 from crossdock.process.definition import Deadline, WaitWork
 from crossdock.process.durations import Duration
 from crossdock.process.state import StepState
-from crossdock.process.turn import Turn
+from crossdock.process.turn import FAILURES, Turn
 from crossdock.process.views import text_of
 
 _DATE = re.compile(r"\s*\d{4}-")
@@ -55,7 +55,7 @@ def set_deadline(turn: Turn, name: str) -> None:
     """Work out when a step that has just started is due."""
     deadline = turn.process.steps[name].deadline
     if deadline is not None:
-        _set_due(turn, name, deadline, _due(turn, turn.look(name), deadline))
+        _set_due(turn, name, deadline, _due(turn, name, deadline))
 
 
 def refresh(turn: Turn, name: str) -> None:
@@ -64,7 +64,7 @@ def refresh(turn: Turn, name: str) -> None:
     step = turn.look(name)
     if deadline is None or deadline.by is None or step.status not in OPEN or step.started is None:
         return
-    due = _due(turn, step, deadline)
+    due = _due(turn, name, deadline)
     if due != step.due:
         _set_due(turn, name, deadline, due)
 
@@ -169,13 +169,19 @@ def _set_next(turn: Turn, step: StepState, deadline: Deadline, due: datetime | N
                 step.rung, step.next = n, then
 
 
-def _due(turn: Turn, step: StepState, deadline: Deadline) -> datetime | None:
+def _due(turn: Turn, name: str, deadline: Deadline) -> datetime | None:
     """When the step is due: its `by` where that is known, else what else is given, else nothing yet."""
+    step = turn.look(name)
     start = step.started or turn.now
     due: datetime | None = None
     if deadline.by is not None:
-        value = turn.evaluate(deadline.by)
-        due = None if value is None else instant(value, "`by`")
+        try:
+            value = turn.evaluate(deadline.by)
+            due = None if value is None else instant(value, "`by`")
+        except FAILURES as error:
+            if deadline.within is None:
+                raise
+            unknown_due(turn, name, error)  # and `within` counts
     elif deadline.cut_off:
         due = turn.calendar(deadline.calendar).cut_off(deadline.cut_off, start)
     if due is not None and deadline.before is not None:
@@ -203,7 +209,14 @@ def wait_until(turn: Turn, name: str, work: WaitWork) -> datetime:
 def refresh_wait(turn: Turn, name: str) -> None:
     """Work out the end of a `wait` again, after something it may name has changed."""
     work = turn.process.steps[name].work
-    if not isinstance(work, WaitWork) or work.until is None or turn.look(name).status != "waiting":
+    if isinstance(work, WaitWork) and work.until is not None:
+        set_wait(turn, name)
+
+
+def set_wait(turn: Turn, name: str) -> None:
+    """Work out when a `wait` that has begun ends."""
+    work = turn.process.steps[name].work
+    if not isinstance(work, WaitWork) or turn.look(name).status != "waiting":
         return
     due = wait_until(turn, name, work)
     step = turn.step(name)

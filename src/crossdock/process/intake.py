@@ -27,9 +27,14 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 
 def take(turn: Turn) -> None:
-    """Take in a business event."""
+    """Take in a business event.
+
+    While a run is being cancelled nothing comes of it; but what it says is kept as long as the cancel may
+    still turn out to be impossible, and the run go on.
+    """
     event = turn.event
-    if turn.state.status in ENDED_RUN or turn.state.status == "cancelling":
+    unwinding, cancelling = turn.state.unwind, turn.state.status == "cancelling"
+    if turn.state.status in ENDED_RUN or (cancelling and unwinding is not None and unwinding.undoing):
         turn.record("event.unused", type=event.type, reason=f"the run is {turn.state.status}")
         return
     used = event.type in turn.process.carries and _take_document(turn)
@@ -38,11 +43,12 @@ def take(turn: Turn) -> None:
     for name in turn.process.awaited.get(event.type, ()):
         used = _offer(turn, name) or used
     handlers = turn.process.on.get(event.type)
-    if handlers:
+    if handlers and not cancelling:
         perform(turn, handlers, "on", message=_said(event), values={"event": event_view(event)})
         used = True
     if not used:
-        turn.record("event.unused", type=event.type, reason="no step waits for it any more")
+        why = "the run is cancelling" if cancelling else "no step waits for it any more"
+        turn.record("event.unused", type=event.type, reason=why)
 
 
 def forget(turn: Turn) -> None:
@@ -78,7 +84,7 @@ def _offer(turn: Turn, name: str) -> bool:
     if turn.look(name).status == "waiting":
         if len(turn.look(name).events) >= MOST_EVENTS:
             return _full(turn, name, definition)
-        took = work.offer(turn, name, definition, event_view(turn.event))
+        took = work.offer(turn, name, definition, event_view(turn.event), at=turn.happened())
         if took:
             _move_deadline(turn, name)
         return took

@@ -125,6 +125,13 @@ class KeptEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     past: list[str] = []  # steps that were told to be done again after it came: it is not for them
 
 
+class Waited(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How far the lateness of a step had gone that was waiting when it was taken down."""
+
+    climbed: list[int] = []
+    raised: list[OpenException] = []  # by its lateness, and still open then
+
+
 class Unwind(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Steps being taken back: by a redo (they return to pending) or by the end of the run."""
 
@@ -133,6 +140,7 @@ class Unwind(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: str = ""
     by: str = ""
     down: list[str] = []  # steps that had not ended: given back when the taking back is refused after all
+    waited: dict[str, Waited] = {}  # of these, those that waited for an event or a time: they wait on then
     merged: bool = False  # began while another taking back was under way
     undoing: bool = False  # everything is taken down and found out
 

@@ -101,7 +101,7 @@ class Turn:
         self.records: list[Record] = []
         self.commands: list[Command] = []
         self.changed: list[str] = []  # steps whose change others may look at, in order
-        self.given_back: list[str] = []  # steps whose children may have ended while they were taken down
+        self.given_back: list[str] = []  # steps that go on from where they were when they were taken down
         self.overdue: list[str] = []  # steps whose deadline has moved into the past
         self.document_changed = False
         self._own: set[str] = set()  # steps copied in this turn

@@ -74,20 +74,31 @@ def life(step: StepState) -> int:
 
 
 def newest_to_undo(turn: Turn, steps: list[str]) -> str | None:
-    """Which of these steps is to be undone next: the one that succeeded last."""
-    best: str | None = None
-    for name in steps:
-        step = turn.look(name)
-        if not _undoable(turn, name, step):
-            continue
-        if best is None or _order(step) > _order(turn.look(best)):
-            best = name
-    return best
+    """Which of these steps is to be undone next: the one that succeeded last.
+
+    One that did not succeed, with child runs that did, is newer than any other, but not than what came of it.
+    """
+    left = [name for name in steps if _undoable(turn, name, turn.look(name))]
+    newest: str | None = None
+    while left:
+        newest = max(left, key=lambda name: turn.look(name).order or sys.maxsize)
+        if turn.look(newest).order:
+            break
+        came_of_it = with_dependents(turn, newest)
+        left = [name for name in left if name in came_of_it and name != newest]
+    return newest
 
 
-def _order(step: StepState) -> int:
-    """A step that was still running with its children is newer than any that had succeeded."""
-    return step.order or sys.maxsize
+def with_dependents(turn: Turn, target: str) -> list[str]:
+    """A step and all that depends on it, in the order of the process."""
+    found = {target}
+    queue = [target]
+    while queue:
+        for name in turn.process.dependents.get(queue.pop(), ()):
+            if name not in found:
+                found.add(name)
+                queue.append(name)
+    return [name for name in turn.state.steps if name in found]
 
 
 def _undoable(turn: Turn, name: str, step: StepState) -> bool:

@@ -22,7 +22,8 @@ from typing import Literal
 import msgspec
 
 from crossdock.process import undoing
-from crossdock.process.state import ENDED_STEP, PendingCall, StepState, Unwind
+from crossdock.process.definition import AwaitWork, WaitWork
+from crossdock.process.state import ENDED_STEP, PendingCall, StepState, Unwind, Waited
 from crossdock.process.turn import Turn
 
 _OVER = frozenset({"redo_limit", "redo_refused"})  # of no meaning any more once it was done again
@@ -37,7 +38,7 @@ def redo(
     nothing has begun that would be done again. Its refusal is told of the step that `asked` for it, so that
     it is settled when that has ended.
     """
-    steps = _with_dependents(turn, target)
+    steps = undoing.with_dependents(turn, target)
     if turn.state.unwind is not None and turn.state.unwind.end:
         turn.record("redo.refused", target, reason=f"the run is being {turn.state.unwind.end}", by=by)
         return False
@@ -110,17 +111,6 @@ def go_on(turn: Turn) -> bool:
     return True
 
 
-def _with_dependents(turn: Turn, target: str) -> list[str]:
-    found = {target}
-    queue = [target]
-    while queue:
-        for name in turn.process.dependents.get(queue.pop(), ()):
-            if name not in found:
-                found.add(name)
-                queue.append(name)
-    return [name for name in turn.state.steps if name in found]
-
-
 def _obstacle(turn: Turn, steps: list[str]) -> tuple[str, str]:
     """The step that has succeeded and cannot be undone, and why; empty where there is none."""
     for name in steps:
@@ -156,6 +146,7 @@ def _begin(
         reason=reason,
         by=by,
         down=[name for name in names if turn.look(name).status not in ENDED_STEP],
+        waited={name: _waited(turn, name) for name in names if _waits(turn, name)},
         merged=before is not None,
     )
     already = set(before.steps) if before else set()
@@ -166,6 +157,16 @@ def _begin(
             _take_down(turn, name)
         if end and turn.look(name).status == "pending":
             turn.cancel_step(name, reason)
+
+
+def _waits(turn: Turn, name: str) -> bool:
+    waits = isinstance(turn.process.steps[name].work, AwaitWork | WaitWork)
+    return waits and turn.look(name).status == "waiting"
+
+
+def _waited(turn: Turn, name: str) -> Waited:
+    raised = [one for one in turn.state.exceptions.values() if one.step == name and one.late]
+    return Waited(climbed=turn.look(name).climbed, raised=raised)
 
 
 def _leave_behind(turn: Turn, name: str) -> None:
@@ -248,6 +249,14 @@ def _give_back(turn: Turn, unwind: Unwind, obstacle: str) -> None:
                 turn.hold(
                     name, "child_failed", message="its runs were cancelled, then the cancel was refused"
                 )
+        elif name in unwind.waited:
+            # It waits on from where it stood: with the events that it has, and its deadline from its start.
+            step = turn.step(name)
+            step.status, step.reason, step.ended = "waiting", "", None
+            step.climbed = unwind.waited[name].climbed
+            for one in unwind.waited[name].raised:
+                turn.open(one.type, name, message=one.message, severity=one.severity or None, late=True)
+            turn.given_back.append(name)
         elif step.status == "cancelled":
             _reset(turn, name, triggered=step.triggered, redo=step.redo + (step.started is not None))
     turn.changed.extend(unwind.steps)  # the turn of some may have come meanwhile

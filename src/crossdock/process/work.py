@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from crossdock.expressions import EvaluationError
@@ -96,8 +97,9 @@ def take_kept(turn: Turn, name: str) -> None:
     for kept in turn.state.kept:
         if turn.look(name).status != "waiting":
             return
-        if kept.type in work.types and name not in kept.past:
-            offer(turn, name, work, kept.view)
+        had = name in kept.past or kept.view in turn.look(name).events
+        if kept.type in work.types and not had:
+            offer(turn, name, work, kept.view, at=kept.time)
 
 
 def matches(turn: Turn, name: str, work: AwaitWork, view: dict[str, Any]) -> bool | None:
@@ -110,8 +112,11 @@ def matches(turn: Turn, name: str, work: AwaitWork, view: dict[str, Any]) -> boo
         return None
 
 
-def offer(turn: Turn, name: str, work: AwaitWork, view: dict[str, Any]) -> bool:
-    """Whether a waiting step takes this event (or an exception tells why not); the wait may be over."""
+def offer(turn: Turn, name: str, work: AwaitWork, view: dict[str, Any], *, at: datetime) -> bool:
+    """Whether a waiting step takes this event (or an exception tells why not); the wait may be over.
+
+    `at` is when it happened: the event in hand is another one where this was kept.
+    """
     matching = matches(turn, name, work, view)
     if not matching:
         return matching is None
@@ -120,10 +125,10 @@ def offer(turn: Turn, name: str, work: AwaitWork, view: dict[str, Any]) -> bool:
     step.output = view
     turn.changed.append(name)
     if work.until is None:
-        turn.succeed(name, at=turn.happened())
+        turn.succeed(name, at=at)
         return True
     try:
-        check_until(turn, name)
+        check_until(turn, name, at=at)
     except FAILURES as error:
         turn.open("decision_failed", name, message=f"`until` could not be worked out: {error}")
     return True
@@ -134,7 +139,7 @@ def taken(turn: Turn, name: str) -> bool:
     return any(same_event(view, turn.event) for view in turn.look(name).events)
 
 
-def check_until(turn: Turn, name: str) -> None:
+def check_until(turn: Turn, name: str, *, at: datetime | None = None) -> None:
     """End the wait of a step whose `until` holds by now: also before any event, where it then makes sense."""
     work = turn.process.steps[name].work
     step = turn.look(name)
@@ -142,7 +147,7 @@ def check_until(turn: Turn, name: str) -> None:
         return
     try:
         if turn.holds(work.until):
-            turn.succeed(name, at=turn.happened())
+            turn.succeed(name, at=at or turn.happened())
     except EvaluationError:
         if step.events:
             raise
