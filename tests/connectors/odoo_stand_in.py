@@ -3,8 +3,11 @@
 "External JSON-2 API" and "External RPC API" of Odoo's developer documentation; models, fields and methods of
 its sales, inventory and invoicing. A bin is counted in `inventory_mode` alone; the move of a count has the
 `inventory_name` of the context for its reference. A transfer that is validated in part asks, unless the context says that
-the rest becomes a back-order. What is archived is found only where the context asks for it. Totals have no
-tax here.
+the rest becomes a back-order. What is archived is found only where the context asks for it. A transfer moves
+the unit of the product, whatever the unit of the order's line. What is to be billed is what the product's policy
+says, less what invoices and credits of the line's have, also drafts; a reversal is linked to the lines as its
+invoice is. Until 18 the unit of a line has another name, that of a unit another sense, and a price two places.
+Totals have no tax here.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ class Odoo:
         self.called: list[str] = []
 
     def keep(self, model: str, **values: Any) -> dict[str, Any]:
-        record = {"id": next(self.ids), "active": True, **values}
+        record = {"active": True, **values, "id": next(self.ids)}
         self.records.setdefault(model, {})[record["id"]] = record
         return self.touch(record)
 
@@ -109,6 +112,10 @@ class Odoo:
                 return self._applied(records, context["inventory_name"])
             case "write":
                 return self._write(model, records, given["vals"])
+            case "fields_get":
+                return {name: {} for name in given["allfields"] if name not in self._unknown(model)}
+            case "unlink" if model == "account.move":
+                return self._deleted(records)
             case "create":
                 return [self._created(model, values)["id"] for values in given["vals_list"]]
             case "create_returns" | "action_create_returns" if method == self._create_returns:
@@ -125,6 +132,30 @@ class Odoo:
                 return self._posted(records)
         raise Refused(f"'{model}' object has no attribute '{method}'", "builtins.AttributeError")
 
+    def _unknown(self, model: str) -> set[str]:
+        """Names of fields that only other releases have."""
+        if model == "sale.order.line":
+            return {"product_uom" if self.release > 18 else "product_uom_id"}
+        newer = {"relative_factor", "relative_uom_id", "parent_path"}
+        return (
+            ({"factor_inv", "category_id"} if self.release > 18 else newer) if model == "uom.uom" else set()
+        )
+
+    @property
+    def unit_field(self) -> str:
+        return "product_uom_id" if self.release > 18 else "product_uom"
+
+    def unit(self, name: str, pieces: float) -> dict[str, Any]:
+        """A unit of so many pieces."""
+        if self.release > 18:
+            return self.keep("uom.uom", name=name, factor=pieces, relative_factor=pieces)
+        return self.keep("uom.uom", name=name, factor=1 / pieces, factor_inv=pieces)
+
+    def converted(self, quantity: float, unit: Any, to: Any) -> float:
+        one, other = (self.records["uom.uom"][link[0]]["factor"] for link in (unit, to))
+        rate = one / other if self.release > 18 else other / one
+        return round(quantity * rate, 2) if one != other else quantity
+
     @property
     def _create_returns(self) -> str:
         return "create_returns" if self.release < 18 else "action_create_returns"
@@ -135,7 +166,8 @@ class Odoo:
             for move in self.all("stock.move"):
                 if move["picking_id"][0] == values["picking_id"] and move["state"] == "done":
                     quantity = move["quantity"] if self.release < 18 else 0.0
-                    of = {"wizard_id": [record["id"], ""], "move_id": [move["id"], ""]}
+                    unit = self.records["product.product"][move["product_id"][0]]["uom_id"]
+                    of = {"wizard_id": [record["id"], ""], "move_id": [move["id"], ""], "uom_id": unit}
                     self.keep("stock.return.picking.line", quantity=quantity, **of)
         return record
 
@@ -199,19 +231,74 @@ class Odoo:
         back["return_id"] = [transfer["id"], transfer["name"]]
         for row in rows:
             move = self.records["stock.move"][row["move_id"][0]]
-            self.move(back, move["sale_line_id"], row["quantity"])
+            self.move(back, move["sale_line_id"], row["quantity"], move["product_id"])
         return {"type": "ir.actions.act_window", "res_id": back["id"]}
 
     def _cancelled(self, transfer: dict[str, Any]) -> bool:
         if transfer["state"] == "done":
             raise Refused("You cannot cancel a stock move that has been set to 'Done'.")
         transfer["state"] = "cancel"
+        for move in self.all("stock.move"):
+            if move["picking_id"][0] == transfer["id"]:
+                move["state"] = "cancel"
         self.touch(transfer)
+        self._compute()
+        return True
+
+    def _compute(self) -> None:
+        """What Odoo computes of orders and their lines; an order whose state of delivery changes is written."""
+        lines, moves = self.records.get("sale.order.line", {}), self.records.get("account.move", {})
+        billed, linked = (
+            dict.fromkeys(lines, 0.0),
+            {number: set() for number in self.records.get("sale.order", {})},
+        )
+        for row in self.all("account.move.line"):
+            move = moves[row["move_id"][0]]
+            for number in row["sale_line_ids"]:
+                way = 1 if move["move_type"] == "out_invoice" else -1
+                billed[number] += way * row["quantity"] if move["state"] != "cancel" else 0.0
+                linked[lines[number]["order_id"][0]].add(move["id"])
+        open_: dict[int, float] = {}
+        for number, line in lines.items():
+            line["qty_invoiced"] = billed[number]
+            if not line["display_type"]:
+                asked = line["qty_delivered" if self._by_delivery(line) else "product_uom_qty"]
+                worth = (asked - billed[number]) * line["price_unit"]
+                order = line["order_id"][0]
+                open_[order] = max(open_.get(order, 0.0), worth)
+        transfers: dict[int, list[dict[str, Any]]] = {}
+        for one in self.all("stock.picking"):
+            transfers.setdefault(one["sale_id"][0], []).append(one)
+        for number, sale in self.records.get("sale.order", {}).items():
+            sale["invoice_ids"] = sorted(linked[number])
+            sale["order_line.untaxed_amount_to_invoice"] = open_.get(number, 0.0)
+            states = [one["state"] for one in transfers.get(number, [])]
+            sale["picking_ids"] = [one["id"] for one in transfers.get(number, [])]
+            was = sale.get("delivery_status", "pending")
+            sale["delivery_status"] = _delivery_status(states)
+            if sale["delivery_status"] != was:
+                self.touch(sale)
+
+    def _by_delivery(self, line: dict[str, Any]) -> bool:
+        return bool(self.records["product.product"][line["product_id"][0]]["invoice_policy"] == "delivery")
+
+    def _deleted(self, moves: list[dict[str, Any]]) -> bool:
+        for move in moves:
+            if move["state"] != "draft":
+                raise Refused("You cannot delete a posted entry.")
+            del self.records["account.move"][move["id"]]
+            for row in self.all("account.move.line"):
+                if row["move_id"][0] == move["id"]:
+                    del self.records["account.move.line"][row["id"]]
         return True
 
     def _search(
         self, model: str, domain: list[Any], fields: list[str], order: str, limit: int, *, archived: bool
     ) -> list[dict[str, Any]]:
+        for name in sorted({*fields, *(term[0] for term in domain if term != "|")} & self._unknown(model)):
+            raise Refused(f"Invalid field {name!r} on model {model!r}", "builtins.ValueError")
+        if model.startswith("sale.order"):
+            self._compute()
         there = [one for one in self.all(model) if one["active"] or archived]
         found = [one for one in there if _all_fit(one, domain)]
         for field in reversed([part.strip() for part in order.split(",")]):
@@ -221,8 +308,17 @@ class Odoo:
 
     def _write(self, model: str, records: list[dict[str, Any]], values: dict[str, Any]) -> bool:
         rows = values.pop("invoice_line_ids", [])
-        for _, number, changed in rows:
-            self.records["account.move.line"][number] |= changed
+        for command, number, changed in rows:
+            if command == 2:
+                del self.records["account.move.line"][number]
+                continue
+            row = self.records["account.move.line"][number]
+            row |= {name: value for name, value in changed.items() if name != "sale_line_ids"}
+            if self.release < 19:
+                row["price_unit"] = round(row["price_unit"], 2)
+            if "sale_line_ids" in changed:
+                assert changed["sale_line_ids"] == [[5, 0, 0]]
+                row["sale_line_ids"] = []
         for record in records:
             record.update(values)
             self.touch(record)
@@ -232,84 +328,126 @@ class Odoo:
 
     def _validated(self, transfer: dict[str, Any], context: dict[str, Any]) -> Any:
         moves = [one for one in self.all("stock.move") if one["picking_id"][0] == transfer["id"]]
-        rest = [one for one in moves if one["quantity"] < one["product_uom_qty"]]
+        moves = [one for one in moves if one["state"] != "cancel"]
+        if not any(one["picked"] for one in moves):
+            for move in moves:
+                move["picked"] = True
+        done = [one for one in moves if one["picked"] and one["quantity"]]
+        rest = [one for one in moves if one not in done or one["quantity"] < one["product_uom_qty"]]
         if rest and not context.get("skip_backorder"):
             return {"type": "ir.actions.act_window", "res_model": "stock.backorder.confirmation"}
-        if not any(one["quantity"] for one in moves):
+        if not done:
             raise Refused("You cannot validate a transfer if no quantities are reserved")
         if rest:
-            copy = self.transfer(transfer["sale_id"], origin=transfer["origin"])
+            way = transfer["picking_type_code"]
+            copy = self.transfer(transfer["sale_id"], origin=transfer["origin"], way=way)
             for move in rest:
-                left = move["product_uom_qty"] - move["quantity"]
-                self.move(copy, move["sale_line_id"], left)
-                move["product_uom_qty"] = move["quantity"]
-        for move in moves:
-            move["state"] = "done" if move["quantity"] else "cancel"
-            line = self.records["sale.order.line"][move["sale_line_id"][0]]
-            way = 1 if transfer["picking_type_code"] == "outgoing" else -1
-            line["qty_delivered"] += way * move["quantity"]
+                if move in done:
+                    left = move["product_uom_qty"] - move["quantity"]
+                    self.move(copy, move["sale_line_id"], left, move["product_id"])
+                    move["product_uom_qty"] = move["quantity"]
+                else:
+                    move |= {"picking_id": [copy["id"], copy["name"]], "picked": False}
+                    move["quantity"] = move["product_uom_qty"]
+        for move in done:
+            move["state"] = "done"
         transfer["state"] = "done"
         self.touch(transfer)
+        for number in {move["sale_line_id"][0] for move in done}:
+            line = self.records["sale.order.line"][number]
+            line["qty_delivered"] = self._delivered(line)
+        self._compute()
         return True
+
+    def _delivered(self, line: dict[str, Any]) -> float:
+        """How much of a line the customer has, in the line's unit; of a kit so many as all of its parts make."""
+        moved: dict[int, float] = {}
+        for move in self.all("stock.move"):
+            if move.get("sale_line_id", [0])[0] == line["id"] and move["state"] == "done":
+                way = self.records["stock.picking"][move["picking_id"][0]]["picking_type_code"]
+                number = move["product_id"][0]
+                moved[number] = moved.get(number, 0.0) + move["quantity"] * (1 if way == "outgoing" else -1)
+        if parts := line.get("kit"):
+            return float(min(moved.get(number, 0.0) // each for number, each in parts.items()))
+        product = self.records["product.product"][line["product_id"][0]]
+        return self.converted(moved.get(product["id"], 0.0), product["uom_id"], line[self.unit_field])
 
     def transfer(self, sale: Any, origin: str, way: str = "outgoing") -> dict[str, Any]:
         name = f"WH/{'OUT' if way == 'outgoing' else 'IN'}/{len(self.all('stock.picking')) + 1:05}"
         kind = {"picking_type_code": way, "state": "assigned"}
         return self.keep("stock.picking", name=name, sale_id=sale, origin=origin, **kind)
 
-    def move(self, transfer: dict[str, Any], line: Any, quantity: float) -> None:
+    def move(self, transfer: dict[str, Any], line: Any, quantity: float, product: Any) -> None:
+        unit = self.records["product.product"][product[0]]["uom_id"]
         amounts = {"product_uom_qty": quantity, "quantity": quantity, "picked": False, "state": "assigned"}
-        self.keep("stock.move", picking_id=[transfer["id"], transfer["name"]], sale_line_id=line, **amounts)
+        picking = [transfer["id"], transfer["name"]]
+        what = {"product_id": product, "product_uom": unit}
+        self.keep("stock.move", picking_id=picking, sale_line_id=line, **what, **amounts)
 
     def _invoiced(self, sale: dict[str, Any]) -> Any:
-        rows = []
+        self._compute()
+        rows, section = [], None
         for line in self.all("sale.order.line"):
-            billable = line["qty_delivered"] - line["qty_invoiced"]
-            if line["order_id"][0] == sale["id"] and billable:
-                rows.append((line["price_unit"], billable))
-                line["qty_invoiced"] += billable
+            if line["order_id"][0] != sale["id"]:
+                continue
+            if line["display_type"]:
+                section = {"display_type": line["display_type"], "sale_line_ids": [line["id"]]}
+                continue
+            asked = line["qty_delivered" if self._by_delivery(line) else "product_uom_qty"]
+            if billable := asked - line["qty_invoiced"]:
+                if section is not None:
+                    rows.append({**section, "price_unit": 0.0, "quantity": 0.0})
+                section = None
+                of = {"display_type": "product", "sale_line_ids": [line["id"]]}
+                rows.append({**of, "price_unit": line["price_unit"], "quantity": billable})
         if not rows:
             raise Refused("Cannot create an invoice. No items are available to invoice.")
         kind = "out_invoice"
-        if sum(price * quantity for price, quantity in rows) < 0:
-            kind, rows = "out_refund", [(price, -quantity) for price, quantity in rows]
-        invoice = self._account_move(kind, rows, invoice_origin=sale["name"], ref=sale["client_order_ref"])
-        sale["invoice_ids"] = [*sale["invoice_ids"], invoice["id"]]
+        if sum(row["price_unit"] * row["quantity"] for row in rows) < 0:
+            kind, rows = "out_refund", [{**row, "quantity": -row["quantity"]} for row in rows]
+        currency = sale["currency_id"]
+        origin = {"invoice_origin": sale["name"], "ref": sale["client_order_ref"]}
+        invoice = self._account_move(kind, rows, currency_id=currency, **origin)
         return {"type": "ir.actions.act_window", "res_id": invoice["id"]}
 
-    def _account_move(self, kind: str, rows: list[tuple[float, float]], **values: Any) -> dict[str, Any]:
+    def _account_move(self, kind: str, rows: list[dict[str, Any]], **values: Any) -> dict[str, Any]:
         move = self.keep(
             "account.move",
             name=False,
             state="draft",
             move_type=kind,
             payment_state="not_paid",
-            currency_id=[1, "USD"],
             journal_id=[1, "Sales"],
             **values,
         )
-        for price, quantity in rows:
-            link = {"move_id": [move["id"], ""], "display_type": "product"}
-            self.keep("account.move.line", price_unit=price, quantity=quantity, **link)
+        for row in rows:
+            self.keep("account.move.line", move_id=[move["id"], ""], discount=0.0, **row)
         self._total(move)
+        self._compute()
         return move
 
     def _total(self, move: dict[str, Any]) -> None:
         lines = [one for one in self.all("account.move.line") if one["move_id"][0] == move["id"]]
-        move["amount_total"] = round(sum(round(one["price_unit"] * one["quantity"], 2) for one in lines), 2)
+        amounts = (one["price_unit"] * one["quantity"] * (1 - one["discount"] / 100) for one in lines)
+        move["amount_total"] = round(sum(round(amount, 2) for amount in amounts), 2)
 
     def _refunded(self, wizard: dict[str, Any]) -> Any:
         invoice = self.records["account.move"][wizard["move_ids"][0][2][0]]
         lines = [one for one in self.all("account.move.line") if one["move_id"][0] == invoice["id"]]
-        rows = [(one["price_unit"], one["quantity"]) for one in lines]
+        copied = ("price_unit", "quantity", "sale_line_ids", "display_type")
+        rows = [{name: one[name] for name in copied} for one in lines]
         ref = f"Reversal of: {invoice['name']}, {wizard['reason']}"
-        credit = self._account_move("out_refund", rows, invoice_origin=invoice["invoice_origin"], ref=ref)
+        of = {"reversed_entry_id": [invoice["id"], invoice["name"]], "currency_id": invoice["currency_id"]}
+        origin = invoice["invoice_origin"]
+        credit = self._account_move("out_refund", rows, invoice_origin=origin, ref=ref, **of)
         return {"type": "ir.actions.act_window", "res_id": credit["id"]}
 
     def _posted(self, moves: list[dict[str, Any]]) -> bool:
         for move in moves:
             if move["state"] != "draft":
                 raise Refused(f"The entry {move['name']} must be in draft.")
+            if move["amount_total"] < 0:
+                raise Refused("You cannot validate an invoice with a negative total amount.")
             move["state"] = "posted"
             move["name"] = f"{'R' if move['move_type'] == 'out_refund' else ''}INV/2026/{move['id']:05}"
             self.touch(move)
@@ -332,6 +470,8 @@ class Northway:
             "currency_id": [1, "USD"],
             "partner_id": partner,
             "partner_shipping_id": partner,
+            "partner_invoice_id.commercial_partner_id": self.partner["id"],
+            "currency_rate": 1.0,
             "warehouse_id": [self.warehouse["id"], "Reno"],
             "amount_total": 137.0,
             "amount_tax": 0.0,
@@ -341,25 +481,52 @@ class Northway:
             "invoice_ids": [],
         }
         sale = keep("sale.order", **{**known, **values})
-        transfer = self.odoo.transfer([sale["id"], name], origin=name)
-        numbers = []
-        for product, quantity, price in ((self.kit, 10.0, 12.5), (self.box, 4.0, 3.0)):
-            amounts = {"product_uom_qty": quantity, "price_unit": price, "price_subtotal": quantity * price}
-            line = keep(
-                "sale.order.line",
-                order_id=[sale["id"], name],
-                product_id=[product["id"], product["default_code"]],
-                name=product["default_code"],
-                product_uom_id=[1, "Units"],
-                display_type=False,
-                **{"qty_delivered": 0.0, "qty_invoiced": 0.0, **amounts},
-            )
-            self.odoo.move(transfer, [line["id"], name], quantity)
-            numbers.append(str(line["id"]))
-        return numbers
+        self.odoo.transfer([sale["id"], name], origin=name)
+        return [self.line(sale, self.kit, 10.0, 12.5), self.line(sale, self.box, 4.0, 3.0)]
+
+    def line(
+        self, sale: dict[str, Any], product: dict[str, Any], quantity: float, price: float, **more: Any
+    ) -> str:
+        """One more line of an order, and what the rules of its stock move for it; `kit` has how many of its parts."""
+        odoo = self.odoo
+        amounts = {"product_uom_qty": quantity, "price_unit": price, "price_subtotal": quantity * price}
+        known = {
+            "order_id": [sale["id"], sale["name"]],
+            "product_id": [product["id"], product["default_code"]],
+            "name": product["default_code"],
+            odoo.unit_field: product["uom_id"],
+            "display_type": False,
+            "qty_delivered": 0.0,
+            "qty_invoiced": 0.0,
+        }
+        line = odoo.keep("sale.order.line", **{**known, **amounts, **more})
+        if product["type"] == "service" or not quantity:
+            return str(line["id"])
+        way = "outgoing" if quantity > 0 else "incoming"
+        there = [one for one in odoo.all("stock.picking") if one["sale_id"][0] == sale["id"]]
+        there = [one for one in there if one["picking_type_code"] == way]
+        transfer = there[0] if there else odoo.transfer([sale["id"], sale["name"]], sale["name"], way)
+        of, unit = [line["id"], sale["name"]], line[odoo.unit_field]
+        for number, each in line.get("kit", {product["id"]: 1.0}).items():
+            moved = odoo.records["product.product"][number]
+            much = odoo.converted(abs(quantity), unit, moved["uom_id"]) * each
+            odoo.move(transfer, of, much, [number, moved["default_code"]])
+        return str(line["id"])
+
+    def note(self, sale: dict[str, Any], kind: str, text: str) -> None:
+        """A line that is a title or a remark."""
+        none = {"product_uom_qty": 0.0, "price_unit": 0.0, "price_subtotal": 0.0, "qty_delivered": 0.0}
+        of = {"order_id": [sale["id"], sale["name"]], "name": text, "display_type": kind}
+        unit = {self.odoo.unit_field: False, "product_id": False}
+        self.odoo.keep("sale.order.line", **of, **unit, **none, qty_invoiced=0.0)
+
+    def sale(self, name: str = "S00001") -> dict[str, Any]:
+        return next(one for one in self.odoo.all("sale.order") if one["name"] == name)
 
     def begin(self) -> None:
         keep = self.odoo.keep
+        units, dozens = self.odoo.unit("Units", 1.0), self.odoo.unit("Dozens", 12.0)
+        self.units, self.dozens = ([one["id"], one["name"]] for one in (units, dozens))
         self.partner = keep(
             "res.partner",
             name="Clinic",
@@ -373,15 +540,18 @@ class Northway:
             credit=50.0,
             credit_to_invoice=200.0,
             credit_limit=400.0,
-            use_partner_credit_limit=True,
+            show_credit_limit=True,
             currency_id=[1, "USD"],
         )
+        self.partner["commercial_partner_id"] = [self.partner["id"], "Clinic"]
         self.warehouse = keep("stock.warehouse", code="WH")
         self.stock = keep("stock.location", warehouse_id=[self.warehouse["id"], "Reno"])
         self.warehouse["lot_stock_id"] = [self.stock["id"], "WH/Stock"]
-        kinds = {"type": "consu", "uom_id": [1, "Units"], "tracking": "none"}
+        kinds = {"type": "consu", "uom_id": self.units, "tracking": "none", "invoice_policy": "delivery"}
         self.kit = keep("product.product", default_code="KIT-30", weight=0.4, **kinds)
         self.box = keep("product.product", default_code="BOX-1", weight=0.0, **kinds)
+        service = {**kinds, "type": "service", "invoice_policy": "order"}
+        self.freight = keep("product.product", default_code="FREIGHT", weight=0.0, **service)
         keep("res.company", name="Northway")
 
     def states(self, model: str) -> list[str]:
@@ -397,6 +567,14 @@ def _error(no: Refused) -> web.Response:
     data = {"name": no.name, "message": str(no), "arguments": [str(no)], "debug": "Traceback ..."}
     error = {"code": 200, "message": "Odoo Server Error", "data": data}
     return web.json_response({"jsonrpc": "2.0", "id": 1, "error": error})
+
+
+def _delivery_status(states: list[str]) -> Any:
+    if not states or set(states) == {"cancel"}:
+        return False
+    if set(states) <= {"done", "cancel"}:
+        return "full"
+    return "partial" if "done" in states else "pending"
 
 
 def _by(field: str) -> Callable[[dict[str, Any]], Any]:
@@ -433,6 +611,8 @@ def _fits(record: dict[str, Any], term: list[Any]) -> bool:
             return str(value) >= str(wanted)
         case ">":
             return bool(value > wanted)
+        case "in" if isinstance(value, list) and all(isinstance(one, int) for one in value):
+            return bool(set(value) & set(wanted))
         case "in":
             return (value[0] if isinstance(value, list) else value) in wanted
         case "not in":

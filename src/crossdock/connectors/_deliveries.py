@@ -41,23 +41,24 @@ def parts(
     return {name: _carried(of, line, erp) for name, of in zip(names, lines, strict=True)}
 
 
-def to_credit(data: Json, invoice: str, total: Decimal, currency: str) -> Decimal:
-    """How much of an invoice shall be credited: all of it, where no amount is given.
+def to_credit(
+    data: Json, invoice: str, total: Decimal, currency: str, credited: Decimal = Decimal(0)
+) -> Decimal:
+    """How much of an invoice shall be credited: all that is not `credited` yet, where no amount is given.
 
-    Raises `Refused` for another currency, `RefusedByPartner` for more than the invoice or nothing.
+    Raises `Refused` for another currency, `RefusedByPartner` for more than is left or nothing.
     """
     amount = data.get("amount")
-    if amount is None:
-        return total
-    if amount["currency"] != currency:
+    if amount is not None and amount["currency"] != currency:
         raise Refused(
             f"{invoice} is in {currency}, not in {amount['currency']}",
             where="amount",
             mend="give the amount in the currency of the invoice",
         )
-    wanted = Decimal(amount["amount"])
-    if not 0 < wanted <= total:
-        raise RefusedByPartner(f"{invoice} is for {total}", code="too_much")
+    wanted = total - credited if amount is None else Decimal(amount["amount"])
+    if not 0 < wanted <= total - credited:
+        already = f", of which {credited} is credited already" if credited else ""
+        raise RefusedByPartner(f"{invoice} is for {total}{already}", code="too_much")
     return wanted
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossdock.connect.contract import Connector, Limits, Operation, Poll, Webhook
 from crossdock.connect.signatures import Scheme
-from crossdock.connectors.odoo import counts, credit, masters, replies, returns, stock, talks
+from crossdock.connectors.odoo import counts, credit, deliver, masters, replies, returns, stock, talks
 from crossdock.connectors.odoo.settings import SECRETS, SETTINGS
 
 connector = Connector(
@@ -26,9 +26,9 @@ connector = Connector(
         Operation(name="get_order", do=talks.get_order),
         Operation(
             name="release_invoice",
-            do=talks.release_invoice,
+            do=deliver.release_invoice,
             idempotency="find",
-            find=talks.find_invoice,
+            find=deliver.find_invoice,
             timeout=55.0,
             doc="A transfer for each shipment, with what it carried, and one invoice of what was delivered.",
         ),

@@ -9,6 +9,7 @@ from crossdock.connect.contract import Context, RefusedByPartner, Request, Respo
 from crossdock.connectors.odoo import replies, requests
 
 Talking: TypeAlias = Generator[Request, Response, Any]
+EVERY = {"active_test": False}  # also what is archived
 
 
 def searched(context: Context, model: str, domain: list[Any], fields: list[str], **more: Any) -> Talking:
@@ -27,9 +28,18 @@ def called(context: Context, model: str, method: str, ids: list[int] | None = No
     return replies.result((yield requests.call(context, model, method, ids, **more)), context)
 
 
+def by_id(context: Context, model: str, ids: list[int], fields: list[str]) -> Talking:
+    """Records of a model by their numbers, also archived ones."""
+    if not ids:
+        return {}
+    found = yield from searched(context, model, [["id", "in", ids]], fields, most=len(ids), more=EVERY)
+    return {one["id"]: one for one in found}
+
+
 def sale_of(context: Context, number: str, fields: list[str]) -> Talking:
     """The order of a number. Raises `RefusedByPartner` where there is none."""
-    sales = yield from searched(context, "sale.order", [["name", "=", number]], ["name", "state", *fields])
+    domain = [["name", "=", number], *of_company(context)]
+    sales = yield from searched(context, "sale.order", domain, ["name", "state", *fields])
     if not sales:
         raise RefusedByPartner(f"Odoo has no order {number}", code="not_found")
     return sales[0]

@@ -13,7 +13,7 @@ from typing import Any
 
 from crossdock.connect.contract import Context, RefusedByPartner
 from crossdock.connectors.odoo import replies
-from crossdock.connectors.odoo.asking import Talking, called, searched
+from crossdock.connectors.odoo.asking import EVERY, Talking, called, searched
 from crossdock.errors import Unreachable
 
 Json = Mapping[str, Any]
@@ -103,7 +103,13 @@ def _warehouse(data: Json, context: Context) -> Talking:
 
 def _product(data: Json, context: Context) -> Talking:
     domain = [["default_code", "=", data["item"]]]
-    found = yield from searched(context, "product.product", domain, ["uom_id", "tracking"])
+    fields = ["uom_id", "tracking", "active"]
+    found = yield from searched(context, "product.product", domain, fields, more=EVERY)
+    if found and not any(one["active"] for one in found):
+        raise RefusedByPartner(
+            f"item {data['item']} is archived in Odoo: unarchive it there, then try again", code="archived"
+        )
+    found = [one for one in found if one["active"]]
     if len(found) != 1:
         raise RefusedByPartner(f"Odoo has {len(found)} products {data['item']}", code="not_found")
     keeps = replies.linked(found[0], "uom_id")[1]

@@ -87,7 +87,10 @@ def order_happened(sale: Json, settings: Json) -> Iterator[Happening]:
     """What a sales order means as it stands now, under the same id however often it is told."""
     with reading("the order"):
         time, name = at(sale["write_date"]), f"sale.order/{sale['id']}"
-        if sale["state"] in ("sale", "done"):
+        if sale["state"] in ("sale", "done") and sale["picking_ids"] and not sale["delivery_status"]:
+            news = told(order=sale["name"], reason="its transfers were cancelled in Odoo")
+            yield Happening(type="order.cancelled", time=time, data=news, id=f"{name}/cancelled")
+        elif sale["state"] in ("sale", "done") and _going(sale):  # without goods nothing is to be delivered
             data = _order(sale, settings)
             yield Happening(type="order.released", time=time, data=data, id=f"{name}/released")
         elif sale["state"] == "cancel":
@@ -144,13 +147,18 @@ def _order(sale: Json, settings: Json) -> dict[str, Any]:
             told(
                 number=str(line["id"]),
                 item=line["item"],
-                name=line["name"],
-                quantity={"value": _exact(line["product_uom_qty"]), "unit": unit(line["unit"])},
+                name=linked(line, "product_id")[1],
+                quantity=so_much(line["product_uom_qty"], linked(line, "unit")[1]),
                 price=money(line["price_unit"], currency),
                 amount=money(line["price_subtotal"], currency),
                 product=_product(line),
             )
-            for line in sale["lines"]
+            for line in _going(sale)
+        ],
+        charges=[
+            {"kind": line["item"], "amount": money(line["price_subtotal"], currency)}
+            for line in sale["others"]
+            if line["price_subtotal"]
         ],
         total=money(sale["amount_total"], currency),
         tax=money(sale["amount_tax"], currency),
@@ -170,6 +178,11 @@ def _order(sale: Json, settings: Json) -> dict[str, Any]:
         customer_po=sale.get("client_order_ref") or None,
         references=[{"kind": "erp", "value": str(sale["id"])}],
     )
+
+
+def _going(sale: Json) -> list[Any]:
+    """The lines of goods that go to the customer: not those of nothing, nor those that come back."""
+    return [line for line in sale["lines"] if line["product_uom_qty"] > 0]
 
 
 def customer_of(partner: Json) -> str:

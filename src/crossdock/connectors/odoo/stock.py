@@ -7,8 +7,7 @@ from typing import Any
 
 from crossdock.connect.contract import Context
 from crossdock.connectors.odoo import replies
-from crossdock.connectors.odoo.asking import Talking, searched
-from crossdock.connectors.odoo.talks import by_id
+from crossdock.connectors.odoo.asking import Talking, by_id, searched
 from crossdock.model.codes import instant_text
 
 Json = Mapping[str, Any]
