@@ -78,6 +78,9 @@ class ErpNext:
         document = self.documents.get(doctype, {}).get(name)
         if document is None:
             return self._no("DoesNotExistError", f"{doctype} {name} not found", 404)
+        if doctype == "Sales Order":
+            rows = [{**row, "delivered_qty": self._delivered(row["name"])} for row in document["items"]]
+            document = {**document, "items": rows}
         return web.json_response({"data": document})
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -102,6 +105,8 @@ class ErpNext:
         rows = [{**row, "name": f"r{number}-{n}"} for n, row in enumerate(values["items"], 1)]
         for row in rows:
             row["amount"] = round(row["qty"] * row.get("rate", 0), 2)
+            if doctype == "Sales Invoice" and not row.get("item_code") and not row.get("income_account"):
+                return self._no("MandatoryError", "Income Account is mandatory")
         total = round(sum(row["amount"] for row in rows), 2)
         document = self.keep(doctype, f"{doctype[:2].upper()}-{number}", **values | {"items": rows})
         document["grand_total"] = total
@@ -121,8 +126,32 @@ class ErpNext:
             if needed > self.stock:
                 return self._no("NegativeStockError", f"{needed - self.stock} units needed")
             self.stock -= needed
+        if (answer := self._over_returned(document)) is not None:
+            return answer
         document = self.again(document, docstatus=1)
         return web.json_response({"data": document})
+
+    def _over_returned(self, document: dict[str, Any]) -> web.Response | None:
+        """A return may not bring back more of an item than its source has, without what came back before."""
+        against = self.documents.get(document["doctype"], {}).get(document.get("return_against") or "")
+        if against is None:
+            return None
+        for item in {row.get("item_code") for row in document["items"]} - {None}:
+            was = sum(row["qty"] for row in against["items"] if row["item_code"] == item)
+            before = self._returned(document["doctype"], against["name"], item)
+            now = -sum(row["qty"] for row in document["items"] if row.get("item_code") == item)
+            if now > was - before:
+                words = f"Cannot return more than {was - before} for Item {item}"
+                return self._no("StockOverReturnError", words)
+        return None
+
+    def _returned(self, doctype: str, against: str, item: str) -> float:
+        notes = [
+            one
+            for one in self.documents[doctype].values()
+            if one.get("return_against") == against and one["docstatus"] == 1
+        ]
+        return -sum(row["qty"] for note in notes for row in note["items"] if row.get("item_code") == item)
 
     async def _delete(self, request: web.Request) -> web.Response:
         doctype, name = request.match_info["doctype"], request.match_info["name"]
@@ -168,8 +197,8 @@ class ErpNext:
             rest = row["qty"]
             if of == "Sales Order":
                 rest -= self._delivered(row["name"])
-            elif method == "delivery_note.make_sales_return":
-                rest += self._delivered(row["so_detail"], back=source["name"])
+            elif back:
+                rest -= self._returned(of, source["name"], row["item_code"])
             if not rest or (rest < 0) != bool(kept["is_return"]):
                 continue
             order = (
@@ -183,16 +212,15 @@ class ErpNext:
                 "sales_order": order,
                 "delivery_note": source["name"] if of == "Delivery Note" else row.get("delivery_note"),
             }
-            new = {name: row[name] for name in ("item_code", "rate", "uom")}
+            known = ("item_code", "item_group", "rate", "uom", "income_account")
+            new = {name: row[name] for name in known if name in row}
             target["items"].append({**new, **links, "qty": -rest if back else rest})
         return target
 
-    def _delivered(self, line: str, *, back: str | None = None) -> float:
-        """So much of a line was delivered; or came `back`, below zero, of that Delivery Note."""
+    def _delivered(self, line: str) -> float:
+        """So much of a line was delivered, and is not back."""
         notes = [one for one in self.documents.get("Delivery Note", {}).values() if one["docstatus"] == 1]
-        notes = [one for one in notes if one.get("return_against") == back]
-        rows = [row for note in notes for row in note["items"]]
-        return sum(row["qty"] for row in rows if row["so_detail"] == line)
+        return sum(row["qty"] for note in notes for row in note["items"] if row["so_detail"] == line)
 
 
 class Northway:
@@ -217,6 +245,7 @@ class Northway:
             },
             {"name": f"{name}b", "item_code": "BOX-1", "qty": 4.0, "rate": 3.0, "amount": 12.0, "uom": "Box"},
         ]
+        rows = [{**row, "item_group": "Products", "income_account": "Sales - N"} for row in rows]
         header = {"company": "Northway", "customer": "C1", "customer_name": "Clinic", "currency": "USD"}
         worth = {
             "grand_total": 137.0,
@@ -260,6 +289,8 @@ def _fits(document: dict[str, Any], given: list[Any]) -> bool:
             return str(value) >= str(wanted)
         case "in":
             return value in wanted
+        case "not in":
+            return value not in wanted
         case "like":
             return str(wanted).strip("%") in str(value or "")
     raise ValueError(operator)

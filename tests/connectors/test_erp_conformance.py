@@ -26,7 +26,8 @@ def usd(amount: str) -> dict[str, str]:
 
 
 def part(line: str, quantity: str) -> dict[str, Any]:
-    return {"number": "1", "line": line, "quantity": {"value": quantity, "unit": "EA"}}
+    unit = "XBX" if line.endswith("b") else "EA"  # boxes of ERPNext's
+    return {"number": "1", "line": line, "quantity": {"value": quantity, "unit": unit}}
 
 
 def given(examples: list[Example], operation: str) -> Any:

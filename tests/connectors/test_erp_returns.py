@@ -36,7 +36,8 @@ def lines_of(world: World, house: Any, number: str) -> list[str]:
 
 
 def part(line: str, quantity: str) -> dict[str, Any]:
-    return {"order_line": line, "line": line, "number": "1", "quantity": {"value": quantity, "unit": "EA"}}
+    unit = "XBX" if line.endswith("b") else "EA"  # boxes of ERPNext's
+    return {"order_line": line, "line": line, "number": "1", "quantity": {"value": quantity, "unit": unit}}
 
 
 def returns(world: World) -> list[tuple[bool, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crossdock.connect.contract import Connector, Limits, Operation, Poll, Webhook
 from crossdock.connect.sign_in import secret_headers
 from crossdock.connect.signatures import Scheme
-from crossdock.connectors.erpnext import masters, replies, returns, stock, talks
+from crossdock.connectors.erpnext import credit, deliver, masters, replies, returns, stock, talks
 from crossdock.connectors.erpnext.settings import SECRETS, SETTINGS
 
 connector = Connector(
@@ -26,24 +26,24 @@ connector = Connector(
         Operation(name="get_order", do=talks.get_order),
         Operation(
             name="release_invoice",
-            do=talks.release_invoice,
+            do=deliver.release_invoice,
             idempotency="natural",
-            find=talks.find_invoice,
+            find=deliver.find_invoice,
             timeout=55.0,
             doc="A Delivery Note for each shipment, with what it carried, and one Sales Invoice of them.",
         ),
         Operation(
             name="credit_invoice",
-            do=talks.credit_invoice,
+            do=credit.credit_invoice,
             idempotency="find",
-            find=talks.find_credit,
+            find=credit.find_credit,
             timeout=55.0,
         ),
         Operation(
             name="create_credit",
-            do=talks.create_credit,
+            do=credit.create_credit,
             idempotency="find",
-            find=talks.find_credit,
+            find=credit.find_credit,
             timeout=55.0,
             doc="What came back is taken into stock and credited; an amount goes by a return of the invoice.",
         ),

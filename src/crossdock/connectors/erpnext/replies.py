@@ -88,12 +88,25 @@ def happened(document: Json, settings: Json) -> Iterator[Happening]:
             return
         if document["doctype"] == "Sales Invoice":
             yield from _invoiced(document, time, status, name)
-        elif status == 2:
-            news = told(order=document["name"], reason="cancelled in ERPNext")
+        elif status == 2 or (status == 1 and _ended_before_it_left(document)):
+            how = "cancelled" if status == 2 else "closed"
+            news = told(order=document["name"], reason=f"{how} in ERPNext")
             yield Happening(type="order.cancelled", time=time, data=news, id=f"{name}/cancelled")
         elif status == 1 and document.get("status") not in ("On Hold", "Closed", "Completed"):
+            if not any(is_goods(row, settings) for row in document["items"]):
+                return  # services alone need no delivery
             data = _order(document, settings)
             yield Happening(type="order.released", time=time, data=data, id=f"{name}/released")
+
+
+def _ended_before_it_left(order: Json) -> bool:
+    """Whether somebody has closed it, and nothing of it was delivered or billed."""
+    return order.get("status") == "Closed" and not order.get("per_delivered") and not order.get("per_billed")
+
+
+def is_goods(row: Json, settings: Json) -> bool:
+    """Whether a row of an order is picked: no service, and not below zero."""
+    return row.get("item_group") not in settings["services"] and Decimal(str(row["qty"])) > 0
 
 
 def _invoiced(document: Json, time: datetime, status: int, name: str) -> Iterator[Happening]:
@@ -153,6 +166,12 @@ def _order(document: Json, settings: Json) -> dict[str, Any]:
                 product=_product(row),
             )
             for row in document["items"]
+            if is_goods(row, settings)
+        ],
+        charges=[
+            {"kind": row["item_code"], "amount": money(row["amount"], currency)}
+            for row in document["items"]
+            if row.get("item_group") in settings["services"]
         ],
         total=money(document["grand_total"], currency),
         tax=money(document.get("total_taxes_and_charges") or 0, currency),

@@ -11,6 +11,8 @@ from crossdock.connect.contract import Context, Request, path
 Json = Mapping[str, Any]
 ORDER, NOTE, INVOICE = "Sales Order", "Delivery Note", "Sales Invoice"
 ENTRY = "Stock Entry"
+STANDING = ["docstatus", "<", 2]  # neither cancelled nor deleted
+BILLED = ["name", "docstatus", "modified", "grand_total", "currency"]
 FAILED = (417,)  # Frappe says with it what it does not take, and why
 GONE = 404
 _MAKE = {

@@ -6,14 +6,15 @@ They are submitted when the goods are to be credited, which takes them into stoc
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from crossdock.connect.contract import Context, RefusedByPartner, Request, Response
 from crossdock.connectors._deliveries import coming_back, line_name
 from crossdock.connectors.erpnext import replies, requests
-from crossdock.connectors.erpnext.requests import GONE, NOTE
+from crossdock.connectors.erpnext.lines import goods_of, in_their_units
+from crossdock.connectors.erpnext.requests import GONE, NOTE, ORDER
 
 Talking: TypeAlias = Generator[Request, Response, Any]
 Json = Mapping[str, Any]
@@ -21,8 +22,11 @@ Json = Mapping[str, Any]
 
 def authorise_return(data: Json, context: Context) -> Talking:
     """Drafts of returns of what the order's Delivery Notes brought, under our key."""
+    order = replies.answer((yield requests.document(ORDER, data["order"])))
+    goods = goods_of(order, context.settings)
+    in_their_units(order, goods, data.get("lines") or ())
     ours = yield from _ours(context)
-    missing = yield from _missing(data, ours)
+    missing = yield from _missing(data, context, goods, ours)
     for draft, rows in missing:
         values = {**draft, "items": rows, "lr_no": context.key}
         replies.answer((yield requests.create(NOTE, values)))
@@ -36,7 +40,10 @@ def authorise_return(data: Json, context: Context) -> Talking:
 def find_return(data: Json, context: Context) -> Talking:
     """The return under our key, where all of it is there; with less `authorise_return` goes on."""
     ours = yield from _ours(context)
-    if not ours or (yield from _missing(data, ours)):
+    if not ours:
+        return None
+    order = replies.answer((yield requests.document(ORDER, data["order"])))
+    if (yield from _missing(data, context, goods_of(order, context.settings), ours)):
         return None
     return _named(ours)
 
@@ -88,8 +95,27 @@ def _ours(context: Context) -> Talking:
     return notes
 
 
-def _missing(data: Json, ours: list[Any]) -> Talking:
+def _promised(order: str, context: Context) -> Talking:
+    """How much other drafts of returns have, by the note and the line that it left with."""
+    filters = [
+        ["Delivery Note Item", "against_sales_order", "=", order],
+        ["is_return", "=", 1],
+        ["docstatus", "=", 0],
+        ["lr_no", "!=", context.key],
+    ]
+    found = replies.listed((yield requests.documents(NOTE, filters, ["name"])))
+    promised: dict[tuple[str, str], Decimal] = {}
+    for name in dict.fromkeys(one["name"] for one in found):
+        note = replies.answer((yield requests.document(NOTE, name)))
+        for row in note["items"]:
+            of = (str(note["return_against"]), str(row["so_detail"]))
+            promised[of] = promised.get(of, Decimal(0)) - Decimal(str(row["qty"]))
+    return promised
+
+
+def _missing(data: Json, context: Context, goods: Collection[str], ours: list[Any]) -> Talking:
     """Drafts and their rows, of what is to come back and is in none of ours yet."""
+    promised = yield from _promised(data["order"], context)
     left = coming_back(data, line_name)
     if left is not None:
         for row in (row for note in ours for row in note["items"]):
@@ -108,7 +134,9 @@ def _missing(data: Json, ours: list[Any]) -> Talking:
         draft = replies.answer((yield requests.derived("return", name)), key="message")
         rows = []
         for row in draft["items"]:
-            back = -Decimal(str(row["qty"]))
+            if row["so_detail"] not in goods:
+                continue
+            back = -Decimal(str(row["qty"])) - promised.get((name, row["so_detail"]), Decimal(0))
             if left is not None:
                 back = min(back, left.get(row["so_detail"], Decimal(0)))
                 left[row["so_detail"]] = left.get(row["so_detail"], Decimal(0)) - back

@@ -14,6 +14,11 @@ SETTINGS = {
         doc="Our name of a site by the name of its warehouse; a warehouse that is not here has its name",
         default={},
     ),
+    "services": Setting(
+        type=["string"],
+        doc="Item groups of services, which are billed with what is delivered first, and nobody picks",
+        default=["Services"],
+    ),
     "look_back": LOOK_BACK,
     "since": Setting(
         type="timestamp",

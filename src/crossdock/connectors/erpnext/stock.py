@@ -12,6 +12,7 @@ from typing import Any
 
 from crossdock.connect.contract import Context, RefusedByPartner
 from crossdock.connectors.erpnext import replies, requests
+from crossdock.connectors.erpnext.lines import left_of
 from crossdock.connectors.erpnext.requests import ENTRY, ORDER
 from crossdock.connectors.erpnext.talks import Talking
 from crossdock.errors import Refused
@@ -91,8 +92,8 @@ def list_allocations(data: Json, context: Context) -> Talking:
     for name in names:
         order = replies.answer((yield requests.document(ORDER, name)))
         for row in order["items"]:
-            left = Decimal(str(row["qty"])) - Decimal(str(row.get("delivered_qty") or 0))
-            if left <= 0 or (items and row["item_code"] not in items):
+            left = left_of(row)
+            if left <= 0 or not replies.is_goods(row, settings) or (items and row["item_code"] not in items):
                 continue
             warehouse = row.get("warehouse") or order.get("set_warehouse")
             site = settings["sites"].get(warehouse, warehouse)
