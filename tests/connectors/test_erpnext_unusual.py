@@ -181,7 +181,8 @@ async def test_credits_of_an_invoice_are_never_more_than_it_with_those_of_others
     rest = await house.done("credit_invoice", {"invoice": invoice["invoice"]}, key="F")
     assert rest["amount"] == usd("80.0")
     for again in (True, False):
-        assert await house.done("credit_invoice", {"invoice": invoice["invoice"]}, "F", again=again) == rest
+        whole = {"invoice": invoice["invoice"]}
+        assert await house.done("credit_invoice", whole, key="F", again=again) == rest
     await refused(house, "credit_invoice", {"invoice": invoice["invoice"]}, "too_much", "99.99", "G")
 
 
