@@ -438,8 +438,7 @@ class Odoo:
         rows = [{name: one[name] for name in copied} for one in lines]
         ref = f"Reversal of: {invoice['name']}, {wizard['reason']}"
         of = {"reversed_entry_id": [invoice["id"], invoice["name"]], "currency_id": invoice["currency_id"]}
-        origin = invoice["invoice_origin"]
-        credit = self._account_move("out_refund", rows, invoice_origin=origin, ref=ref, **of)
+        credit = self._account_move("out_refund", rows, invoice_origin=False, ref=ref, **of)
         return {"type": "ir.actions.act_window", "res_id": credit["id"]}
 
     def _posted(self, moves: list[dict[str, Any]]) -> bool:

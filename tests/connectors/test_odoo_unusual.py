@@ -314,6 +314,9 @@ async def test_no_more_is_credited_than_an_invoice_has_left(bench: Bench) -> Non
     returned = await bench.done("authorise_return", {"order": "S00001", "lines": [part(kit, "2")]}, key="R")
     await bench.done("create_credit", {"order": "S00001", **returned}, key="C")  # of no one invoice: 25.00
     await bench.done("create_credit", {"order": "S00001", "amount": usd("20.00")}, key="D")
+    row = {"display_type": "product", "sale_line_ids": [int(kit)], "price_unit": 12.5, "quantity": 1.0}
+    of = {"currency_id": [1, "USD"], "invoice_origin": "by hand", "ref": False}
+    bench.odoo._account_move("out_invoice", [row], **of)  # a draft, which has not billed anything
     more = {"invoice": invoice["invoice"], "amount": usd("79.51")}
     words = "is for 124.5, of which 45.0 is credited already"
     await bench.refused("credit_invoice", more, "too_much", words, key="E")
@@ -323,6 +326,21 @@ async def test_no_more_is_credited_than_an_invoice_has_left(bench: Bench) -> Non
         found = await bench.call("credit_invoice", {"invoice": invoice["invoice"]}, key="F", again=again)
         assert found.output == whole
     await bench.refused("credit_invoice", {"invoice": invoice["invoice"]}, "too_much", key="G")
+
+
+async def test_a_return_of_what_is_credited_already_is_not_credited_again(bench: Bench) -> None:
+    kit, _ = bench.order()
+    invoice = await bench.done("release_invoice", left([part(kit, "6")]))
+    some = {"invoice": invoice["invoice"], "amount": usd("60.00")}
+    await bench.done("credit_invoice", some, key="C")
+    returned = await bench.done("authorise_return", {"order": "S00001", "lines": [part(kit, "2")]}, key="R")
+    asked = {"order": "S00001", **returned}
+    for again in (False, True):
+        words = "would credit 25.0 USD", "of S00001 15.0 is left"
+        await bench.refused("create_credit", asked, "too_much", *words, key="D", again=again)
+    draft = next(one for one in bench.odoo.all("account.move") if one["state"] == "draft")
+    bench.odoo._posted([draft])  # somebody wants it so
+    assert (await bench.done("create_credit", asked, key="D", again=True))["amount"] == usd("25.0")
 
 
 async def test_a_credit_that_somebody_set_off_against_an_invoice_counts(bench: Bench) -> None:

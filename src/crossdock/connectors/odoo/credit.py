@@ -85,8 +85,8 @@ def _credited(context: Context, invoices: list[Any], data: Json) -> Talking:
     for credit in found:
         number = replies.linked(credit, "reversed_entry_id")[0]
         if credit["state"] == "draft" and number in wanted:
-            total = next(_total(one) for one in invoices if one["id"] == number)
-            yield from _cut(context, credit, total, wanted[number])
+            invoice = next(one for one in invoices if one["id"] == number)
+            yield from _cut(context, credit, invoice, wanted[number])
             yield from called(context, "account.move", "action_post", [credit["id"]])
     found = yield from _ours(context)
     for credit in found:
@@ -103,27 +103,39 @@ def _credited_by_others(context: Context, invoice: Json) -> Talking:
     By its reversals and by credits that were set off against it; and by those of its order's lines, which are
     of no one invoice, so far as the order has less left than the invoice.
     """
-    fields = ["amount_total", "move_type", "ref", "state", "reversed_entry_id"]
-    orders = yield from searched(
-        context, "sale.order", [["invoice_ids", "in", [invoice["id"]]]], ["invoice_ids"]
-    )
+    domain = [["invoice_ids", "in", [invoice["id"]]]]
+    orders = yield from searched(context, "sale.order", domain, ["invoice_ids"])
     ids = sorted({invoice["id"], *(number for order in orders for number in order["invoice_ids"])})
-    kinds: list[Any] = [["move_type", "in", ["out_invoice", "out_refund"]], ["state", "!=", "cancel"]]
-    domain = ["|", ["id", "in", ids], ["reversed_entry_id", "in", ids], *kinds]
-    moves = yield from searched(context, "account.move", domain, fields, most=2000)
-    billed = sum((_total(one) for one in moves if one["move_type"] == "out_invoice"), Decimal(0))
-    credits_ = [one for one in moves if one["move_type"] == "out_refund" and not _is_ours(one, context)]
-    reversals = [one for one in credits_ if replies.linked(one, "reversed_entry_id")[0] == invoice["id"]]
+    moves = yield from _moves_of(context, ids)
     domain = [
         ["debit_move_id.move_id", "=", invoice["id"]],
         ["credit_move_id.move_id.move_type", "=", "out_refund"],
         ["credit_move_id.move_id.reversed_entry_id", "!=", invoice["id"]],
     ]
     set_off = yield from searched(context, "account.partial.reconcile", domain, ["debit_amount_currency"])
+    reversals = [one for one in moves if replies.linked(one, "reversed_entry_id")[0] == invoice["id"]]
     by_it = sum((_total(one) for one in reversals), Decimal(0))
     by_it += sum((Decimal(str(one["debit_amount_currency"])) for one in set_off), Decimal(0))
-    left_of_order = billed - sum((_total(one) for one in credits_), Decimal(0))
-    return max(by_it, _total(invoice) - left_of_order)
+    return max(by_it, _total(invoice) - _left(moves))
+
+
+def _moves_of(context: Context, ids: list[int]) -> Talking:
+    """These invoices where they are posted, and what others credited of them, also by a draft."""
+    fields = ["amount_total", "move_type", "ref", "state", "reversed_entry_id"]
+    domain = ["|", ["id", "in", ids], ["reversed_entry_id", "in", ids], ["state", "!=", "cancel"]]
+    moves = yield from searched(context, "account.move", domain, fields, most=2000)
+    return [
+        one
+        for one in moves
+        if (one["move_type"] == "out_invoice" and one["state"] == "posted")
+        or (one["move_type"] == "out_refund" and not _is_ours(one, context))
+    ]
+
+
+def _left(moves: list[Any]) -> Decimal:
+    """What was billed and is not credited."""
+    amounts = (_total(one) * (1 if one["move_type"] == "out_invoice" else -1) for one in moves)
+    return sum(amounts, Decimal(0))
 
 
 def _is_ours(credit: Json, context: Context) -> bool:
@@ -177,6 +189,14 @@ def _credited_return(context: Context, data: Json) -> Talking:
                 " correct its draft, or give no amount",
                 code="amount_differs",
             )
+        sale = yield from sale_of(context, data["order"], ["invoice_ids"])
+        left = _left((yield from _moves_of(context, sale["invoice_ids"])))
+        if _total(credit) > left:
+            raise RefusedByPartner(
+                f"Odoo would credit {worth['amount']} {worth['currency']} for return {data['return']}, and of"
+                f" what was billed of {sale['name']} {left} is left: correct its draft, or post it in Odoo",
+                code="too_much",
+            )
         yield from called(context, "account.move", "action_post", [credit["id"]])
         (credit,) = yield from _ours(context)
     if credit["state"] != "posted":
@@ -186,7 +206,7 @@ def _credited_return(context: Context, data: Json) -> Talking:
     return _given([credit])
 
 
-def _cut(context: Context, credit: Json, total: Decimal, wanted: Decimal) -> Talking:
+def _cut(context: Context, credit: Json, invoice: Json, wanted: Decimal) -> Talking:
     """A draft that takes all of an invoice back becomes one of so much, which leaves the order as it is.
 
     Odoo links its lines to the order's, and would bill once more what they take back. Of a part, each line
@@ -198,12 +218,14 @@ def _cut(context: Context, credit: Json, total: Decimal, wanted: Decimal) -> Tal
     )
     loose: dict[str, Any] = {"sale_line_ids": [[5, 0, 0]]}
     rows = {line["id"]: dict(loose) for line in lines}
+    total = _total(invoice)
     whole = _total(credit) == total != wanted
     prices = {line["id"]: (_worth(line) * wanted / total).quantize(_CENT, ROUND_HALF_UP) for line in lines}
     if whole:
         for number, price in prices.items():
             rows[number] |= {"quantity": 1, "price_unit": price, "discount": 0}
-    yield from _written(context, credit, rows)
+    origin = {"invoice_origin": invoice["invoice_origin"]}  # which not every release copies
+    yield from _written(context, credit, rows, **origin)
     after = yield from _ours(context)
     over = wanted - next(_total(one) for one in after if one["id"] == credit["id"])
     if whole and over and abs(over) <= _CENT * (len(lines) + 1):
@@ -219,8 +241,8 @@ def _cut(context: Context, credit: Json, total: Decimal, wanted: Decimal) -> Tal
             )
 
 
-def _written(context: Context, credit: Json, rows: Mapping[int, Json]) -> Talking:
-    values = {"invoice_line_ids": [[1, number, row] for number, row in rows.items()]}
+def _written(context: Context, credit: Json, rows: Mapping[int, Json], **more: Any) -> Talking:
+    values = {**more, "invoice_line_ids": [[1, number, row] for number, row in rows.items()]}
     yield from called(context, "account.move", "write", [credit["id"]], vals=values)
 
 
