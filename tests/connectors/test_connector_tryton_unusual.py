@@ -247,7 +247,7 @@ def test_what_comes_back_was_delivered_and_is_not_back_yet() -> None:
 
 def complained(amount: str | None, credited: str, *, quantity: float = 10.0) -> Any:
     """The complaint that is made when so much of an invoice for 145.06 was credited before."""
-    invoice, _, kinds, made, *_ = bodies("credit_invoice")
+    invoice, _, _, kinds, made, *_ = bodies("credit_invoice")
     invoice["result"][0]["lines."][0]["quantity"] = quantity
     about = f"account.invoice,{invoice['result'][0]['id']}"
     earlier = {"id": 1, "reference": "another", "origin": about}
