@@ -11,6 +11,7 @@ from crossdock.errors import Refused
 
 Json = Mapping[str, Any]
 L = TypeVar("L")
+_PIECES = frozenset({"EA", "C62", "H87", "PCE"})  # what partners call one piece
 
 
 def line_id(text: str) -> int | None:
@@ -39,6 +40,11 @@ def parts(
     if len(lines) != len(names):
         names = [f"{context.key}/{n}" for n in range(1, len(lines) + 1)]
     return {name: _carried(of, line, erp) for name, of in zip(names, lines, strict=True)}
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two codes of units say the same."""
+    return one == other or {one, other} <= _PIECES
 
 
 def to_credit(

@@ -11,10 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from crossdock.connect.contract import RefusedByPartner
+from crossdock.connectors._deliveries import same_unit
 from crossdock.connectors.erpnext import replies
 
 Json = Mapping[str, Any]
-_PIECES = frozenset({"EA", "C62", "H87", "PCE"})  # what partners call one piece
 
 
 def goods_of(order: Json, settings: Json) -> dict[str, Any]:
@@ -45,8 +45,7 @@ def in_their_units(order: Json, goods: Mapping[str, Json], told: Iterable[Json])
                 f"{order['name']} has no line of goods {name} in ERPNext", code="not_found"
             )
         known = replies.unit(row.get("uom"))
-        same = {replies.unit(unit), known} if unit else set()
-        if len(same) > 1 and not same <= _PIECES:
+        if unit and not same_unit(replies.unit(unit), known):
             raise RefusedByPartner(
                 f"{named(row)} of {order['name']} is in {known} in ERPNext, and its quantity is told in"
                 f" {unit}: have it told in {known}, then try again",

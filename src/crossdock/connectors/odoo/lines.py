@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from crossdock.connect.contract import Context, RefusedByPartner
+from crossdock.connectors._deliveries import same_unit
 from crossdock.connectors.odoo import replies
 from crossdock.connectors.odoo.asking import Talking, by_id, called, searched
 
@@ -22,7 +23,6 @@ _FIELDS = [
 ]
 _PRODUCT = ["default_code", "type", "weight"]
 _NO_GOODS = ("service", "combo")  # of a combination, each part has a line of its own
-_PIECES = frozenset({"EA", "C62", "H87", "PCE"})  # what partners call one piece
 ROUNDED = Decimal("0.005")  # what Odoo takes off or adds to a quantity at most, as it keeps two places
 _EXACT = Decimal("0.00001")  # as a factor is told, it is not exact: a twelfth
 
@@ -77,8 +77,7 @@ def in_their_units(sale: Json, goods: Mapping[int, Json], told: Iterable[Json], 
         if line is None:
             raise RefusedByPartner(f"{sale['name']} has no line of goods {number} in Odoo", code="not_found")
         known = replies.unit(replies.linked(line, "unit")[1])
-        same = {replies.unit(unit), known} if unit else set()
-        if len(same) > 1 and not same <= _PIECES:
+        if unit and not same_unit(replies.unit(unit), known):
             raise RefusedByPartner(
                 f"{named(line)} of {sale['name']} is in {known} in Odoo, and its quantity is told in {unit}:"
                 f" have it told in {known}, then try again",

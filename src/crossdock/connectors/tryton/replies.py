@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from crossdock.connect.contract import Happening, RefusedByPartner, Response
+from crossdock.connectors._deliveries import same_unit
 from crossdock.connectors._words import decimal_text, end_of_day, money, reading, told, words
 from crossdock.errors import Refused, UnknownOutcome, Unreachable
 from crossdock.model import parse_document, to_json
@@ -61,7 +62,6 @@ ORDER = [
     "shipments.state",
 ]
 WEIGHTS = ["lines.product.weight", "lines.product.weight_uom.symbol"]  # of the module product_measurements
-_PIECES = frozenset({"EA", "C62", "H87", "PCE"})  # what partners call one piece
 _KILOGRAMS = {"kg": Decimal(1), "g": Decimal("0.001"), "lb": Decimal("0.45359237")}
 # Asked for a model or a field that it has not, it says no more than the name in quotes.
 _UNKNOWN = re.compile(r"'([a-z_]+(?:\.[a-z_]+)*)'")
@@ -181,8 +181,7 @@ def in_its_unit(sale: Json, told: Iterable[Json], line: str) -> None:
     for one in told:
         number, given = str(one.get(line) or ""), (one.get("quantity") or {}).get("unit")
         known = units.get(number)
-        same = {_unit(given), known} if given and known else set()
-        if len(same) > 1 and not same <= _PIECES:
+        if given and known and not same_unit(_unit(given), known):
             raise RefusedByPartner(
                 f"line {number} of sale {sale['number']} is in {known} in Tryton, and its quantity is told in"
                 f" {given}: have it told in {known}, then try again",
