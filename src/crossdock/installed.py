@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -72,15 +72,22 @@ class Installed:
             _keep(self._beside, key, found)
         return found
 
-    def learn(self, texts: Mapping[str, str], *, also_wrong: bool = False) -> None:
+    def learn(
+        self, texts: Mapping[str, str], *, by: Iterable[str] | None = None, also_wrong: bool = False
+    ) -> None:
         """Know processes by name, so that others may run them. Those that are none are left to `check`.
 
+        `by`: read those alone that these texts may run; of the others the names are known, and no more.
         `also_wrong`: one with mistakes is known by name all the same: who runs it is not told of them.
         """
         named = {file: name for file, text in texts.items() if (name := name_in(text))}
         known = self.catalogue.processes
         # They may run each other: until it is known what one is, any document will do for it.
         self._know({name: ProcessShape(name=name) for name in named.values() if name not in known})
+        if by is not None:
+            run = {other for text in by for other in named_in(text, texts.values())}
+            texts = {file: text for file, text in texts.items() if text in run}
+            named = {file: name for file, name in named.items() if file in texts}
         good: dict[str, ProcessShape] = {}
         for _ in range(len(texts) + 1):
             before = good

@@ -30,20 +30,23 @@ def check(
         paths = [path for name in files for path in _processes(name)]
         folders = sorted({path.parent for path in paths})
         installed = Installed.find(*dict.fromkeys([Path("connectors"), *(f / "connectors" for f in folders)]))
-        installed.learn(pack("distribution"))
-        for folder in folders:
-            installed.learn(neighbours_in(folder), also_wrong=True)
         found: list[Problem] = []
-        good = mappings = 0
-        first: dict[str, Path] = {}  # by the name of a process: the file that gives it
+        texts: dict[Path, str] = {}
         for path in paths:
             try:
-                text = read_text(path)
+                texts[path] = read_text(path)
             except Refused as error:  # the others are told of all the same
                 found.append(
                     Problem(line=1, column=1, message=error.message, mend=error.mend, file=str(path))
                 )
-                continue
+        beside = [neighbours_in(folder) for folder in folders]
+        by = [*texts.values(), *(text for one in beside for text in one.values())]
+        installed.learn(pack("distribution"), by=by)
+        for neighbours in beside:
+            installed.learn(neighbours, by=texts.values(), also_wrong=True)
+        good = mappings = 0
+        first: dict[str, Path] = {}  # by the name of a process: the file that gives it
+        for path, text in texts.items():
             found += _given_twice(text, path, first)
             good_one, problems = (
                 installed.mapping(text, str(path)) if mapping_in(text) else installed.check(text, str(path))

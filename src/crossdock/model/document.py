@@ -62,7 +62,8 @@ def _json_of(part: Any) -> Any:
 class Value(BaseModel):
     """A frozen value of the model. Unknown fields are refused, JSON is sparse."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Built when one is first read: there are many, and a command needs few or none.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
     schema_version: ClassVar[int] = 1  # of its published JSON Schema
 
     @model_serializer
