@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from played import chain, event, order
 
+from crossdock.engine import Arrival
 from crossdock.errors import NotFound, Refused
-from crossdock.process.messages import RUN_CANCEL
+from crossdock.process.messages import RUN_CANCEL, RUN_START
 
 WAITS = """
 process: waits
@@ -134,6 +136,33 @@ async def test_one_event_goes_to_every_run_that_it_names(engine):
         (receipt,) = await engine.inbox.put(engine.tenant, [event("shipment.delivered", {}, order="SO-1")])
         assert len(receipt.runs) == 2
         await engine.ended("SO-1", process="waits")
+
+
+async def test_a_start_by_hand_that_is_refused_leaves_nothing_and_may_be_asked_again(engine):
+    await engine.publish(chain("once", steps=1))
+    whose = "process: whose\nowner: tests\ndocument: Order\nkey: ${ order.customer.id }\n"
+    await engine.publish(whose + "start:\n  - on: order.released\nsteps:\n  a: { set: { n: 1 } }\n")
+
+    def by_hand(process, number):
+        data = {"process": process, "document": order(number).data}
+        return Arrival(id=f"{process} {number}", source="desk/jo", type=RUN_START, data=data)
+
+    async with engine.working():
+        await engine.inbox.put(engine.tenant, [by_hand("once", "SO-1")])
+        await engine.ended("SO-1")
+        another = msgspec.structs.replace(by_hand("once", "SO-1"), id="another")
+        for asked, why in (
+            (another, "has ended"),
+            (by_hand("whose", "SO-1"), "it must be a text"),
+            (by_hand("none", "SO-1"), "no process"),
+        ):
+            with pytest.raises(Refused, match=why):
+                await engine.inbox.put(engine.tenant, [asked])
+            assert not await engine.inbox.knows(engine.tenant, asked)
+        assert await engine.history.quarantine(engine.tenant) == []
+        await engine.publish(chain("once", steps=1, again="allow"))
+        (receipt,) = await engine.inbox.put(engine.tenant, [another])
+        assert receipt.fate == "routed"
 
 
 async def test_a_start_for_a_key_that_has_ended_is_quarantined_unless_the_process_allows_it_again(engine):

@@ -13,7 +13,7 @@ from crossdock.desk.tasks import excluded_from
 from crossdock.engine import Arrival, Library, Repairs, replay
 from crossdock.engine.repair import Action, Cause, Progress
 from crossdock.engine.replay import Replayed
-from crossdock.errors import Conflict, Refused
+from crossdock.errors import Conflict
 from crossdock.expressions import EvaluationError
 from crossdock.process.messages import (
     RUN_CANCEL,
@@ -59,12 +59,6 @@ class Runs:
         tenant = await self._ground.tenant(by)
         key = await self._refuse_live(tenant, process, document, arrival)
         (receipt,) = await self._ground.inbox.put(tenant, [arrival], last=last)
-        if receipt.fate not in ("routed", "duplicate"):
-            reason, _, mend = receipt.reason.partition("\n  mend: ")
-            raise Refused(
-                reason or f"nothing came of it: {receipt.fate}",
-                mend=mend or "see the processes and their documents",
-            )
         run = receipt.runs[0] if receipt.runs else await self._started(tenant, process, key, arrival)
         return Asked(run=run, event=once, source=arrival.source, after=0, again=receipt.fate == "duplicate")
 

@@ -22,7 +22,7 @@ import msgspec
 
 from crossdock.engine.aliases import Wanted, claim, columns, unpark
 from crossdock.engine.library import Library, Published, Shelf
-from crossdock.errors import Conflict, CrossdockError
+from crossdock.errors import Conflict, CrossdockError, Refused
 from crossdock.process import Process, starts
 from crossdock.process.messages import ALIAS_REFUSED, RUN_START, Event, apart
 from crossdock.process.state import ENDED_RUN
@@ -158,7 +158,11 @@ class Routing:
     _aside: list[tuple[int, int, bytes]] = field(default_factory=list)
 
     async def add(self, tenant: int, event: Event, *, quiet: bool = False, settles: bool = False) -> Item:
-        """An event for whoever has a use for it."""
+        """An event for whoever has a use for it.
+
+        A start by hand is for one process. What stands against it is raised, and nothing is kept: who asked
+        is there, and asks again.
+        """
         item = Item(tenant=tenant, event=event, bytes=encode_event(event), quiet=quiet, settles=settles)
         self.items.append(item)
         shelf = await self.library.refresh(self.transaction, tenant)
@@ -167,10 +171,16 @@ class Routing:
             try:
                 key = starts(process, event, shelf.references[shelf.reference])
             except CrossdockError as error:
+                if event.type == RUN_START:
+                    raise Refused(error.message, where=error.where, mend=error.mend) from error
                 item.fate, item.reason = "quarantined", str(error)
                 continue
             if key is not None:
                 self._add_start(item, published, key)
+            elif event.type == RUN_START:
+                raise Refused(
+                    f"{published.name} does not start with that document", mend="see what it starts with"
+                )
         return item
 
     async def add_child(self, tenant: int, process: str, event: Event, parent: ParentRef) -> None:
@@ -289,7 +299,7 @@ class Routing:
                 self.touched.add(RunRef(item.tenant, run))
 
     def _meets_live(self, start: _Start, live: tuple[int, bool] | None) -> bool:
-        """Whether the start is settled without a new run. Raises `Conflict` for one by hand."""
+        """Whether the start is settled without a new run. Raises `Conflict` or `Refused` for one by hand."""
         item = start.item
         if live is not None:
             if start.parent is None and item.event.type == RUN_START:
@@ -305,11 +315,14 @@ class Routing:
                 self.refused_children.append((item, start.parent, why))
             return True
         if start.generation > 1 and start.parent is None and start.process.again != "allow":
-            item.fate = "quarantined"
-            item.reason = (
+            refused = Refused(
                 f"the run of {start.process.name} for {start.key} has ended, and the process does not say "
-                "`again: allow`\n  mend: give the document another key, or write that into the process"
+                "`again: allow`",
+                mend="give the document another key, or write that into the process",
             )
+            if item.event.type == RUN_START:
+                raise refused
+            item.fate, item.reason = "quarantined", str(refused)
             return True
         return False
 
@@ -426,6 +439,5 @@ def _starting(item: Item, shelf: Shelf) -> tuple[Published, ...]:
     name = event.data.get("process", "") if isinstance(event.data, dict) else ""
     published = shelf.published.get(name)
     if published is None:
-        item.fate, item.reason = "quarantined", f"no process {name!r} is published"
-        return ()
+        raise Refused(f"no process {name!r} is published", mend="see the processes and their documents")
     return (published,)
