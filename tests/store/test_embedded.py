@@ -136,12 +136,18 @@ def test_a_pid_file_whose_number_belongs_to_another_program_does_not_stop_the_st
 
 
 def test_a_directory_of_another_major_version_is_refused_with_the_command_that_converts_it(tmp_path):
-    (tmp_path / "postgres").mkdir()
+    server = EmbeddedServer.open(tmp_path)  # whose directory others may reach, as it should be
+    server.close()
     (tmp_path / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(Refused, match="of PostgreSQL 16; this Crossdock carries 18") as refused:
         EmbeddedServer.open(tmp_path)
     assert "pg_upgrade" in refused.value.mend
     assert str(tmp_path / "postgres") in refused.value.mend
+    # There is no older PostgreSQL here to convert from; so far its first part comes, for root as well.
+    done = subprocess.run(["sh", "-c", refused.value.mend], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert (tmp_path / "postgres.new" / "PG_VERSION").read_text().strip() == "18", done.stderr
+    assert (tmp_path / "postgres" / "PG_VERSION").read_text().strip() == "16"
 
 
 def test_a_place_that_cannot_be_written_is_refused_by_name(tmp_path):

@@ -166,14 +166,19 @@ def _refuse_other_version(data: Path) -> None:
         new, old = binaries(), binaries(int(found))
         if not old.exists():
             old = Path(f"/usr/lib/postgresql/{found}/bin")
+        convert = (
+            f"{new}/initdb -U {SUPERUSER} -D {data}.new && "
+            f"{new}/pg_upgrade -U {SUPERUSER} -b {old} -B {new} -d {data} -D {data}.new"
+        )
+        if os.geteuid() == 0:  # both refuse to run as root
+            convert = (
+                f"install -d -m 700 -o {ACCOUNT} {data}.new && "
+                f"su -s /bin/sh {ACCOUNT} -c 'cd {data}.new && {convert}'"
+            )
         raise Refused(
             f"the data directory is of PostgreSQL {found}; this Crossdock carries {MAJOR}",
             where=str(data),
-            mend=(
-                f"{new}/initdb -U {SUPERUSER} -D {data}.new && "
-                f"{new}/pg_upgrade -U {SUPERUSER} -b {old} -B {new} -d {data} -D {data}.new && "
-                f"mv {data} {data}.old && mv {data}.new {data}"
-            ),
+            mend=f"{convert} && mv {data} {data}.old && mv {data}.new {data}",
         )
 
 
