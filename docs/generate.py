@@ -116,7 +116,6 @@ RECORDS: Mapping[str, str] = {
 # Names that the kernel puts together, as they stand in its code.
 _PUT_TOGETHER: Mapping[str, tuple[str, ...]] = {
     "f'run.{status}'": ("run.completed", "run.cancelled", "run.failed"),
-    "f\"{('cancel' if unwind.end else 'redo')}.refused\"": ("cancel.refused", "redo.refused"),
 }
 _MEASURE = {"name", "seconds", "met", "impossible"}
 

@@ -260,7 +260,7 @@ def _give_back(turn: Turn, unwind: Unwind, obstacle: str) -> None:
         elif step.status == "cancelled":
             _reset(turn, name, triggered=step.triggered, redo=step.redo + (step.started is not None))
     turn.changed.extend(unwind.steps)  # the turn of some may have come meanwhile
-    turn.record(f"{'cancel' if unwind.end else 'redo'}.refused", reason=obstacle, by=unwind.by)
+    turn.record("cancel.refused" if unwind.end else "redo.refused", reason=obstacle, by=unwind.by)
     if unwind.end:
         turn.set_status("active")
         turn.open("cancel_refused", message=f"cannot be {unwind.end}: {obstacle}", wanted=unwind.reason)
