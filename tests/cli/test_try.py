@@ -180,3 +180,15 @@ def test_a_packaged_process_and_its_scripts_are_known_by_name(
         "late-delivery",
         "late-delivery",
     ]
+
+
+def test_business_time_that_is_not_that_of_the_named_calendar_is_told(
+    cake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cake.write_text(PROCESS.replace("within: 1 day", "within: 1 business day") + "calendar: oven\n")
+    try_(cake)
+    said = "business time is Monday to Friday 09:00 to 17:00 UTC: no script gives `oven` under `calendars:`"
+    assert said in capsys.readouterr().out
+    calendars = "calendars: { oven: { zone: UTC, hours: 24/7 } }"
+    try_(cake, script=script(cake.parent, f"process: bake\n{calendars}\nhappens: []\n"))
+    assert "business time" not in capsys.readouterr().out

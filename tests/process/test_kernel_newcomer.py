@@ -97,7 +97,11 @@ MISTAKES = [
     (("declare:", "calendar: ${ parcel.n }\ndeclare:"), "a string is needed, this is an int", "text(x)", 6),
     (("  b:\n", '  k: { set: { x: 1, y: "${ steps.k.output.x }" } }\n  b:\n'), "it reads its own output before it has any", "name another step", 21),
     (("  b:\n", "  k: { wait: 2026-04-01T00:00:00Z }\n  b:\n"), "is a time", "write `wait: { until: 2026-04-01T00:00:00Z }`", 21),
-    (("  b:\n", '  k: { each: "${ parcel.names.map(n, {\'label\': n}) }", run: child }\n  b:\n'), "{label: string} has no key of its own", "item_key", 21),
+    (("  b:\n", '  k: { each: "${ parcel.names.map(n, {\'label\': n}) }", run: child }\n  b:\n'), "an item of `each` has no key of its own: it has label", "`item_key: ${ item.label }`", 21),
+    (("  b:\n", '  k: { needs: b, each: "${ steps.b.events }", run: child }\n  b:\n'), "it has parcel, n", "`item_key: ${ item }`", 21),
+    (('"eta?": timestamp', "eta: timestamp?"), "eta: unknown type 'timestamp?'", '`"name?": timestamp`', 8),
+    (("needs: a", "needs: a\n    if: ${ days_between(now, parcel.slot) > 3 }"), "unknown function 'days_between'", "(a - b).getHours() / 24", 23),
+    (("needs: a", "needs: a\n    if: ${ workdays(now) > 3 }"), "unknown function 'workdays'", "days, ", 23),
     (("number: string, amount", "number: str, amount"), "number: unknown type 'str'", "write string", 8),
     (("declare:", "measures: { m: { from: start } }\ndeclare:"), "it has no `from` or no `to`", "from: start", 6),
     (("  b:\n", '  k: { each: "${ parcel.number }", run: child }\n  b:\n'), "`each` needs a list", "name a list", 21),
@@ -148,6 +152,13 @@ def test_one_mistake_is_told_once(change: tuple[str, str], message: str, mend: s
     assert problems[0].line in (line, line + 1 if "given twice" in message else line)
 
 
+def test_an_operation_that_needs_no_undo_is_told_so_where_it_is_called():
+    operation = ("    erp.undo: {", "    erp.tell: { input: { x: int }, undo: none }\n    erp.undo: {")
+    call = ("  b:\n", "  k: { call: erp.tell, with: { x: 1 } }\n  b:\n")
+    (problem,) = told(operation, call)
+    assert problem.mend.startswith("write `undo: none` here as well, or `undo: impossible`")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -182,6 +193,10 @@ def test_one_mistake_is_told_once(change: tuple[str, str], message: str, mend: s
         (
             ("{ data: { parcel: string,", "{ data: { box: string,"),
             "nothing in parcel.scanned says for which run it is, and b waits for it",
+        ),
+        (
+            ('"n?": int } }', '"n?": int }, about: { scanner: parcel } }'),
+            "parcel.scanned is about `scanner`, by which no run of this process is found, and b waits for it",
         ),
         (
             ("needs: b", "needs: b\n    if: ${ steps.b.status == 'running' }"),

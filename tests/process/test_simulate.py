@@ -43,6 +43,9 @@ def packaged() -> tuple[dict[str, Process], Catalogue]:
     return {name: load(text, known) for name, text in texts.items()}, known
 
 
+SCRIPT = ": let a script say what it tells (`--script`)"
+
+
 def play(
     text: str,
     script: str = "[]",
@@ -252,7 +255,7 @@ def test_a_wait_that_no_made_up_event_satisfies_is_named() -> None:
     )
     simulation = play(never, until=timedelta(days=4))
     (wait,) = simulation.waits()
-    assert wait.what == "no made-up warehouse.shipment_packed satisfies `until: order.number == 'X'`"
+    assert wait.what == "no made-up warehouse.shipment_packed satisfies `until: order.number == 'X'`" + SCRIPT
 
 
 def test_a_made_up_event_says_what_match_asks_for() -> None:
@@ -517,4 +520,4 @@ def test_a_wait_whose_match_no_made_up_event_meets_names_the_match_not_the_until
     steps = PACKED.replace(WAIT, "    match: ${ order.number == 'X' }\n" + WAIT)
     simulation = play(steps)
     (wait,) = simulation.waits()
-    assert wait.what == "no made-up warehouse.shipment_packed satisfies `match: order.number == 'X'`"
+    assert wait.what == "no made-up warehouse.shipment_packed satisfies `match: order.number == 'X'`" + SCRIPT

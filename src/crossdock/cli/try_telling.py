@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from crossdock.tower.telling.times import span
 _SILENT = frozenset(
     {"alias.set", "event.kept", "event.emitted", "exception.repeated", "step.chosen", "measure"}
 )
+_BUSINESS = re.compile(r"\bbusiness |\bcut_off:")
 _ENDED = frozenset({"succeeded", "skipped", "failed", "held", "cancelled", "undone"})
 _BAD = frozenset(
     {"exception.raised", "step.held", "step.failed", "deadline.passed", "call.retried", "run.stopped"}
@@ -42,6 +44,7 @@ def tell_simulation(
         _tell(told, main)
     for run in simulation.runs:
         _tell_run(run)
+    _tell_calendars(simulation)
     _tell_end(simulation)
 
 
@@ -92,6 +95,18 @@ def _run(run: Run) -> dict[str, Any]:
         **({"output": run.output} if run.output is not None else {}),
         "events": len(run.events),
     }
+
+
+def _tell_calendars(simulation: Simulation) -> None:
+    """Business time that is not the one of the calendar which is named: nobody would notice."""
+    given = simulation.script.calendars
+    counted = (run for run in simulation.runs if _BUSINESS.search(run.process.source))
+    lacking = {run.state.calendar for run in counted} - {"", *given}
+    if lacking and "default" not in given:
+        names = " and ".join(f"`{name}`" for name in sorted(lacking))
+        said = "business time is Monday to Friday 09:00 to 17:00 UTC"
+        said += f": no script gives {names} under `calendars:`"
+        console.print(f"[dim]{escape(said)}[/dim]", highlight=False, soft_wrap=True)
 
 
 # -- the timeline -----------------------------------------------------------------------------------------

@@ -90,6 +90,9 @@ def _named(word: str, documents: Mapping[str, Type], where: str) -> Type:
     found = SCALARS.get(word) or documents.get(word)
     if found is not None:
         return found
+    if word.endswith("?") and (word[:-1] in SCALARS or word[:-1] in documents):
+        mend = f'what may be left out has the ? behind its name: `"name?": {word[:-1]}`'
+        raise Refused(f"unknown type {word!r}", where=where, mend=mend)
     if word.lower() in _ELSEWHERE:
         raise Refused(f"unknown type {word!r}", where=where, mend=f"write {_ELSEWHERE[word.lower()]}")
     known = [*SCALARS, *documents]

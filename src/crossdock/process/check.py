@@ -132,7 +132,9 @@ class Check:
         said = self._source.value["steps"][name].get("undo") is not None  # one that is none is told already
         if operation is None or not operation.changes or said or name in self._misspelt:
             return
-        if operation.undo:
+        if operation.undo == "none":
+            mend = "write `undo: none` here as well, or `undo: impossible` where a cancel must stop at it"
+        elif operation.undo:
             mend = f"write `undo: {operation.undo}`, or `undo: none` if nothing has to be taken back"
         else:
             mend = "name the operation that takes it back, or write `undo: none` or `undo: impossible`"
@@ -221,6 +223,18 @@ class Check:
         for name in declared.get("events") or {}:
             shape = self._catalogue.events[name]
             waiting = [*process.awaited.get(name, ()), *(["`on:`"] if name in process.on else [])]
+            if shape.about and waiting and name not in made and not self._kinds() & shape.about.keys():
+                kinds = ", ".join(f"`{kind}`" for kind in shape.about)
+                message = f"{name} is about {kinds}, by which no run of this process is found"
+                mend = (
+                    f"give the run such a key by `alias:`, or say in `about:` where `{process.kind}` stands"
+                )
+                self._tell(
+                    ("declare", "events", name),
+                    f"{message}, and {waiting[0]} waits for it",
+                    mend,
+                    warning=True,
+                )
             if shape.about or not waiting or name in made or not isinstance(shape.data, Record):
                 continue
             mend = f"give it a field `{process.kind}` that holds the key"
@@ -229,6 +243,15 @@ class Check:
                 mend += f", or say where that stands: `about: {{ {process.kind}: {field} }}`"
             message = f"nothing in {name} says for which run it is, and {waiting[0]} waits for it"
             self._tell(("declare", "events", name), message, mend, warning=True)
+
+    def _kinds(self) -> set[str]:
+        """The kinds of keys and aliases by which events find a run."""
+        process = self._process
+        return {
+            process.kind,
+            *process.alias,
+            *(kind for step in process.steps.values() for kind in step.alias),
+        }
 
     def _action(self, path: Path, action: Action, *, step: str = "") -> None:
         if action.verb == "emit":

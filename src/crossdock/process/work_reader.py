@@ -37,11 +37,10 @@ from crossdock.process.definition import (
 from crossdock.process.messages import CLOSINGS, EXCEPTION_CLOSE
 from crossdock.process.names import DOTTED, OPERATION, Names
 from crossdock.process.problems import nearest
-from crossdock.process.scope import Scope
+from crossdock.process.scope import Scope, kind_of
 from crossdock.process.source import Path
 
 _A_LIST = "name a list: of the document, or the `events` of a step that awaits several"
-_A_KEY = "say what names an item: `item_key: ${ item.number }`"
 _OWN_KEYS = ("id", "number", "key", "name")
 SLUG = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
@@ -264,7 +263,7 @@ class WorkReader:
             elif items.type != DYN:
                 self._in.problem((*path, "each"), f"`each` needs a list, and this is {items.type}", _A_LIST)
         if each is not None and "item_key" not in value and not _has_key(item):
-            self._in.problem((*path, "each"), f"{item} has no key of its own", _A_KEY)
+            self._keyless((*path, "each"), item)
         inner = self._scope.environment({"item": item}) if each is not None else environment
         document = self._in.template((*path, "with"), value["with"], inner) if "with" in value else None
         wanted = self._document_of(name)
@@ -284,6 +283,15 @@ class WorkReader:
             else frozenset(),
             keeps_outputs=False,
         )
+
+    def _keyless(self, path: Path, item: Type) -> None:
+        """Items of a list that do not tell by themselves which one each is."""
+        fields = item.fields if isinstance(item, Record) else {}
+        what = f"it has {', '.join(fields)}" if fields else f"it is {item}"
+        run = kind_of(str(self._in.source.value.get("document")))  # the same of all
+        fit = [key for key, one in fields.items() if one.type == STRING and not one.optional and key != run]
+        mend = f"say what names an item: `item_key: ${{ item{'.' + fit[0] if fit else ''} }}`"
+        self._in.problem(path, f"an item of `each` has no key of its own: {what}", mend)
 
     def _document_of(self, process: str) -> Type | None:
         """What a run of a process (this one too) is about."""

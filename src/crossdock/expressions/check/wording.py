@@ -79,8 +79,13 @@ _ELSEWHERE = {
     "undefined": "null",
     "True": "true",
     "False": "false",
+    **dict.fromkeys(
+        ("days_between", "daysBetween", "datediff", "date_diff", "diff", "duration_between"),
+        "a - b, which is a duration: a - b > days(3), or (a - b).getHours() / 24 for whole days",
+    ),
     "today": 'date(now, "Europe/Berlin")',
 }
+_MOST_NAMED = 20  # names that a mend lists; of more, those that are most alike
 _PLAIN_WORDS = {
     "and": "write &&",
     "or": "write ||",
@@ -217,7 +222,8 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
         return f"unknown {what}", f"write {_ELSEWHERE[name]}"
     if close:
         return f"unknown {what}; did you mean {close[0]!r}?", f"write {close[0]}"
-    listed = ", ".join(sorted(known)[:20])
+    alike = difflib.get_close_matches(name, known, _MOST_NAMED, 0) if len(known) > _MOST_NAMED else known
+    listed = ", ".join([*sorted(alike), *(["and others"] if len(known) > _MOST_NAMED else [])])
     return f"unknown {what}", f"there is: {listed}" if listed else ""
 
 

@@ -24,6 +24,7 @@ from crossdock.process.views import StepsView
 # What `match` compares with a value that is known: event.gate == transfer.from, event.kind in ["a", "b"]
 _EQUALS = re.compile(r"""\bevent\.(\w+)\s*(?:==|in\s*\[)\s*(?:"([^"\\]*)"|'([^'\\]*)'|(\w+(?:\.\w+)+))""")
 _MOST_TRIES = 5
+_A_SCRIPT = "let a script say what it tells (`--script`)"
 _FIRST, _NEXT = timedelta(hours=6), timedelta(hours=18)
 _OVERDUE = timedelta(hours=1)
 
@@ -123,9 +124,10 @@ class Awaited:
         if not known & run.state.alias.keys():
             return f"{types} names no key of this run: add `about:` to its declaration, or send it with keys"
         if work.until is not None and (took or work.match is None):
-            return f"no made-up {types} satisfies `until: {work.until.text.strip()}`"
+            condition = f"`until: {work.until.text.strip()}`"
+            return f"no made-up {types} satisfies {condition}: {_A_SCRIPT}"
         condition = f"`match: {work.match.text.strip()}`" if work.match is not None else "what it waits for"
-        return f"no made-up {types} satisfies {condition}"
+        return f"no made-up {types} satisfies {condition}: {_A_SCRIPT}"
 
     def _tried(self, run: Run, event: Event, name: str) -> tuple[str, bool]:
         """What this event would do to the step, and whether it would take it."""
