@@ -313,6 +313,25 @@ def test_a_handler_does_a_step_again():
     assert run.status("a") == "succeeded"
 
 
+def test_an_older_version_that_comes_late_does_nothing_again():
+    run = Run(
+        """
+    a: { call: erp.do, undo: erp.undo }
+    z: { wait: 30 days }
+    """,
+        {"number": "C-1", "version": 1},
+        top="on: { case.changed: [{ redo: a, most: 2 }, { raise: trouble }] }",
+    ).done("a")
+    run.event("case.changed", {"number": "C-1", "version": 3}).done("a!undo").done("a#1")
+    run.event("case.changed", {"number": "C-1", "version": 2})
+    assert (run.status("a"), run.told("document.older"), len(run.told("redo.begun"))) == (
+        "succeeded",
+        [{"version": 2}],
+        1,
+    )
+    assert [told["count"] for told in run.told("exception.repeated")] == [2]  # it came all the same
+
+
 def test_a_redo_of_what_has_not_begun_takes_nothing_back_and_does_not_count():
     run = Run(
         """

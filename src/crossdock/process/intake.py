@@ -42,7 +42,9 @@ def take(turn: Turn) -> None:
         return
     for name in turn.process.awaited.get(event.type, ()):
         used = _offer(turn, name) or used
-    handlers = turn.process.on.get(event.type)
+    handlers = turn.process.on.get(event.type, ())
+    if event.type in turn.process.carries and _outdated(turn):
+        handlers = tuple(action for action in handlers if action.verb != "redo")  # the newer one was heeded
     if handlers and not cancelling:
         perform(turn, handlers, "on", message=_said(event), values={"event": event_view(event)})
         used = True
@@ -171,10 +173,7 @@ def _of(told: Mapping[str, Any]) -> dict[str, Any]:
 def _take_document(turn: Turn) -> bool:
     """Replace the document by a newer version of it; an older one is only recorded."""
     state = turn.state
-    field = turn.process.carries[turn.event.type]
-    data = turn.event.data
-    if field and isinstance(data, dict):
-        data = data.get(field)
+    data = _carried(turn)
     if not isinstance(data, dict) or _key_of(turn, data) != state.key:
         return False
     newer = _newer(data, turn.happened(), turn.event.received, state)
@@ -190,6 +189,21 @@ def _take_document(turn: Turn) -> bool:
     else:
         turn.record("document.older", version=data.get("version"))
     return True
+
+
+def _carried(turn: Turn) -> Any:
+    """The document that the event carries."""
+    field, data = turn.process.carries[turn.event.type], turn.event.data
+    return data.get(field) if field and isinstance(data, dict) else data
+
+
+def _outdated(turn: Turn) -> bool:
+    """Whether the event carries an older version than the one that is known, as their source counts them."""
+    data, known = _carried(turn), turn.state.document
+    if not isinstance(known, dict) or not isinstance(data, dict) or _key_of(turn, data) != turn.state.key:
+        return False
+    mine, theirs = known.get("version"), data.get("version")
+    return mine is not None and theirs is not None and _order(theirs) < _order(mine)
 
 
 def _key_of(turn: Turn, document: Any) -> str:
