@@ -150,6 +150,24 @@ def test_a_wait_that_is_given_back_waits_on_from_where_it_stood(asked: str):
     assert (run.status("b"), run.status("z"), run.open) == ("succeeded", "running", [f"{asked}_refused"])
 
 
+def test_what_was_held_is_held_again_where_the_cancel_is_refused():
+    run = Run("""
+    a: { call: erp.do, undo: impossible }
+    b: { call: erp.more, undo: none, within: 1h, late: { raise: slow } }
+    c: { approve: { role: boss, not: [x] }, refused: { raise: trouble }, within: 1h, late: { raise: slow } }
+    """)
+    run.refused("b").decide("c", "refused").cancel()
+    assert run.open == []
+    run.done("a")
+    assert (run.status("b"), run.status("c")) == ("held", "held")
+    assert sorted(run.open) == ["cancel_refused", "refused_by_partner", "trouble"]
+    assert len(run.sent(Call)) == 2  # nobody has asked to try it again
+    run.wait("1h").repair("step.retry", "b").done("b")
+    assert (run.open.count("slow"), run.status("b")) == (1, "succeeded")
+    run.close("trouble", step="c").decide("c")
+    assert run.status() == "completed"
+
+
 def test_what_comes_while_a_cancel_is_found_out_counts_where_the_run_goes_on():
     run = Run(
         """

@@ -126,10 +126,13 @@ class KeptEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Waited(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How far the lateness of a step had gone that was waiting when it was taken down."""
+    """Where a step stood that was waiting, or held, when it was taken down."""
 
+    held: bool = False
+    call: PendingCall | None = None  # that was given up
+    reason: str = ""
     climbed: list[int] = []
-    raised: list[OpenException] = []  # by its lateness, and still open then
+    raised: list[OpenException] = []  # about it, and still open then
 
 
 class Unwind(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -140,7 +143,7 @@ class Unwind(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: str = ""
     by: str = ""
     down: list[str] = []  # steps that had not ended: given back when the taking back is refused after all
-    waited: dict[str, Waited] = {}  # of these, those that waited for an event or a time: they wait on then
+    waited: dict[str, Waited] = {}  # of these, those that waited or were held: so they are again then
     merged: bool = False  # began while another taking back was under way
     undoing: bool = False  # everything is taken down and found out
 

@@ -146,7 +146,7 @@ def _begin(
         reason=reason,
         by=by,
         down=[name for name in names if turn.look(name).status not in ENDED_STEP],
-        waited={name: _waited(turn, name) for name in names if _waits(turn, name)},
+        waited={name: _where(turn, name) for name in names if _stands(turn, name)},
         merged=before is not None,
     )
     already = set(before.steps) if before else set()
@@ -159,14 +159,42 @@ def _begin(
             turn.cancel_step(name, reason)
 
 
-def _waits(turn: Turn, name: str) -> bool:
-    waits = isinstance(turn.process.steps[name].work, AwaitWork | WaitWork)
-    return waits and turn.look(name).status == "waiting"
+def _stands(turn: Turn, name: str) -> bool:
+    """Whether nothing is under way for a step that has begun: it waits for an event, a time or a person."""
+    step = turn.look(name)
+    if step.status == "held":
+        given_up = step.call is None or not (step.call.out or step.call.doubt or step.call.undo)
+        return given_up and step.children is None
+    return step.status == "waiting" and isinstance(turn.process.steps[name].work, AwaitWork | WaitWork)
 
 
-def _waited(turn: Turn, name: str) -> Waited:
-    raised = [one for one in turn.state.exceptions.values() if one.step == name and one.late]
-    return Waited(climbed=turn.look(name).climbed, raised=raised)
+def _where(turn: Turn, name: str) -> Waited:
+    step = turn.look(name)
+    return Waited(
+        held=step.status == "held",
+        call=step.call,
+        reason=step.reason,
+        climbed=step.climbed,
+        raised=[one for one in turn.state.exceptions.values() if one.step == name],
+    )
+
+
+def _stand_again(turn: Turn, name: str, where: Waited) -> None:
+    """Let a step be where it stood: with the events that it has, and its deadline from its start."""
+    step = turn.step(name)
+    step.status = "held" if where.held else "waiting"
+    step.call, step.reason, step.ended, step.climbed = where.call, where.reason, None, where.climbed
+    turn.record("step.resumed", name)
+    for one in where.raised:
+        turn.open(
+            one.type,
+            name,
+            message=one.message,
+            severity=one.severity or None,
+            holds=one.holds,
+            late=one.late,
+        )
+    turn.given_back.append(name)
 
 
 def _leave_behind(turn: Turn, name: str) -> None:
@@ -250,13 +278,7 @@ def _give_back(turn: Turn, unwind: Unwind, obstacle: str) -> None:
                     name, "child_failed", message="its runs were cancelled, then the cancel was refused"
                 )
         elif name in unwind.waited:
-            # It waits on from where it stood: with the events that it has, and its deadline from its start.
-            step = turn.step(name)
-            step.status, step.reason, step.ended = "waiting", "", None
-            step.climbed = unwind.waited[name].climbed
-            for one in unwind.waited[name].raised:
-                turn.open(one.type, name, message=one.message, severity=one.severity or None, late=True)
-            turn.given_back.append(name)
+            _stand_again(turn, name, unwind.waited[name])
         elif step.status == "cancelled":
             _reset(turn, name, triggered=step.triggered, redo=step.redo + (step.started is not None))
     turn.changed.extend(unwind.steps)  # the turn of some may have come meanwhile
