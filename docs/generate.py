@@ -104,7 +104,7 @@ RECORDS: Mapping[str, str] = {
     "child.supplied": "A person gave the result of a child that had failed.",
     "child.skipped": "A person skipped a child that had failed.",
     "event.kept": "The event came before the step that waits for it, and is kept.",
-    "event.unused": "Nothing waits for the event any more: `reason`.",
+    "event.unused": "Nothing comes of the event, or nothing waits for it any more: `reason`.",
     "event.emitted": "An event was sent to others.",
     "event.noted": "A handler says that nothing is to be done.",
     "event.repeated": "The event was decided before; nothing changed.",

@@ -147,9 +147,9 @@ class Run:
             data: Any = dict(document or {"number": "C-1"})
             self.begin(type_, {"document": data} if type_ == "run.start" else data, by=by, trusted=trusted)
 
-    def begin(self, type_: str, data: Any, *, by: str = "", trusted: bool = True) -> Run:
+    def begin(self, type_: str, data: Any, **more: Any) -> Run:
         """Start the run by this event."""
-        event = self.make(type_, data, by=by, trusted=trusted)
+        event = self.make(type_, data, **more)
         key = starts(self.process, event, self.reference)
         assert key is not None, f"{type_} does not start {self.process.name}"
         self.first = new_state(self.process, tenant="t", key=key, parent=self._parent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from driver import NINE, Run
@@ -361,3 +361,20 @@ def test_a_handler_of_an_event_that_carries_the_document_sees_the_new_one():
     run = Run(WAITING, top='on: { case.changed: { if: "${ case.n > 1 }", do: cancel } }')
     run.event("case.changed", {"number": "C-1", "n": 2}, time=NINE + timedelta(1))
     assert run.status() == "cancelled"
+
+
+def test_what_was_cancelled_before_it_was_released_is_not_cancelled_by_that():
+    top = "on: { case.noted: [{ do: cancel, reason: called off }, { do: raise, type: trouble }] }"
+
+    def began(*, time: datetime | None) -> Run:
+        run = Run(WAITING, top=top, begin=False)
+        return run.begin("case.opened", {"number": "C-1"}, time=time)
+
+    released, before = NINE - timedelta(hours=1), NINE - timedelta(hours=2)
+    run = began(time=released).event("case.noted", time=before)
+    assert (run.status(), run.open) == ("active", ["trouble"])
+    assert run.told("event.unused")[0]["reason"] == "it happened before what started the run"
+    # What happened later, or by a source that tells no times, is.
+    assert began(time=released).event("case.noted", time=NINE).status() == "cancelled"
+    assert began(time=released).event("case.noted", time=before, received=before).status() == "cancelled"
+    assert began(time=None).event("case.noted", time=before).status() == "cancelled"

@@ -99,6 +99,16 @@ def trigger(turn: Turn, name: str) -> bool:
     return True
 
 
+def _before_it_began(turn: Turn) -> bool:
+    """Whether the event happened before the run's beginning, and its source says when things happen.
+
+    Whoever released an order that was cancelled has opened it again. Where no times are told, the two may
+    have come in the wrong order.
+    """
+    began, happened = turn.state.at, turn.happened()
+    return began is not None and happened < began and happened != turn.event.received
+
+
 def _do(
     turn: Turn,
     action: Action,
@@ -135,6 +145,9 @@ def _do(
             turn.record("event.emitted", step, type=action.word)
         case "skip":
             return skip_step(turn, step, action.word or message or cause)
+        case "cancel" if cause == "on" and _before_it_began(turn):
+            why = "it happened before what started the run"
+            turn.record("event.unused", type=turn.event.type, reason=why)
         case "cancel":
             return unwind.end_run(turn, "cancelled", action.word or message)
         case "fail":
