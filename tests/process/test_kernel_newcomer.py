@@ -213,6 +213,10 @@ def test_an_operation_that_needs_no_undo_is_told_so_where_it_is_called():
             ),
             "k never gives `maybe`",
         ),
+        (
+            ("{ cancel: no }", '[{ if: "${ parcel.n == 1 }", skip: few }, { raise: slow }]'),
+            "`raise` holds the step that `skip` lets go",
+        ),
     ],
 )
 def test_what_may_be_meant_is_warned_of(change: tuple[str, str], message: str):

@@ -202,6 +202,13 @@ class Check:
                 self._tell(path, "it would start itself", "use `redo`", step=name)
             if action.verb == "redo" and field != "refused":
                 self._limit(path, action, name)
+        refused = step.work.refused if isinstance(step.work, PersonWork) else ()
+        for field, actions in (("fails", step.fails), ("refused", refused)):
+            both = [action for action in actions if action.verb in ("raise", "skip")]
+            if len({action.verb for action in both}) == 2 and any(a.condition is None for a in both):
+                message = "`raise` holds the step that `skip` lets go, and the later of them counts"
+                mend = "keep one, or give each an `if`; to skip it and tell somebody, `emit` or `escalate`"
+                self._tell(("steps", name, field), message, mend, step=name, warning=True)
 
     def _handlers(self) -> None:
         for type_, actions in self._process.on.items():
