@@ -168,6 +168,24 @@ def test_what_was_held_is_held_again_where_the_cancel_is_refused():
     assert run.status() == "completed"
 
 
+@pytest.mark.parametrize("verb", ["cancel: no use", "redo: b, most: 3"])
+def test_a_failure_whose_cancel_or_redo_is_refused_later_holds_its_step(verb: str):
+    run = Run(f"""
+    a: {{ needs: b, call: erp.do, undo: impossible }}
+    b: {{ set: {{ n: 1 }} }}
+    c: {{ needs: b, call: erp.more, undo: none, fails: {{ {verb} }} }}
+    d: {{ needs: b, approve: {{ role: boss, not: [x] }}, refused: {{ {verb} }}, within: 1h, late: {{ raise: slow }} }}
+    """)
+    run.refused("c")
+    assert run.status("a") == "running"
+    run.done("a")
+    assert (run.status("c"), run.status("d")) == ("held", "waiting")
+    assert sorted(run.open) == sorted([f"{verb.split(':', maxsplit=1)[0]}_refused", "refused_by_partner"])
+    assert len(run.sent(Call)) == 2  # nobody has asked to try it again
+    run.repair("step.retry", "c").done("c")
+    assert run.status("c") == "succeeded"
+
+
 def test_what_comes_while_a_cancel_is_found_out_counts_where_the_run_goes_on():
     run = Run(
         """

@@ -48,8 +48,27 @@ def perform(
 
 def failed(turn: Turn, name: str, type_: str, message: str, **data: Any) -> None:
     """A step has failed for good: its `fails` decides; without a decision an exception holds it."""
-    if not perform(turn, turn.process.steps[name].fails, "fails", name, message=message, **data):
+    decide(turn, turn.process.steps[name].fails, "fails", name, type_, message, **data)
+
+
+def decide(
+    turn: Turn,
+    actions: Iterable[Action],
+    cause: Literal["fails", "refused"],
+    name: str,
+    type_: str,
+    message: str,
+    **data: Any,
+) -> None:
+    """Let actions decide what becomes of a step that ended badly, or hold it with this exception.
+
+    So it is held as well where they ask for a cancel or redo that turns out to be impossible later.
+    """
+    call = turn.look(name).call
+    if not perform(turn, actions, cause, name, message=message, **data):
         turn.hold(name, type_, message=message, **data)
+    elif unwind.unwinding(turn, name):
+        unwind.hold_where_given_back(turn, name, type_, message, call)
 
 
 def skip_step(turn: Turn, name: str, reason: str, by: str = "") -> bool:

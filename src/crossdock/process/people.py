@@ -16,7 +16,7 @@ import msgspec
 
 from crossdock.expressions import Template, problems
 from crossdock.process import undoing
-from crossdock.process.actions import perform
+from crossdock.process.actions import decide
 from crossdock.process.definition import PersonWork
 from crossdock.process.messages import Actor
 from crossdock.process.turn import FAILURES, Turn
@@ -108,8 +108,7 @@ def decided(turn: Turn) -> None:
     step.output = output
     step.by = by
     message = f"refused by {by}: {note}" if note else f"refused by {by}"
-    if not perform(turn, work.refused, "refused", name, message=message):
-        turn.hold(name, "refused", message=message)
+    decide(turn, work.refused, "refused", name, "refused", message)
 
 
 def may_not_skip(turn: Turn, name: str, by: str) -> str:

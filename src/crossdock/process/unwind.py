@@ -23,7 +23,7 @@ import msgspec
 
 from crossdock.process import undoing
 from crossdock.process.definition import AwaitWork, WaitWork
-from crossdock.process.state import ENDED_STEP, PendingCall, StepState, Unwind, Waited
+from crossdock.process.state import ENDED_STEP, OpenException, PendingCall, StepState, Unwind, Waited
 from crossdock.process.turn import Turn
 
 _OVER = frozenset({"redo_limit", "redo_refused"})  # of no meaning any more once it was done again
@@ -177,6 +177,15 @@ def _where(turn: Turn, name: str) -> Waited:
         climbed=step.climbed,
         raised=[one for one in turn.state.exceptions.values() if one.step == name],
     )
+
+
+def hold_where_given_back(turn: Turn, name: str, type_: str, message: str, call: PendingCall | None) -> None:
+    """A step whose end asked for the taking back: where that is refused after all, the step is held so."""
+    unwinding = turn.state.unwind
+    assert unwinding is not None  # noqa: S101 - asked before
+    held = OpenException(type=type_, step=name, message=message, raised=turn.now, holds=True)
+    where = Waited(held=True, call=call, reason=message, raised=[held])
+    turn.state.unwind = msgspec.structs.replace(unwinding, waited={**unwinding.waited, name: where})
 
 
 def _stand_again(turn: Turn, name: str, where: Waited) -> None:
