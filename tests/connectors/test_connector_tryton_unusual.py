@@ -107,6 +107,14 @@ def test_what_has_left_in_tryton_is_not_billed_in_the_place_of_another_quantity(
     assert all(request.changes is False for request in asked)
 
 
+def test_what_has_left_with_another_quantity_is_not_found_in_the_place_of_what_is_told() -> None:
+    talking = operation("release_invoice").find(left("2"), context("tryton", **HERE))
+    next(talking)
+    with pytest.raises(StopIteration) as found:
+        talking.send(sale_with(reference="S-1", state="done"))
+    assert found.value.value is None
+
+
 def test_of_several_shipments_none_is_cut_where_they_carry_more_than_there_is() -> None:
     sale = sale_with()
     no, asked = refused("release_invoice", left("6", "6"), sale, said({"id": 0, "result": None}), sale)

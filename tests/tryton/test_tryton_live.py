@@ -47,6 +47,9 @@ async def test_an_order_is_delivered_in_two_shipments_billed_once_and_the_rest_s
     # Asked again it is found, and done again it changes nothing.
     assert await world.done("release_invoice", delivered, key="K", find_first=True) == invoice
     assert await world.done("release_invoice", delivered, key="K") == invoice
+    corrected = {**delivered, "lines": [order.part(2, 0), order.part(1, 3)]}
+    ended = await world.call("release_invoice", corrected, key="K", find_first=True)
+    assert (ended.outcome, ended.code) == ("refused", "wrong_state")
     assert await world.of(order) == sale
     # The back-order comes later, with another invoice.
     rest = {"order": order.number, "shipments": ["S-3"], "lines": [order.part(1, 0)]}

@@ -82,12 +82,12 @@ def release_invoice(data: Json, context: Context) -> Talking:
 
 
 def find_invoice(data: Json, context: Context) -> Talking:
-    """The invoice, where all that was delivered is billed and posted; with less `release_invoice` goes on."""
+    """The invoice, where all that is told is done, billed and posted; else `release_invoice` goes on."""
     sale = yield from sale_of(context, data["order"], _SALE)
     shipments: list[int] = []
-    for reference in parts(data, context, line_id, erp="Tryton"):
+    for reference, lines in parts(data, context, line_id, erp="Tryton").items():
         mine = _mine(sale, reference)
-        if mine is None or mine["state"] != "done":
+        if mine is None or mine["state"] != "done" or (lines is not None and _carries(mine) != lines):
             return None
         shipments.append(mine["id"])
     invoices = yield from _invoices(context, shipments)
