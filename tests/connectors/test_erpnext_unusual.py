@@ -186,6 +186,24 @@ async def test_credits_of_an_invoice_are_never_more_than_it_with_those_of_others
     await refused(house, "credit_invoice", {"invoice": invoice["invoice"]}, "too_much", "99.99", "G")
 
 
+async def test_goods_that_came_back_and_their_invoice_are_not_both_credited(house: Any) -> None:
+    house.order(items=[row("a", "KIT-30", 5, 10.0)])
+    sent = {"order": "SO-1", "shipments": ["S-1"], "lines": [[part("a", "4")]]}
+    invoice = await house.done("release_invoice", sent, key="K")
+    back = await house.done("authorise_return", {"order": "SO-1", "lines": [part("a", "3")]}, key="A")
+    assert (await house.done("create_credit", {"order": "SO-1", **back}, key="B"))["amount"] == usd("30.0")
+    whole = {"invoice": invoice["invoice"]}
+    more = {**whole, "amount": usd("10.01")}
+    await refused(house, "credit_invoice", more, "too_much", "of which 30.0 is credited already", "C")
+    assert (await house.done("credit_invoice", whole, key="D"))["amount"] == usd("10.0")
+    # All is credited: what comes back now lies in stock again, and is paid back no second time.
+    last = await house.done("authorise_return", {"order": "SO-1", "lines": [part("a", "1")]}, key="E")
+    words = "would credit 10.0 USD for return"
+    await refused(house, "create_credit", {"order": "SO-1", **last}, "too_much", words, "F")
+    await refused(house, "create_credit", {"order": "SO-1", **last}, "too_much", "SO-1 0.0 is left", "F")
+    assert house.standing("Sales Invoice") == [1, 1, 1, 0]
+
+
 async def test_an_amount_is_credited_on_the_accounts_that_were_billed_cut_off_or_not(house: Any) -> None:
     house.order(items=[row("a", "KIT-30", 3, 10.0), row("b", "GEL-1", 1, 3.33, income_account="Gels - N")])
     await house.done("release_invoice", {"order": "SO-1", "shipments": ["S-1"]}, key="K")

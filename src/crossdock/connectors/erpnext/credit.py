@@ -7,7 +7,7 @@ is rows without an item, each with its share, on the accounts of the rows that w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -92,11 +92,35 @@ def _credited(invoice: Json, data: Json, context: Context) -> Talking:
 
 
 def _credited_before(invoice: Json, ours: list[str]) -> Talking:
-    """How much of an invoice other credits give, submitted or about to be."""
+    """How much of an invoice other credits give, submitted or about to be.
+
+    By its returns; and by what goods that came back are credited with, which is of no one invoice, so far as
+    its orders have less left than the invoice.
+    """
+    orders = sorted({row["sales_order"] for row in invoice["items"] if row.get("sales_order")})
     filters = [["return_against", "=", invoice["name"]], ["is_return", "=", 1], STANDING]
     found = replies.listed((yield requests.documents(INVOICE, filters, BILLED)))
-    given = [Decimal(str(one["grand_total"])) for one in found if one["name"] not in ours]
-    return abs(sum(given, Decimal(0)))
+    by_it = abs(_sum(one for one in found if one["name"] not in ours))
+    left = yield from _left(orders, ours)
+    return max(by_it, _sum([invoice]) - left) if orders else by_it
+
+
+def _left(orders: list[str], ours: list[str]) -> Talking:
+    """What was billed of orders and no other credit gives back, also none that is about to be."""
+    of_them = ["Sales Invoice Item", "sales_order", "in", orders]
+    filters: list[Any] = [of_them, ["is_return", "=", 0], ["docstatus", "=", 1]]
+    billed = replies.listed((yield requests.documents(INVOICE, filters, BILLED, most=1000)))
+    credits_ = []
+    for whose in (of_them, ["return_against", "in", [one["name"] for one in billed]]):
+        filters = [whose, ["is_return", "=", 1], STANDING]
+        credits_ += replies.listed((yield requests.documents(INVOICE, filters, BILLED, most=1000)))
+    moves = {one["name"]: one for one in (*billed, *credits_) if one["name"] not in ours}
+    return _sum(moves.values())
+
+
+def _sum(invoices: Iterable[Json]) -> Decimal:
+    """What they come to; a credit is below zero in ERPNext."""
+    return sum((Decimal(str(one["grand_total"])) for one in invoices), Decimal(0))
 
 
 def _shares(invoice: Json, share: Decimal) -> list[Json]:
@@ -124,16 +148,29 @@ def _credited_notes(notes: list[str], data: Json, context: Context) -> Talking:
         remarks = f"{data.get('reason') or 'returned'} ({context.key})"
         replies.answer((yield requests.create(INVOICE, {**draft, "remarks": remarks, "update_stock": 0})))
         found = yield from _ours(context)
-    credit, amount = found[0], data.get("amount")
-    worth = abs(Decimal(str(credit["grand_total"])))
+    if found[0]["docstatus"] == 0:
+        yield from _right(found[0], data)
+    return (yield from _submitted(found[0], context))
+
+
+def _right(credit: Json, data: Json) -> Talking:
+    """Raises `RefusedByPartner` for a draft of what came back that is not worth what is told, or is left."""
+    amount, currency = data.get("amount"), credit["currency"]
+    worth = abs(_sum([credit]))
     told = None if amount is None else (amount["currency"], Decimal(amount["amount"]))
-    if credit["docstatus"] == 0 and told not in (None, (credit["currency"], worth)):
+    if told not in (None, (currency, worth)):
         raise RefusedByPartner(
-            f"ERPNext would credit {worth} {credit['currency']} for return {data['return']}: correct its"
-            f" draft {credit['name']}, or give no amount",
+            f"ERPNext would credit {worth} {currency} for return {data['return']}: correct its draft"
+            f" {credit['name']}, or give no amount",
             code="amount_differs",
         )
-    return (yield from _submitted(credit, context))
+    left = yield from _left([data["order"]], [credit["name"]])
+    if worth > left:
+        raise RefusedByPartner(
+            f"ERPNext would credit {worth} {currency} for return {data['return']}, and of what was billed of"
+            f" {data['order']} {left} is left: correct its draft {credit['name']}, or submit it in ERPNext",
+            code="too_much",
+        )
 
 
 def _submitted(credit: Json, context: Context) -> Talking:
