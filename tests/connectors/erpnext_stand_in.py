@@ -101,6 +101,8 @@ class ErpNext:
         if self.trouble and (answer := self.trouble(f"create {doctype}")):
             return answer
         values = {k: v for k, v in (await request.json()).items() if k not in ("name", "doctype", "modified")}
+        if (answer := self._disabled(values)) is not None:
+            return answer
         number = next(self.numbers)
         rows = [{**row, "name": f"r{number}-{n}"} for n, row in enumerate(values["items"], 1)]
         for row in rows:
@@ -114,6 +116,15 @@ class ErpNext:
             return answer
         return web.json_response({"data": document})
 
+    def _disabled(self, values: dict[str, Any]) -> web.Response | None:
+        """Nothing new is made of a customer or an item that is disabled."""
+        named = [("Customer", values.get("customer"), "PartyDisabled")]
+        named += [("Item", row.get("item_code"), "ValidationError") for row in values["items"]]
+        for doctype, name, kind in named:
+            if self.documents.get(doctype, {}).get(name or "", {}).get("disabled"):
+                return self._no(kind, f"{doctype} {name} is disabled")
+        return None
+
     async def _put(self, request: web.Request) -> web.Response:
         doctype, name = request.match_info["doctype"], request.match_info["name"]
         if self.trouble and (answer := self.trouble(f"submit {doctype}")):
@@ -122,6 +133,9 @@ class ErpNext:
         if values.get("modified") != document["modified"]:
             return self._no("TimestampMismatchError", "Document has been modified after you have opened it")
         if doctype == "Delivery Note":
+            if below := [row for row in document["items"] if row["qty"] < 0 and not document["is_return"]]:
+                words = f"For an item {below[0]['item_code']}, quantity must be positive number"
+                return self._no("ValidationError", words)
             needed = sum(row["qty"] for row in document["items"])
             if needed > self.stock:
                 return self._no("NegativeStockError", f"{needed - self.stock} units needed")
@@ -199,7 +213,7 @@ class ErpNext:
                 rest -= self._delivered(row["name"])
             elif back:
                 rest -= self._returned(of, source["name"], row["item_code"])
-            if not rest or (rest < 0) != bool(kept["is_return"]):
+            if row.get("delivered_by_supplier") or not rest or (rest < 0) != bool(kept["is_return"]):
                 continue
             order = (
                 source["name"]

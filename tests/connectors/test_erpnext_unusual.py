@@ -157,6 +157,80 @@ async def test_an_order_of_services_alone_is_not_released_and_one_below_zero_not
     assert [line["number"] for line in told.data["lines"]] == ["a"]
 
 
+async def test_what_is_not_kept_in_stock_is_a_service_whatever_its_group_but_for_a_bundle(house: Any) -> None:
+    packed = [{"parent_detail_docname": "b", "item_code": "GEL-1", "qty": 4.0}]
+    house.order(
+        items=[
+            row("a", "KIT-30", 2, 10.0, is_stock_item=1),
+            row("b", "BUNDLE", 2, 7.0, is_stock_item=0),
+            row("c", "TRAINING", 1, 90.0, is_stock_item=0),
+            row("d", "FREE", 0, 1.0, is_stock_item=1),
+            row("e", "DROP", 1, 5.0, is_stock_item=1, delivered_by_supplier=1),
+        ],
+        packed_items=packed,
+    )
+    order = await house.done("get_order", {"order": "SO-1"})
+    assert [one["number"] for one in order["lines"]] == ["a", "b"]
+    assert [one["kind"] for one in order["charges"]] == ["TRAINING"]
+    open_ = (await house.done("list_allocations", {}))["allocations"]
+    assert [one["item"] for one in open_] == ["KIT-30", "BUNDLE"]
+    left = [part("a", "2"), part("b", "1")]
+    data = {"order": "SO-1", "shipments": ["S-1"], "lines": [[*left, part("a", "0")]]}
+    assert (await house.done("release_invoice", data, key="K"))["total"] == usd("117.0")
+    assert noted(house) == {"S-1": {"a": 2.0, "b": 1.0, "c": 1.0}}
+    settings = context("erpnext", company="Northway").settings
+    alone = house.order("SO-2", items=[row("s", "TRAINING", 1, 55.0, is_stock_item=0)])
+    assert list(replies.happened(alone, settings)) == []
+
+
+async def test_goods_that_an_older_order_calls_a_service_are_not_billed_as_one(house: Any) -> None:
+    house.order(
+        items=[row("a", "KIT-30", 2, 10.0, is_stock_item=1), row("b", "GEL-1", 9, 7.0, is_stock_item=0)]
+    )
+    house.erp.keep("Item", "GEL-1", is_stock_item=1)
+    data = {"order": "SO-1", "shipments": ["S-1"], "lines": [[part("a", "2")]]}
+    await refused(
+        house, "release_invoice", data, "wrong_state", "line b (GEL-1) of SO-1 is not kept in stock"
+    )
+    assert documents(house, "Delivery Note") == []
+
+
+async def test_an_order_that_takes_no_delivery_is_refused_before_it_is_noted(house: Any) -> None:
+    data = {"order": "SO-1", "shipments": ["S-1"], "lines": [[part("a", "2")]]}
+    below = [row("a", "KIT-30", 2, 10.0), row("b", "LOYALTY", -1, 5.0, item_group="Services")]
+    house.order(items=below)
+    await refused(house, "release_invoice", data, "below_zero", "line b (LOYALTY) of SO-1")
+    for status in ("Closed", "On Hold"):
+        house.order(items=below[:1], status=status)
+        await refused(house, "release_invoice", data, "wrong_state", f"SO-1 is {status} in ERPNext: open it")
+    assert documents(house, "Delivery Note") == []
+    house.order(items=below[:1])
+    invoice = await house.done("release_invoice", data, key="K")
+    house.order(items=below[:1], status="Closed", per_delivered=100.0)
+    for again in (True, False):  # what has left and is billed stands
+        assert await house.done("release_invoice", data, key="K", again=again) == invoice
+
+
+async def test_a_customer_or_an_item_that_is_disabled_is_told_with_what_mends_it(house: Any) -> None:
+    house.order(items=[row("a", "KIT-30", 2, 10.0)])
+    house.erp.keep("Item", "KIT-30", disabled=1)
+    data = {"order": "SO-1", "shipments": ["S-1"], "lines": [[part("a", "2")]]}
+    mend = "Item KIT-30 is disabled: enable it in ERPNext, then try again"
+    await refused(house, "release_invoice", data, "disabled", mend)
+    house.erp.keep("Customer", "C1", disabled=1)
+    await refused(house, "release_invoice", data, "disabled", "Customer C1 is disabled: enable it")
+    asked = {"customer": "C1", "order": "SO-1", "amount": usd("1.00")}
+    await refused(house, "check_credit", asked, "disabled", "give the order another")
+
+
+async def test_a_line_in_dozens_is_delivered_in_dozens(house: Any) -> None:
+    house.order(items=[row("a", "KIT-30", 5, 120.0, uom="Dozen", conversion_factor=12)])
+    pieces = {"order": "SO-1", "shipments": ["S-1"], "lines": [[part("a", "2", "EA")]]}
+    await refused(house, "release_invoice", pieces, "unit", "is in DZN")
+    data = {"order": "SO-1", "shipments": ["S-1"], "lines": [[part("a", "2", "DZN")]]}
+    assert (await house.done("release_invoice", data, key="K"))["total"] == usd("240.0")
+
+
 async def test_an_order_that_somebody_closes_before_anything_left_is_cancelled(house: Any) -> None:
     settings = context("erpnext", company="Northway").settings
     (told,) = replies.happened(house.order(status="Closed", per_delivered=0.0), settings)

@@ -33,6 +33,7 @@ def release_invoice(data: Json, context: Context) -> Talking:
     goods = goods_of(order, context.settings)
     for lines in data.get("lines") or ():
         in_their_units(order, goods, lines)
+    yield from _services_alone(order, context)
     noted = yield from _noted(order, wanted)
     _checked(order, goods, noted, wanted)
     notes: list[str] = []
@@ -103,6 +104,8 @@ def _checked(
 ) -> None:
     """Raises `RefusedByPartner` for what cannot be done, before anything is."""
     needed: dict[str, Decimal] = {}
+    if any(reference not in noted or noted[reference]["docstatus"] == 0 for reference in wanted):
+        _may_leave(order)
     for reference, much in wanted.items():
         note = noted.get(reference)
         if note is None or note["docstatus"] == 0:
@@ -123,6 +126,42 @@ def _checked(
                 f" not {float(quantity):g}: correct the order or the delivery, then try again",
                 code="nothing_left",
             )
+
+
+def _may_leave(order: Json) -> None:
+    """Raises `RefusedByPartner` for an order of which ERPNext takes no Delivery Note."""
+    if order.get("status") in ("Closed", "On Hold"):
+        raise RefusedByPartner(
+            f"{order['name']} is {order['status']} in ERPNext: open it again there, then try again",
+            code="wrong_state",
+        )
+    for row in order["items"]:
+        if Decimal(str(row["qty"])) < 0:
+            raise RefusedByPartner(
+                f"{named(row)} of {order['name']} has a quantity below zero, which no Delivery Note takes:"
+                " amend the order in ERPNext (a discount has its rate below zero), or deliver and bill it"
+                " there, then supply the invoice's number",
+                code="below_zero",
+            )
+
+
+def _services_alone(order: Json, context: Context) -> Talking:
+    """Check that no goods would be billed whole as a service.
+
+    A row that is older than its ERPNext 15 says of every item that it is not kept in stock.
+    """
+    rows = [row for row in replies.services(order, context.settings) if row.get("is_stock_item") == 0]
+    groups = context.settings["services"]
+    if unsure := [row for row in rows if row.get("item_group") not in groups]:
+        filters = [["name", "in", sorted({row["item_code"] for row in unsure})], ["is_stock_item", "=", 1]]
+        kept = [one["name"] for one in replies.listed((yield requests.documents("Item", filters, ["name"])))]
+        for row in unsure:
+            if row["item_code"] in kept:
+                raise RefusedByPartner(
+                    f"{named(row)} of {order['name']} is not kept in stock as the order says, and is as its"
+                    " item says: amend the order in ERPNext, or deliver and bill it there",
+                    code="wrong_state",
+                )
 
 
 def _differs(note: Json, goods: Mapping[str, Json], much: Quantities | None) -> str:

@@ -1,7 +1,7 @@
 """Lines of Sales Orders: which are goods, in which unit, and how much of each is left to deliver.
 
-A service has a row as goods have, and nothing but its item group tells it apart in what ERPNext tells of an
-order: the connection says which groups are services.
+A service has a row as goods have. The connection says which item groups are services, and as of ERPNext 15 a
+row says whether its item is kept in stock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Json = Mapping[str, Any]
 
 def goods_of(order: Json, settings: Json) -> dict[str, Any]:
     """The rows of an order that are goods, by name."""
-    return {row["name"]: row for row in order["items"] if replies.is_goods(row, settings)}
+    return {row["name"]: row for row in replies.goods(order, settings)}
 
 
 def left_of(row: Json) -> Decimal:

@@ -41,6 +41,8 @@ def answer(response: Response, *, key: str = "data") -> Any:
         code, message = said(response)
         if code in _MOVED_ON:
             raise Unreachable(f"ERPNext was changed at the same time, and nothing was done: {message}")
+        if "is disabled" in message:  # a customer or an item, both with this
+            raise RefusedByPartner(f"{message}: enable it in ERPNext, then try again", code="disabled")
         raise RefusedByPartner(message or "ERPNext gives no reason", code=code or "417")
     body = response.json()
     if not isinstance(body, dict) or key not in body:
@@ -93,7 +95,7 @@ def happened(document: Json, settings: Json) -> Iterator[Happening]:
             news = told(order=document["name"], reason=f"{how} in ERPNext")
             yield Happening(type="order.cancelled", time=time, data=news, id=f"{name}/cancelled")
         elif status == 1 and document.get("status") not in ("On Hold", "Closed", "Completed"):
-            if not any(is_goods(row, settings) for row in document["items"]):
+            if not goods(document, settings):
                 return  # services alone need no delivery
             data = _order(document, settings)
             yield Happening(type="order.released", time=time, data=data, id=f"{name}/released")
@@ -104,9 +106,28 @@ def _ended_before_it_left(order: Json) -> bool:
     return order.get("status") == "Closed" and not order.get("per_delivered") and not order.get("per_billed")
 
 
-def is_goods(row: Json, settings: Json) -> bool:
-    """Whether a row of an order is picked: no service, and not below zero."""
-    return row.get("item_group") not in settings["services"] and Decimal(str(row["qty"])) > 0
+def goods(order: Json, settings: Json) -> list[Any]:
+    """The rows of an order that are picked: no services, nothing from a supplier, and not below zero."""
+    served = {row["name"] for row in services(order, settings)}
+    return [
+        row
+        for row in order["items"]
+        if row["name"] not in served and not row.get("delivered_by_supplier") and Decimal(str(row["qty"])) > 0
+    ]
+
+
+def services(order: Json, settings: Json) -> list[Any]:
+    """The rows of an order that are billed, and nobody picks.
+
+    As of ERPNext 15 a row says whether its item is kept in stock; a bundle is not, and its parts are packed.
+    """
+    bundles = {part["parent_detail_docname"] for part in order.get("packed_items") or ()}
+    return [
+        row
+        for row in order["items"]
+        if row.get("item_group") in settings["services"]
+        or (row.get("is_stock_item") == 0 and row["name"] not in bundles)
+    ]
 
 
 def _invoiced(document: Json, time: datetime, status: int, name: str) -> Iterator[Happening]:
@@ -165,13 +186,11 @@ def _order(document: Json, settings: Json) -> dict[str, Any]:
                 amount=money(row["amount"], currency),
                 product=_product(row),
             )
-            for row in document["items"]
-            if is_goods(row, settings)
+            for row in goods(document, settings)
         ],
         charges=[
             {"kind": row["item_code"], "amount": money(row["amount"], currency)}
-            for row in document["items"]
-            if row.get("item_group") in settings["services"]
+            for row in services(document, settings)
         ],
         total=money(document["grand_total"], currency),
         tax=money(document.get("total_taxes_and_charges") or 0, currency),

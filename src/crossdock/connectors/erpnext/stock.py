@@ -91,9 +91,9 @@ def list_allocations(data: Json, context: Context) -> Talking:
     rows = []
     for name in names:
         order = replies.answer((yield requests.document(ORDER, name)))
-        for row in order["items"]:
+        for row in replies.goods(order, settings):
             left = left_of(row)
-            if left <= 0 or not replies.is_goods(row, settings) or (items and row["item_code"] not in items):
+            if left <= 0 or (items and row["item_code"] not in items):
                 continue
             warehouse = row.get("warehouse") or order.get("set_warehouse")
             site = settings["sites"].get(warehouse, warehouse)

@@ -38,6 +38,12 @@ def check_credit(data: Json, context: Context) -> Talking:
     """Whether the customer may buy for that much: what is owed and ordered, without this order."""
     settings = context.settings
     customer = replies.answer((yield requests.document("Customer", data["customer"])))
+    if customer.get("disabled"):
+        raise RefusedByPartner(
+            f"customer {data['customer']} is disabled in ERPNext: enable it there, or give the order another,"
+            " then try again",
+            code="disabled",
+        )
     company = replies.answer((yield requests.document("Company", settings["company"])))
     currency = company["default_currency"]
     asked = yield from _in_the_books(data, currency)
