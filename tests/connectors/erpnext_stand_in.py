@@ -180,10 +180,13 @@ class ErpNext:
         if method == "auth.get_logged_user":
             return web.json_response({"message": "integration@example.com"})
         if method == "utils.get_balance_on":
+            asked = {"in_account_currency": True, **request.query}
+            if request.can_read_body:
+                asked |= await request.json()
             owed = [
-                one["grand_total"]
+                round(one["grand_total"] * (1 if asked["in_account_currency"] else one["conversion_rate"]), 2)
                 for one in self.documents.get("Sales Invoice", {}).values()
-                if one["docstatus"] == 1 and one["customer"] == request.query["party"]
+                if one["docstatus"] == 1 and one["customer"] == asked["party"]
             ]
             return web.json_response({"message": sum(owed)})
         if method == "batch.get_batch_qty":
@@ -197,6 +200,7 @@ class ErpNext:
         of, to = _MAKE[method]
         source = deepcopy(self.documents[of][body["source_name"]])
         kept = {name: source[name] for name in ("customer", "company", "currency")}
+        kept["conversion_rate"] = source.get("conversion_rate", 1)
         kept["is_return"] = source.get("is_return", 0)  # what came back is billed as a credit
         target = body.get("target_doc") or {
             **kept,

@@ -318,6 +318,10 @@ async def test_the_credit_of_an_order_in_another_currency_is_checked_at_the_orde
         "limit": usd("500.0"),
         "reason": "over_limit",
     }
+    sent = {"order": "SO-1", "shipments": ["S-1"], "lines": [[part("SO-1a", "1")]]}
+    assert (await house.done("release_invoice", sent, key="K"))["total"]["currency"] == "EUR"
+    # 12.50 EUR are owed, in an account in EUR: 13.75 USD.
+    assert (await house.done("check_credit", asked))["exposure"] == usd("13.75")
     third = {**asked, "amount": {"amount": "1", "currency": "GBP"}}
     ended = await house.call("check_credit", third)
     assert (ended.outcome, "not in GBP" in ended.reason) == ("refused", True)

@@ -69,9 +69,11 @@ def derived(what: str, source: str, target: Json | None = None) -> Request:
 
 
 def balance(customer: str, context: Context) -> Request:
-    """What a customer owes by the books."""
-    query = {"party_type": "Customer", "party": customer, "company": context.settings["company"]}
-    return Request("GET", "/api/method/erpnext.accounts.utils.get_balance_on", query=query, accept=FAILED)
+    """What a customer owes by the books, in the company's currency; in a query a false would be true."""
+    company = context.settings["company"]
+    body = {"party_type": "Customer", "party": customer, "company": company, "in_account_currency": False}
+    method = "/api/method/erpnext.accounts.utils.get_balance_on"
+    return Request("POST", method, json=body, changes=False, accept=FAILED)
 
 
 def batches(item: str, warehouse: str) -> Request:
