@@ -300,11 +300,22 @@ async def test_what_one_return_may_bring_back_another_may_not(house: Any) -> Non
     await house.done("release_invoice", {"order": "SO-1", "shipments": ["S-1"]}, key="K")
     three = {"order": "SO-1", "lines": [part("a", "3")]}
     first = await house.done("authorise_return", three, key="A")
-    await refused(
-        house, "authorise_return", three, "nothing_left", "has not delivered so much of line a", "B"
-    )
+    words = "has not delivered so much of line a of SO-1: 2 may come back, not 3"
+    await refused(house, "authorise_return", three, "nothing_left", words, "B")
     await house.done("cancel_return", first, key="C")
     await house.done("authorise_return", three, key="B")
+
+
+async def test_a_return_that_is_corrected_is_authorised_as_corrected_until_it_is_received(house: Any) -> None:
+    house.order(items=[row("a", "KIT-30", 5, 10.0)])
+    await house.done("release_invoice", {"order": "SO-1", "shipments": ["S-1"]}, key="K")
+    three, two = ({"order": "SO-1", "lines": [part("a", much)]} for much in "32")
+    await house.done("authorise_return", three, key="A")
+    back = await house.done("authorise_return", two, key="A", again=True)
+    assert sorted(much["a"] for much in noted(house).values()) == [-2.0, 5.0]
+    assert (await house.done("create_credit", {"order": "SO-1", **back}, key="C"))["amount"] == usd("20.0")
+    one = {"order": "SO-1", "lines": [part("a", "1")]}
+    await refused(house, "authorise_return", one, "wrong_state", "was received in ERPNext", "A")
 
 
 async def test_the_credit_of_an_order_in_another_currency_is_checked_at_the_orders_rate(house: Any) -> None:

@@ -26,6 +26,9 @@ def authorise_return(data: Json, context: Context) -> Talking:
     goods = goods_of(order, context.settings)
     in_their_units(order, goods, data.get("lines") or ())
     ours = yield from _ours(context)
+    if _more(data, ours):  # it was corrected after a try
+        yield from cancel_return(_named(ours), context)
+        ours = []
     missing = yield from _missing(data, context, goods, ours)
     for draft, rows in missing:
         values = {**draft, "items": rows, "lr_no": context.key}
@@ -40,7 +43,7 @@ def authorise_return(data: Json, context: Context) -> Talking:
 def find_return(data: Json, context: Context) -> Talking:
     """The return under our key, where all of it is there; with less `authorise_return` goes on."""
     ours = yield from _ours(context)
-    if not ours:
+    if not ours or _more(data, ours):
         return None
     order = replies.answer((yield requests.document(ORDER, data["order"])))
     if (yield from _missing(data, context, goods_of(order, context.settings), ours)):
@@ -95,6 +98,16 @@ def _ours(context: Context) -> Talking:
     return notes
 
 
+def _more(data: Json, ours: list[Any]) -> bool:
+    """Whether our returns carry more of a line than is told."""
+    told = coming_back(data, line_name)
+    if told is None:
+        return False
+    for row in (row for note in ours for row in note["items"]):
+        told[row["so_detail"]] = told.get(row["so_detail"], Decimal(0)) + Decimal(str(row["qty"]))
+    return any(rest < 0 for rest in told.values())
+
+
 def _promised(order: str, context: Context) -> Talking:
     """How much other drafts of returns have, by the note and the line that it left with."""
     filters = [
@@ -144,8 +157,12 @@ def _missing(data: Json, context: Context, goods: Collection[str], ours: list[An
                 rows.append({**row, "qty": -back})
         if rows:
             missing.append((draft, rows))
-    if rest := sorted(line for line, quantity in (left or {}).items() if quantity > 0):
-        raise RefusedByPartner(
-            f"ERPNext has not delivered so much of line {rest[0]} of {data['order']}", code="nothing_left"
-        )
+    for line, rest in sorted((left or {}).items()):
+        if rest > 0:
+            wanted = (coming_back(data, line_name) or {})[line]
+            raise RefusedByPartner(
+                f"ERPNext has not delivered so much of line {line} of {data['order']}:"
+                f" {float(wanted - rest):g} may come back, not {float(wanted):g}",
+                code="nothing_left",
+            )
     return missing
