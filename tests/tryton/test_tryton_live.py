@@ -196,6 +196,31 @@ async def test_what_somebody_credited_by_hand_is_not_credited_again(world: World
     assert (ended.outcome, ended.code) == ("refused", "too_much")
 
 
+async def test_goods_that_came_back_and_their_invoice_are_not_both_credited(world: World) -> None:
+    order = await world.order(3)
+    data = {"order": order.number, "shipments": ["S-1"], "lines": [order.part(3)]}
+    invoice = await world.done("release_invoice", data)  # of 32.48
+    two = [{"order_line": order.lines[0], "quantity": {"value": "2", "unit": "EA"}}]
+    back = await world.done("authorise_return", {"order": order.number, "lines": two}, key="BOTH-R")
+    await world.done("create_credit", {"order": order.number, **back}, key="BOTH-B")  # of 21.65
+    much = {"invoice": invoice["invoice"], "amount": dollars("10.84")}
+    ended = await world.call("credit_invoice", much)
+    assert (ended.outcome, ended.code) == ("refused", "too_much")
+    assert "of which 21.65 is credited already" in ended.reason
+    some = await world.done("credit_invoice", {**much, "amount": dollars("5.00")}, key="BOTH-C")
+    assert await world.done("credit_invoice", {**much, "amount": dollars("5.00")}, key="BOTH-C") == some
+    # Now the last piece comes back, which is worth more than what is left of the order.
+    last = await world.done("authorise_return", {"order": order.number}, key="BOTH-S")
+    ended = await world.call("create_credit", {"order": order.number, **last}, key="BOTH-D")
+    assert (ended.outcome, ended.code) == ("refused", "too_much")
+    assert "5.83 is left" in ended.reason
+    # Its draft stands until somebody has seen to it.
+    sale = await world.admin.one("sale.sale", [["number", "=", last["return"]]], "invoices")
+    await world.admin.press("account.invoice", sale["invoices"], "cancel")
+    rest = await world.done("credit_invoice", {"invoice": invoice["invoice"]}, key="BOTH-E")
+    assert rest["amount"] == dollars("5.83")
+
+
 async def _invoice(world: World, invoice: Any) -> int:
     return int((await world.admin.one("account.invoice", [["number", "=", invoice["invoice"]]]))["id"])
 

@@ -23,13 +23,16 @@ Json = Mapping[str, Any]
 RETURN = "stock.shipment.out.return"
 _CENTS = Decimal("0.05")  # what rounding by line may be off
 _BILLED = [
-    *("number", "state", "total_amount", "party", "currency.code"),
+    *("number", "state", "total_amount", "party", "currency.code", "sales"),
     *("lines.type", "lines.quantity", "lines.unit_price", "lines.account"),
 ]
 _COMPLAINT = ["state", "actions.result"]
 _UNREFUSED = ["state", "not in", ["cancelled", "rejected"]]
 _FINE = 100  # of more than so many, a price of four places is off by cents
-_RETURNED = ["shipment_returns.reference", "shipment_returns.state", "invoices.state", "invoices.number"]
+_RETURNED = [
+    *("origin", "shipment_returns.reference", "shipment_returns.state"),
+    *("invoices.state", "invoices.number"),
+]
 _LEFT = ["lines.moves.quantity", "lines.moves.state"]
 _BACK = ["lines.product", "lines.unit", "lines.quantity"]
 _HEADER = [
@@ -88,6 +91,10 @@ def _credited(context: Context, invoices: list[Any], data: Json) -> Talking:
     standing = yield from searched(
         context, "sale.complaint", domain, ["reference", "origin", "actions.result"]
     )
+    sales = sorted({number for invoice in invoices for number in invoice.get("sales") or ()})
+    rest = yield from _left_of(
+        context, sales, _results([one for one in standing if one["reference"] == context.key])
+    )
     wanted: list[Decimal] = []
     missing: list[tuple[Any, Decimal | None]] = []  # with how much of it, None for all
     for invoice, origin in zip(invoices, about, strict=True):
@@ -95,10 +102,13 @@ def _credited(context: Context, invoices: list[Any], data: Json) -> Talking:
         ours = [one for one in standing if one["origin"] == origin and one["reference"] == context.key]
         others = [one for one in standing if one["origin"] == origin and one["reference"] != context.key]
         credited = yield from _credited_by_others(context, invoice, _results(others), _results(ours))
-        left = total - credited
+        left = total - credited if rest is None else min(total - credited, max(rest, Decimal(0)))
+        credited = total - left
         wanted.append(left)
         if amount is not None:
             wanted[-1] = replies.in_currency(amount, invoice["currency."]["code"], what)
+        if rest is not None:
+            rest -= wanted[-1]
         if not ours and amount is not None and not 0 < wanted[-1] <= left:
             raise _too_much(what, total, credited)
         if not ours and wanted[-1]:
@@ -141,6 +151,34 @@ def _credited_by_others(context: Context, invoice: Json, notes: list[int], ours:
     ]
     found = yield from searched(context, "account.invoice", domain, ["total_amount"])
     return -sum((note["total_amount"] for note in found), Decimal(0))
+
+
+def _left_of(context: Context, sales: list[int], ours: list[int]) -> Talking:
+    """What was billed of sales and no other credit gives back, also none that is about to be.
+
+    Goods that came back are credited by a sale of their own, which is of no one invoice. None without sales.
+    """
+    if not sales:
+        return None
+    back = [["origin", "in", [f"sale.sale,{number}" for number in sales]], ["state", "!=", "cancelled"]]
+    domain = ["OR", ["id", "in", sales], back]
+    fields = ["invoices.state", "invoices.total_amount", "invoices.lines"]
+    found = yield from searched(context, "sale.sale", domain, fields)
+    moves = {one["id"]: one for sale in found for one in sale["invoices."]}
+    lines = [f"account.invoice.line,{line}" for one in moves.values() for line in one["lines"]]
+    about = [*(f"account.invoice,{number}" for number in moves), *lines]
+    domain = [["origin", "in", about], _UNREFUSED]
+    complaints = yield from searched(context, "sale.complaint", domain, ["actions.result"])
+    domain = ["OR", ["id", "in", _results(complaints)], ["lines.origin", "in", lines]]
+    notes = yield from searched(context, "account.invoice", domain, ["state", "total_amount"])
+    moves |= {note["id"]: note for note in notes}
+    counted = [
+        one["total_amount"]
+        for number, one in moves.items()
+        if number not in ours
+        and (one["state"] in replies.POSTED or (one["total_amount"] < 0 and one["state"] != "cancelled"))
+    ]
+    return sum(counted, Decimal(0))
 
 
 def _complain(context: Context, invoice: Json, wanted: Decimal | None, reason: str) -> Talking:
@@ -372,22 +410,30 @@ def _credited_return(data: Json, context: Context) -> Talking:
     if not notes:
         raise RefusedByPartner(f"return {data['return']} has led to no credit note", code="no_invoice")
     drafts = [one["id"] for one in notes if one["state"] in ("draft", "validated")]
-    if drafts and data.get("amount") is not None:
-        given = yield from _given_if(context, drafts)
-        if replies.in_currency(data["amount"], given[1], f"return {data['return']}") != given[0]:
-            raise RefusedByPartner(
-                f"Tryton would credit {given[0]} {given[1]} for return {data['return']}: correct its draft of"
-                " the credit note, or give no amount",
-                code="amount_differs",
-            )
     if drafts:
+        yield from _right(context, sale, data, drafts)
         yield from pressed(context, "account.invoice", drafts, "post")
     return (yield from _given(context, [one["id"] for one in notes]))
 
 
-def _given_if(context: Context, drafts: list[int]) -> Talking:
-    """What drafts of credit notes would give, and in which currency."""
+def _right(context: Context, sale: Json, data: Json, drafts: list[int]) -> Talking:
+    """Raises `RefusedByPartner` for drafts of what came back that are not worth what is told, or is left."""
     found = yield from searched(
         context, "account.invoice", [["id", "in", drafts]], ["total_amount", "currency.code"]
     )
-    return -sum((note["total_amount"] for note in found), Decimal(0)), found[0]["currency."]["code"]
+    worth = -sum((note["total_amount"] for note in found), Decimal(0))
+    currency = found[0]["currency."]["code"]
+    what = f"Tryton would credit {worth} {currency} for return {data['return']}"
+    amount = data.get("amount")
+    if amount is not None and replies.in_currency(amount, currency, f"return {data['return']}") != worth:
+        raise RefusedByPartner(
+            f"{what}: correct its draft of the credit note, or give no amount", code="amount_differs"
+        )
+    model, _, number = str(sale.get("origin") or "").partition(",")
+    left = yield from _left_of(context, [int(number)] if model == "sale.sale" else [], drafts)
+    if left is not None and worth > left:
+        raise RefusedByPartner(
+            f"{what}, and of what was billed of its sale {left} is left: correct the draft of its credit"
+            " note, or post it in Tryton",
+            code="too_much",
+        )
