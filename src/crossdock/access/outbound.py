@@ -21,7 +21,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, LiteralString, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import aiohttp
 
@@ -71,9 +71,10 @@ def networks_of(texts: Iterable[str], *, where: str) -> tuple[Network, ...]:
 
 def places_of(url: str, port: int) -> list[tuple[str, int]]:
     """Hosts and ports of a server's address, as of a database's; `port` where it names none."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    hosts = parts.netloc.rpartition("@")[2] or query.get("host", "")
+    # A database may have several hosts, and newer Pythons refuse to split an address with a second one in [].
+    rest, _, asked = url.partition("://")[2].partition("?")
+    query = dict(parse_qsl(asked))
+    hosts = rest.partition("/")[0].rpartition("@")[2] or query.get("host", "")
     found = []
     for one in hosts.split(","):
         host, _, number = one.rpartition(":") if _PORT.search(one) else (one, "", "")
